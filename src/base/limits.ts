@@ -1,0 +1,115 @@
+/**
+ * Every bound on what others can make us hold or do, in one table: value, unit in the name, reason, source.
+ * `docs/limits.md` is made from it. A component that keeps a map or queue names the entry that bounds it.
+ */
+
+export interface Limit {
+  readonly value: number
+  readonly reason: string
+  readonly source: string
+}
+
+function limit(value: number, reason: string, source: string): Limit {
+  return { value, reason, source }
+}
+
+export const LIMITS = {
+  bencodeDepthMax: limit(
+    100,
+    'nesting deeper than this is an attack on recursive readers',
+    'libtorrent max_decode_depth',
+  ),
+  bencodeTokensMax: limit(
+    16_000_000,
+    'a hybrid of 300,000 files has 10 million with its padding',
+    'measured; libtorrent allows 3 million',
+  ),
+  metainfoBytesMax: limit(
+    256 * 1024 * 1024,
+    'largest .torrent that is read',
+    'piece hashes of 10 TiB at 1 MiB take 200 MiB',
+  ),
+  filesMax: limit(1_000_000, 'files in one torrent', 'three times the largest picture library known'),
+  pathDepthMax: limit(100, 'folders in one file path', 'libtorrent max_directory_depth'),
+  piecesMax: limit(0x40_0000, 'pieces in one torrent', 'twice libtorrent 2.0 max_pieces'),
+  pieceLengthMax: limit(512 * 1024 * 1024, 'largest piece that is read', 'libtorrent 2.0 max_piece_size'),
+  trackersMax: limit(200, 'announce addresses kept of one torrent', 'design'),
+  webSeedsMax: limit(200, 'web seeds kept of one torrent', 'design'),
+  duplicateNamesMax: limit(
+    500,
+    'entries that share one path and are told apart by a number',
+    'libtorrent max_duplicate_filenames',
+  ),
+  magnetBytesMax: limit(65_536, 'longest magnet link', 'design: room for every tracker of trackersMax'),
+  blockLengthMax: limit(
+    16 * 1024,
+    'longest block of a request that is served',
+    'BEP 3; larger ones are dropped by most clients',
+  ),
+  extensionMessageBytesMax: limit(
+    1024 * 1024,
+    'longest BEP 10 message',
+    'libtorrent; metadata parts are 16 KiB',
+  ),
+  requestsQueuedPerPeerMax: limit(
+    2048,
+    'requests of one peer that wait to be served',
+    'libtorrent max_allowed_in_request_queue is 2000',
+  ),
+  requestsOutstandingPerPeerMax: limit(1024, 'requests we keep open at one peer', 'covers 16 MiB in flight'),
+  unverifiedBytesMax: limit(
+    64 * 1024 * 1024,
+    'bytes of pieces that are not verified yet, all torrents together',
+    'product',
+  ),
+  trackerReplyBytesMax: limit(
+    1024 * 1024,
+    'longest tracker reply that is read',
+    'libtorrent max_http_recv_buffer_size is 4 MiB',
+  ),
+  trackerSwarmsMax: limit(
+    1_000_000,
+    'swarms a tracker holds; beyond it new ones are refused, old ones served',
+    'design: about 0.4 GB',
+  ),
+  trackerPeersMax: limit(
+    4_194_304,
+    'peers a tracker holds, per address family',
+    'design: about 0.3 GB of IPv4',
+  ),
+  trackerConnectionsMax: limit(
+    20_000,
+    'open HTTP connections to our tracker',
+    'design: below the usual limit of open files',
+  ),
+  trackerHeadBytesMax: limit(16 * 1024, 'URL and headers of one request to our tracker', 'Node.js default'),
+  numwantMax: limit(200, 'peers in one tracker answer', 'product; opentracker and chihaya give 50 to 100'),
+  scrapeHashesMax: limit(74, 'swarms in one scrape', 'BEP 15: what fits a packet'),
+  trackerRedirectsMax: limit(3, 'redirects followed from one tracker address', 'design'),
+  udpTrackersMax: limit(256, 'UDP trackers with an open socket', 'design: each costs one file descriptor'),
+  heldBytesMax: limit(
+    64 * 1024,
+    'bytes a peer may send before the files it asks for are checked',
+    'design: a bitfield of 500,000 pieces',
+  ),
+  knownPeersMax: limit(4000, 'addresses remembered per torrent', 'libtorrent max_peerlist_size'),
+  peersPerTorrentMax: limit(200, 'connected peers of one torrent by default', 'design; --max-peers'),
+  halfOpenMax: limit(32, 'connections being opened at once', 'design: polite to home routers'),
+  uploadBufferBytesMax: limit(
+    1024 * 1024,
+    'bytes of replies read for one peer and not yet taken by its socket',
+    'design: two scheduler turns at 600 MB/s',
+  ),
+  foldersOpenMax: limit(
+    64,
+    'folders of content kept open by one thread',
+    'design: far below the usual 1024 descriptors',
+  ),
+  hashWorkersMax: limit(
+    16,
+    'threads that read and hash',
+    'design: more are slowed down by the disk or the memory bus',
+  ),
+} as const satisfies Record<string, Limit>
+
+export type LimitName = keyof typeof LIMITS

@@ -1,0 +1,88 @@
+/**
+ * Text as bytes: UTF-8 (RFC 3629), Latin-1 and percent encoding (RFC 3986), without help from the platform.
+ * Invariant: `decodeUtf8` accepts exactly well-formed UTF-8; overlong forms, surrogates
+ * and cut sequences are refused.
+ */
+
+export function encodeUtf8(text: string): Uint8Array {
+  const bytes: number[] = []
+  for (const char of text) {
+    let code = char.codePointAt(0)!
+    if (code >= 0xd800 && code <= 0xdfff) code = 0xfffd
+    if (code < 0x80) bytes.push(code)
+    else if (code < 0x800) bytes.push(0xc0 | (code >> 6), 0x80 | (code & 63))
+    else if (code < 0x10000) bytes.push(0xe0 | (code >> 12), 0x80 | ((code >> 6) & 63), 0x80 | (code & 63))
+    else
+      bytes.push(
+        0xf0 | (code >> 18),
+        0x80 | ((code >> 12) & 63),
+        0x80 | ((code >> 6) & 63),
+        0x80 | (code & 63),
+      )
+  }
+  return Uint8Array.from(bytes)
+}
+
+/** The text, or undefined when the bytes are not well-formed UTF-8. */
+export function decodeUtf8(bytes: Uint8Array): string | undefined {
+  let text = ''
+  for (let i = 0; i < bytes.length; ) {
+    const first = bytes[i]!
+    const length =
+      first < 0x80 ? 1 : first < 0xc2 ? 0 : first < 0xe0 ? 2 : first < 0xf0 ? 3 : first < 0xf5 ? 4 : 0
+    if (length === 0 || i + length > bytes.length) return undefined
+    let code = length === 1 ? first : first & (0xff >> (length + 1))
+    for (let k = 1; k < length; k++) {
+      const next = bytes[i + k]!
+      if ((next & 0xc0) !== 0x80) return undefined
+      code = (code << 6) | (next & 63)
+    }
+    const isOverlong = (length === 3 && code < 0x800) || (length === 4 && code < 0x10000)
+    if (isOverlong || code > 0x10ffff || (code >= 0xd800 && code <= 0xdfff)) return undefined
+    text += String.fromCodePoint(code)
+    i += length
+  }
+  return text
+}
+
+/** One character per byte; the form in which bencoded dictionary keys are looked up. */
+export function toLatin1(bytes: Uint8Array): string {
+  let text = ''
+  for (const byte of bytes) text += String.fromCharCode(byte)
+  return text
+}
+
+export function fromLatin1(text: string): Uint8Array {
+  const bytes = new Uint8Array(text.length)
+  for (let i = 0; i < text.length; i++) bytes[i] = text.charCodeAt(i)
+  return bytes
+}
+
+/** Everything but RFC 3986's unreserved characters becomes `%XX`. */
+export function percentEncode(bytes: Uint8Array): string {
+  let text = ''
+  for (const byte of bytes) {
+    const char = String.fromCharCode(byte)
+    text += /[A-Za-z0-9._~-]/.test(char) ? char : `%${byte < 16 ? '0' : ''}${byte.toString(16).toUpperCase()}`
+  }
+  return text
+}
+
+/**
+ * Raw bytes of a query component; undefined when an escape is broken or a character is no
+ * byte. `+` is a space.
+ */
+export function percentDecode(text: string): Uint8Array | undefined {
+  const bytes: number[] = []
+  for (let i = 0; i < text.length; i++) {
+    const code = text.charCodeAt(i)
+    if (code > 0xff) return undefined
+    if (code === 0x25) {
+      const digits = text.slice(i + 1, i + 3)
+      if (!/^[0-9a-f]{2}$/i.test(digits)) return undefined
+      bytes.push(Number.parseInt(digits, 16))
+      i += 2
+    } else bytes.push(code === 0x2b ? 0x20 : code)
+  }
+  return Uint8Array.from(bytes)
+}
