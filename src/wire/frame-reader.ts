@@ -1,0 +1,177 @@
+/**
+ * Cuts a peer's byte stream into messages as it arrives, in whatever fragments.
+ * Blocks are copied straight into the place their piece is gathered, so payload is copied once and never
+ * buffered here; everything else is small, capped by type (S13) and handed over whole.
+ * Invariant: at most one partial small message is held, never more bytes than its type's cap.
+ */
+import { readUint32 } from '../base/bytes.ts'
+import { LIMITS } from '../base/limits.ts'
+import { type Fault, fail } from '../base/result.ts'
+import { MESSAGE } from './peer-messages.ts'
+
+export interface FrameSink {
+  /** A whole message other than a block; `payload` is borrowed. A fault closes the connection. */
+  onMessage(type: number, payload: Uint8Array): Fault | undefined
+  /**
+   * A block begins. Set `reader.target` and `reader.targetAt` to receive it; otherwise its bytes are skipped.
+   */
+  onBlockStart(piece: number, begin: number, length: number): Fault | undefined
+  /** The block that began last is complete. */
+  onBlockEnd(piece: number, begin: number, length: number): Fault | undefined
+  onKeepAlive(): void
+}
+
+const HEADER_LENGTH = 5
+const BLOCK_HEADER_LENGTH = 13
+
+/** Payload lengths that are fixed by the protocol. */
+const FIXED_LENGTHS = new Map<number, number>([
+  [MESSAGE.choke, 0],
+  [MESSAGE.unchoke, 0],
+  [MESSAGE.interested, 0],
+  [MESSAGE.notInterested, 0],
+  [MESSAGE.have, 4],
+  [MESSAGE.request, 12],
+  [MESSAGE.cancel, 12],
+  [MESSAGE.port, 2],
+  [MESSAGE.suggest, 4],
+  [MESSAGE.haveAll, 0],
+  [MESSAGE.haveNone, 0],
+  [MESSAGE.reject, 12],
+  [MESSAGE.allowedFast, 4],
+  [MESSAGE.hashRequest, 48],
+  [MESSAGE.hashReject, 48],
+])
+
+export class FrameReader {
+  /** Where the block now arriving goes; undefined to skip it. May be cleared while it arrives. */
+  target: Uint8Array | undefined
+  targetAt = 0
+
+  readonly #sink: FrameSink
+  readonly #bitfieldLength: number
+  readonly #header = new Uint8Array(BLOCK_HEADER_LENGTH)
+  #headerLength = 0
+  /** Payload bytes of the current message still to come; -1 while its header arrives. */
+  #remaining = -1
+  #type = -1
+  #payload: Uint8Array | undefined
+  #payloadAt = 0
+  #piece = 0
+  #begin = 0
+  #blockLength = 0
+
+  constructor(sink: FrameSink, pieceCount: number) {
+    this.#sink = sink
+    this.#bitfieldLength = Math.ceil(pieceCount / 8)
+  }
+
+  /** Takes in all of `bytes` (borrowed), or stops at the first fault. */
+  push(bytes: Uint8Array): Fault | undefined {
+    let at = 0
+    while (at < bytes.length) {
+      if (this.#remaining >= 0) {
+        at = this.#takePayload(bytes, at)
+        const fault = this.#remaining === 0 ? this.#finish() : undefined
+        if (fault) return fault
+        continue
+      }
+      const wanted = this.#wantedHeaderLength()
+      const taken = Math.min(wanted - this.#headerLength, bytes.length - at)
+      for (let i = 0; i < taken; i++) this.#header[this.#headerLength++] = bytes[at++]!
+      const fault = this.#headerLength === wanted ? this.#headerArrived(wanted) : undefined
+      if (fault) return fault
+    }
+    return undefined
+  }
+
+  #wantedHeaderLength(): number {
+    if (this.#headerLength < 4) return 4
+    if (this.#headerLength < HEADER_LENGTH) return HEADER_LENGTH
+    return BLOCK_HEADER_LENGTH
+  }
+
+  #headerArrived(length: number): Fault | undefined {
+    const frameLength = readUint32(this.#header, 0)
+    if (length === 4) {
+      if (frameLength > 0) return undefined
+      this.#headerLength = 0
+      this.#sink.onKeepAlive()
+      return undefined
+    }
+    if (length === HEADER_LENGTH) {
+      this.#type = this.#header[4]!
+      const fault = this.#checkLength(frameLength - 1)
+      if (fault || this.#type === MESSAGE.piece) return fault
+      return this.#expect(frameLength - 1)
+    }
+    this.#piece = readUint32(this.#header, 5)
+    this.#begin = readUint32(this.#header, 9)
+    this.#blockLength = frameLength - 9
+    this.target = undefined
+    const fault = this.#sink.onBlockStart(this.#piece, this.#begin, this.#blockLength)
+    return fault ?? this.#expect(this.#blockLength)
+  }
+
+  #checkLength(length: number): Fault | undefined {
+    const type = this.#type
+    const fixed = FIXED_LENGTHS.get(type)
+    if (fixed !== undefined) return length === fixed ? undefined : fault('wire/bad-length', type, length)
+    if (type === MESSAGE.bitfield)
+      return length === this.#bitfieldLength ? undefined : fault('wire/bad-length', type, length)
+    if (type === MESSAGE.piece) {
+      if (length < 8) return fault('wire/bad-length', type, length)
+      return length - 8 <= LIMITS.blockLengthMax.value
+        ? undefined
+        : fault('wire/block-too-large', type, length)
+    }
+    return length <= LIMITS.extensionMessageBytesMax.value
+      ? undefined
+      : fault('wire/message-too-large', type, length)
+  }
+
+  /** The header is complete and `length` payload bytes follow. */
+  #expect(length: number): Fault | undefined {
+    this.#headerLength = 0
+    this.#remaining = length
+    this.#payload = undefined
+    this.#payloadAt = 0
+    return length === 0 ? this.#finish() : undefined
+  }
+
+  #takePayload(bytes: Uint8Array, at: number): number {
+    const taken = Math.min(this.#remaining, bytes.length - at)
+    if (this.#type === MESSAGE.piece) {
+      if (this.target !== undefined) {
+        this.target.set(bytes.subarray(at, at + taken), this.targetAt)
+        this.targetAt += taken
+      }
+    } else if (this.#payload === undefined && taken === this.#remaining) {
+      this.#payload = bytes.subarray(at, at + taken)
+    } else {
+      this.#payload ??= new Uint8Array(this.#remaining)
+      this.#payload.set(bytes.subarray(at, at + taken), this.#payloadAt)
+      this.#payloadAt += taken
+    }
+    this.#remaining -= taken
+    return at + taken
+  }
+
+  #finish(): Fault | undefined {
+    this.#remaining = -1
+    if (this.#type === MESSAGE.piece) {
+      const fault = this.#sink.onBlockEnd(this.#piece, this.#begin, this.#blockLength)
+      this.target = undefined
+      return fault
+    }
+    const payload = this.#payload ?? EMPTY
+    this.#payload = undefined
+    return this.#sink.onMessage(this.#type, payload)
+  }
+}
+
+const EMPTY = new Uint8Array(0)
+
+function fault(code: string, type: number, length: number): Fault {
+  return fail(code, `message of type ${type} with ${length} bytes of payload`).error
+}

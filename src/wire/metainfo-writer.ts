@@ -1,0 +1,240 @@
+/**
+ * Builds the info dictionary and the `.torrent` file from files that have been hashed: v1
+ * (BEP 3), v2 (BEP 52), hybrid.
+ * Padding (BEP 47) fills the last piece of a file when another one with bytes follows;
+ * nothing follows the last file.
+ * Invariants: the info dictionary depends on content and names only, never on tool or time; same input, same
+ * bytes; the infohash equals that of libtorrent's `create_torrent` with `canonical_files_no_tail_padding`.
+ */
+import { assert } from '../base/assert.ts'
+import { compareBytes } from '../base/bytes.ts'
+import type { Crypto } from '../base/env.ts'
+import { fail, ok, type Result } from '../base/result.ts'
+import { encodeUtf8, toLatin1 } from '../base/text.ts'
+import { BencodedBytes, type BValue, encodeBencode } from './bencode.ts'
+import { MERKLE_HASH_LENGTH, rootOfPieceLayer } from './merkle.ts'
+import type { Format } from './metainfo.ts'
+
+/** SHA-1. */
+const PIECE_HASH_LENGTH = 20
+
+/** A file to be shared, before it is hashed. */
+export interface ContentFile {
+  /** Raw names below the torrent's folder; of a single-file torrent just the name. */
+  readonly path: readonly Uint8Array[]
+  /** Bytes. */
+  readonly length: number
+  readonly isExecutable?: boolean
+}
+
+/** A file or a run of padding in its place. */
+export interface PlacedFile extends ContentFile {
+  /** First byte in piece space. */
+  readonly offset: number
+  readonly isPad: boolean
+}
+
+/** What hashing found. */
+export interface ContentHashes {
+  /** v1, hybrid: 20 bytes for each piece of the placed content, padding hashed as zeros. */
+  readonly pieceHashesV1?: Uint8Array
+  /**
+   * v2, hybrid: for each entry of the placed files, its piece layer: 32 bytes for each piece of the file,
+   * also when that is only one; null for padding and empty files.
+   */
+  readonly pieceLayers?: readonly (Uint8Array | null)[]
+}
+
+export interface InfoDescription {
+  readonly format: Format
+  /** Raw name of the file or folder. */
+  readonly name: Uint8Array
+  readonly isSingleFile: boolean
+  readonly pieceLength: number
+  /** As `placeFiles` gave them. */
+  readonly files: readonly PlacedFile[]
+  readonly hashes: ContentHashes
+  readonly private?: boolean
+}
+
+export interface InfoDictionary {
+  /** The exact bytes that the infohashes are over. */
+  readonly infoBytes: Uint8Array
+  readonly infoHashV1: Uint8Array | null
+  readonly infoHashV2: Uint8Array | null
+  /** Bencoded `piece layers` for the `.torrent` file; null in v1. */
+  readonly pieceLayersBytes: Uint8Array | null
+}
+
+/** What stands around the info dictionary and never touches the infohash. */
+export interface Announcement {
+  readonly trackers?: readonly (readonly string[])[]
+  readonly webSeeds?: readonly string[]
+  readonly comment?: string
+  readonly createdBy?: string
+  /** Seconds since 1970. */
+  readonly creationDate?: number
+}
+
+/**
+ * Sorts by raw bytes per path component and gives every file its offset, with padding in between where
+ * `aligned` (v2, hybrid and file-aligned v1).
+ */
+export function placeFiles(
+  files: readonly ContentFile[],
+  pieceLength: number,
+  aligned: boolean,
+): PlacedFile[] {
+  const placed: PlacedFile[] = []
+  let offset = 0
+  for (const file of files.toSorted((a, b) => comparePaths(a.path, b.path))) {
+    const tail = offset % pieceLength
+    if (aligned && tail !== 0 && file.length > 0) {
+      const length = pieceLength - tail
+      placed.push({ path: padPath(length), length, offset, isPad: true })
+      offset += length
+    }
+    placed.push({ ...file, offset, isPad: false })
+    offset += file.length
+  }
+  return placed
+}
+
+/**
+ * Fails with `metainfo/no-content` when there is no byte to share, with `metainfo/name-conflict` when a name
+ * stands twice or is both file and folder.
+ */
+export function buildInfo(description: InfoDescription, crypto: Crypto): Result<InfoDictionary> {
+  const { format, name, isSingleFile, pieceLength, files, hashes } = description
+  const content = files.filter((file) => !file.isPad)
+  if (!content.some((file) => file.length > 0))
+    return fail('metainfo/no-content', 'there is no byte to share', 'Add a file that is not empty.')
+  const roots = format === 'v1' ? [] : files.map((_, index) => rootOf(description, index, crypto))
+  const tree = fileTree(files, format === 'v1' ? undefined : roots)
+  if (tree === undefined)
+    return fail('metainfo/name-conflict', 'two of the files have the same path', 'Rename one of them.')
+  assert(!isSingleFile || content.length === 1, 'a single-file torrent has one file')
+
+  const hasV1 = format !== 'v2'
+  const infoBytes = encodeBencode({
+    ...(hasV1 &&
+      (isSingleFile
+        ? { attr: attributesOf(content[0]!), length: content[0]!.length }
+        : { files: files.map(listEntry) })),
+    'file tree': format === 'v1' ? undefined : tree,
+    'meta version': format === 'v1' ? undefined : 2,
+    name,
+    'piece length': pieceLength,
+    pieces: hasV1 ? checkedPieces(description) : undefined,
+    private: description.private === true ? 1 : undefined,
+  })
+  return ok({
+    infoBytes,
+    infoHashV1: hasV1 ? crypto.sha1(infoBytes) : null,
+    infoHashV2: format === 'v1' ? null : crypto.sha256(infoBytes),
+    pieceLayersBytes: format === 'v1' ? null : pieceLayersBytes(hashes.pieceLayers ?? [], roots),
+  })
+}
+
+/** The bytes of the `.torrent` file. A single tracker or web seed is written without a list around it. */
+export function encodeMetainfo(info: InfoDictionary, announcement: Announcement): Uint8Array {
+  const { trackers = [], webSeeds = [], comment, createdBy, creationDate } = announcement
+  const tiers = trackers.filter((tier) => tier.length > 0)
+  const isList = tiers.length > 1 || (tiers[0]?.length ?? 0) > 1
+  return encodeBencode({
+    announce: tiers[0]?.[0],
+    'announce-list': isList ? tiers : undefined,
+    comment,
+    'created by': createdBy,
+    'creation date': creationDate,
+    info: new BencodedBytes(info.infoBytes),
+    'piece layers': info.pieceLayersBytes === null ? undefined : new BencodedBytes(info.pieceLayersBytes),
+    'url-list': webSeeds.length > 1 ? webSeeds : webSeeds[0],
+  })
+}
+
+function comparePaths(a: readonly Uint8Array[], b: readonly Uint8Array[]): number {
+  const shared = Math.min(a.length, b.length)
+  for (let i = 0; i < shared; i++) {
+    const difference = compareBytes(a[i]!, b[i]!)
+    if (difference !== 0) return difference
+  }
+  return a.length - b.length
+}
+
+/** Where libtorrent puts padding; part of the infohash. */
+function padPath(length: number): Uint8Array[] {
+  return [encodeUtf8('.pad'), encodeUtf8(String(length))]
+}
+
+function listEntry(file: PlacedFile): BValue {
+  return { attr: attributesOf(file), length: file.length, path: file.path }
+}
+
+/** BEP 47; the letters in libtorrent's order. */
+function attributesOf(file: PlacedFile): string | undefined {
+  if (file.isPad) return 'p'
+  return file.isExecutable === true ? 'x' : undefined
+}
+
+type Tree = Map<string, Tree | BValue>
+
+/**
+ * Folders as dictionaries, each file under an empty key (BEP 52); undefined when two
+ * entries want the same place.
+ */
+function fileTree(
+  files: readonly PlacedFile[],
+  roots: readonly (Uint8Array | null)[] | undefined,
+): Tree | undefined {
+  const tree: Tree = new Map()
+  for (const [index, file] of files.entries()) {
+    if (file.isPad) continue
+    let folder = tree
+    for (const component of file.path) {
+      const key = toLatin1(component)
+      if (folder.has('')) return undefined
+      if (!folder.has(key)) folder.set(key, new Map())
+      folder = folder.get(key) as Tree
+    }
+    if (folder.size > 0) return undefined
+    folder.set('', {
+      attr: attributesOf(file),
+      length: file.length,
+      'pieces root': roots?.[index] ?? undefined,
+    })
+  }
+  return tree
+}
+
+function rootOf(description: InfoDescription, index: number, crypto: Crypto): Uint8Array | null {
+  const { files, hashes, pieceLength } = description
+  const file = files[index]!
+  if (file.isPad || file.length === 0) return null
+  const layer = hashes.pieceLayers?.[index]
+  const pieceCount = Math.ceil(file.length / pieceLength)
+  assert(layer?.length === pieceCount * MERKLE_HASH_LENGTH, 'every file has a hash for each of its pieces')
+  return pieceCount === 1 ? layer : rootOfPieceLayer(layer, pieceLength, crypto)
+}
+
+/** Files of one piece need no entry, their root is the hash. */
+function pieceLayersBytes(
+  layers: readonly (Uint8Array | null)[],
+  roots: readonly (Uint8Array | null)[],
+): Uint8Array {
+  const entries = new Map<string, Uint8Array>()
+  for (const [index, root] of roots.entries()) {
+    const layer = layers[index] ?? null
+    if (root !== null && layer !== null && layer.length > MERKLE_HASH_LENGTH)
+      entries.set(toLatin1(root), layer)
+  }
+  return encodeBencode(entries)
+}
+
+function checkedPieces(description: InfoDescription): Uint8Array {
+  const { files, hashes, pieceLength } = description
+  const last = files.at(-1)!
+  const pieceCount = Math.ceil((last.offset + last.length) / pieceLength)
+  assert(hashes.pieceHashesV1?.length === pieceCount * PIECE_HASH_LENGTH, 'every piece has a v1 hash')
+  return hashes.pieceHashesV1
+}
