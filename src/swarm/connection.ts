@@ -1,0 +1,77 @@
+/**
+ * One TCP connection from dial or accept to its end: before the handshake only bytes are gathered, afterwards
+ * a session reads them. Invariant: before there is a session at most the handshake and
+ * `heldBytesMax` bytes after it are held.
+ */
+import { concatBytes } from '../base/bytes.ts'
+import { LIMITS } from '../base/limits.ts'
+import type { Instant } from '../base/time.ts'
+import type { Endpoint } from '../wire/endpoint.ts'
+import { HANDSHAKE_LENGTH, isHandshakeStart } from '../wire/handshake.ts'
+import type { PeerSession } from './peer-session.ts'
+import type { Torrent } from './torrent.ts'
+
+export class Connection {
+  readonly id: number
+  readonly endpoint: Endpoint
+  /** The torrent an outgoing connection is for; an incoming one names it in its handshake. */
+  torrent: Torrent | undefined
+  session: PeerSession | undefined
+  isOpen: boolean
+  /** Dial or handshake must be over by then. */
+  deadline: Instant
+  /** What came after a handshake that has to wait. Bounded by `heldBytesMax`. */
+  #held: Uint8Array = new Uint8Array(0)
+  readonly #handshake = new Uint8Array(HANDSHAKE_LENGTH)
+  #handshakeLength = 0
+
+  constructor(
+    id: number,
+    endpoint: Endpoint,
+    torrent: Torrent | undefined,
+    isOpen: boolean,
+    deadline: Instant,
+  ) {
+    this.id = id
+    this.endpoint = endpoint
+    this.torrent = torrent
+    this.isOpen = isOpen
+    this.deadline = deadline
+  }
+
+  get isOutgoing(): boolean {
+    return this.id > 0
+  }
+
+  /** The 68 bytes once they are all there. */
+  get handshake(): Uint8Array | undefined {
+    return this.#handshakeLength === HANDSHAKE_LENGTH ? this.#handshake : undefined
+  }
+
+  /** False as soon as one byte is not BitTorrent's: an encrypted greeting is answered by closing, at once. */
+  get isBitTorrent(): boolean {
+    return isHandshakeStart(this.#handshake.subarray(0, this.#handshakeLength))
+  }
+
+  /** Keeps bytes that cannot be read yet; false when they are too many. */
+  hold(bytes: Uint8Array): boolean {
+    if (this.#held.length + bytes.length > LIMITS.heldBytesMax.value) return false
+    this.#held = concatBytes([this.#held, bytes])
+    return true
+  }
+
+  /** Gives back what was kept. */
+  release(): Uint8Array {
+    const held = this.#held
+    this.#held = new Uint8Array(0)
+    return held
+  }
+
+  /** Takes what belongs to the handshake and returns the bytes after it. */
+  gather(bytes: Uint8Array): Uint8Array {
+    const taken = Math.min(bytes.length, HANDSHAKE_LENGTH - this.#handshakeLength)
+    this.#handshake.set(bytes.subarray(0, taken), this.#handshakeLength)
+    this.#handshakeLength += taken
+    return bytes.subarray(taken)
+  }
+}

@@ -1,0 +1,307 @@
+/**
+ * Asks peers for blocks and puts the answers together: keeps every unchoked peer's request window full, hands
+ * complete pieces to the hasher, and takes back what a peer will not bring.
+ * Order of choice for a peer: the piece it is on, a piece another peer left behind, a new piece from
+ * the picker, and in the endgame (nothing left to start) the blocks others were asked for, with a
+ * cancel to whoever comes second.
+ * Invariant: outside the endgame a piece is requested from one peer only.
+ */
+
+import { equalBytes } from '../base/bytes.ts'
+import { type Instant, milliseconds, seconds } from '../base/time.ts'
+import type { TokenBucket } from '../base/token-bucket.ts'
+import { type BlockRange, MESSAGE } from '../wire/peer-messages.ts'
+import type { PieceDigests } from './effects.ts'
+import type { OutstandingBlock, PeerSession } from './peer-session.ts'
+import { BLOCK, type GatheringPiece } from './piece-tracker.ts'
+import type { TorrentCore } from './torrent-core.ts'
+
+/** In the endgame a block is asked of at most this many peers. */
+const ENDGAME_ASKERS_MAX = 3
+/** A peer with fewer requests than this may take over blocks of others in the endgame. */
+const ENDGAME_REQUESTS_MIN = 2
+
+/** With more unstarted pieces than this there is plenty for everybody. */
+const FAIR_SHARE_PIECES_MAX = 200
+const FAIR_SHARE_MIN = 4
+
+export class Downloader {
+  /** Peers with room in their window were left without requests for want of budget or buffers. */
+  isStarved = false
+  readonly #core: TorrentCore
+  readonly #budget: TokenBucket
+  /** Microseconds. */
+  readonly #requestTimeout: number
+  /** Pieces whose owner left. Bounded by `unverifiedBytesMax`. */
+  readonly #orphans = new Set<GatheringPiece>()
+  readonly #blocksPerPiece: number
+
+  constructor(core: TorrentCore, budget: TokenBucket, requestTimeoutSeconds: number) {
+    this.#core = core
+    this.#requestTimeout = seconds(requestTimeoutSeconds)
+    this.#budget = budget
+    this.#blocksPerPiece = Math.ceil(core.geometry.pieceLength / core.geometry.blockLength)
+  }
+
+  /** Requests blocks until the peer's window is full. Small gaps are left until they are worth a message. */
+  fill(now: Instant, session: PeerSession): void {
+    if (session.peerChoking || !session.amInterested) return
+    const depth = Math.min(session.window.depth, this.#fairShare())
+    const wasIdle = session.outstanding.size === 0
+    if (session.outstanding.size > depth - Math.max(1, depth >> 2)) return
+    while (session.outstanding.size < depth) {
+      if (this.#budget.readyAt(now) !== undefined) {
+        this.isStarved = true
+        break
+      }
+      const next = this.#next(session)
+      if (next === undefined) break
+      const { piece } = next.gathering
+      const length = this.#core.geometry.blockSize(piece, next.block)
+      this.#budget.take(now, length)
+      session.outstanding.set(this.#key(piece, next.block), next)
+      session.writer.block(MESSAGE.request, piece, next.block * this.#core.geometry.blockLength, length)
+    }
+    if (wasIdle) session.lastBlockAt = now
+  }
+
+  /** Gives the arriving block its place, if it was asked for and nobody brought or is bringing it. */
+  blockStarts(session: PeerSession, range: BlockRange): void {
+    const wanted = this.#outstanding(session, range)
+    if (wanted === undefined || wanted.gathering.blocks[wanted.block] !== BLOCK.requested) return
+    wanted.gathering.blocks[wanted.block] = BLOCK.arriving
+    session.arriving = wanted
+    session.reader.target = wanted.gathering.buffer
+    session.reader.targetAt = range.begin
+  }
+
+  blockEnds(now: Instant, session: PeerSession, range: BlockRange): void {
+    session.lastBlockAt = now
+    session.downloaded.add(now, range.length)
+    this.#core.downloaded.add(now, range.length)
+    const wanted = this.#outstanding(session, range)
+    if (wanted === undefined) return
+    const { gathering, block } = wanted
+    session.outstanding.delete(this.#key(gathering.piece, block))
+    session.window.received(now, range.length)
+    if (session.arriving !== wanted) {
+      gathering.askers[block]!--
+      return
+    }
+    session.arriving = undefined
+    if (--gathering.askers[block]! > 0) this.#cancelElsewhere(gathering, block)
+    if (this.#core.pieces.receive(gathering, block, session.address)) this.#complete(gathering)
+  }
+
+  /** The peer choked us (without BEP 6 that drops every request), was snubbed, or is gone. */
+  release(session: PeerSession): void {
+    for (const outstanding of session.outstanding.values())
+      this.#core.pieces.withdraw(outstanding.gathering, outstanding.block, session.arriving === outstanding)
+    session.outstanding.clear()
+    session.arriving = undefined
+    session.reader.target = undefined
+    session.current = undefined
+    for (const gathering of session.gathering) {
+      gathering.owner = undefined
+      this.#orphans.add(gathering)
+    }
+    session.gathering.clear()
+  }
+
+  rejected(session: PeerSession, range: BlockRange): void {
+    const refused = this.#outstanding(session, range)
+    if (refused === undefined) return
+    session.outstanding.delete(this.#key(range.piece, refused.block))
+    this.#core.pieces.withdraw(refused.gathering, refused.block, session.arriving === refused)
+    if (!session.gathering.delete(refused.gathering)) return
+    // Others may take it; this peer would only refuse again.
+    refused.gathering.owner = undefined
+    this.#orphans.add(refused.gathering)
+    if (session.current === refused.gathering) session.current = undefined
+  }
+
+  /** Snubs peers that owe blocks for too long; true when blocks became free. */
+  checkTimeouts(now: Instant): boolean {
+    let hasFreed = false
+    for (const session of this.#core.sessions.values()) {
+      if (session.outstanding.size === 0) continue
+      if (now - session.lastBlockAt < this.#requestTimeout) continue
+      session.window.snub()
+      this.release(session)
+      session.lastBlockAt = now
+      hasFreed = true
+    }
+    return hasFreed
+  }
+
+  /** When a peer left hungry for want of download budget may ask again. */
+  nextTimeout(now: Instant): Instant | undefined {
+    if (!this.isStarved) return undefined
+    return this.#budget.readyAt(now) ?? ((now + milliseconds(50)) as Instant)
+  }
+
+  /** Do the digests fit what the metainfo says? Hybrid pieces must fit both ways (S10). */
+  isRight(piece: number, digests: PieceDigests): boolean {
+    const { metainfo } = this.#core.options
+    const sha1 = metainfo.pieceHashesV1?.subarray(20 * piece, 20 * piece + 20)
+    const root = metainfo.infoHashV2 === null ? undefined : this.#core.geometry.merkleHash(piece)
+    if (sha1 === undefined && root === undefined) return false
+    const isSha1Right = sha1 === undefined || (digests.sha1 !== undefined && equalBytes(sha1, digests.sha1))
+    const isRootRight =
+      root === undefined || (digests.merkleRoot !== undefined && equalBytes(root, digests.merkleRoot))
+    return isSha1Right && isRootRight
+  }
+
+  #next(session: PeerSession): OutstandingBlock | undefined {
+    if (session.current !== undefined) {
+      const block = this.#core.pieces.requestNext(session.current)
+      if (block >= 0) return { gathering: session.current, block }
+    }
+    const gathering = this.#ownedWithFreeBlocks(session) ?? this.#adopt(session) ?? this.#start(session)
+    session.current = gathering
+    if (gathering !== undefined) return { gathering, block: this.#core.pieces.requestNext(gathering) }
+    return this.#core.picker.obtainableCount === 0 ? this.#endgame(session) : undefined
+  }
+
+  /**
+   * Towards the end no peer may reserve more than its share of what nobody was asked for yet, or the last
+   * blocks would wait in one queue while other peers run dry.
+   */
+  #fairShare(): number {
+    const { picker, sessions } = this.#core
+    if (picker.openCount > FAIR_SHARE_PIECES_MAX) return Number.POSITIVE_INFINITY
+    let useful = 0
+    for (const session of sessions.values()) if (session.amInterested) useful++
+    const blocks = picker.openCount * this.#blocksPerPiece
+    return Math.max(FAIR_SHARE_MIN, Math.ceil(blocks / Math.max(1, useful)))
+  }
+
+  #ownedWithFreeBlocks(session: PeerSession): GatheringPiece | undefined {
+    for (const gathering of session.gathering) if (gathering.freeCount > 0) return gathering
+    return undefined
+  }
+
+  #adopt(session: PeerSession): GatheringPiece | undefined {
+    if (this.#orphans.size === 0 || session.gathering.size >= this.#core.options.piecesPerPeerMax)
+      return undefined
+    for (const gathering of this.#orphans) {
+      if (gathering.freeCount === 0 || !session.have.has(gathering.piece)) continue
+      this.#orphans.delete(gathering)
+      gathering.owner = session.id
+      session.gathering.add(gathering)
+      return gathering
+    }
+    return undefined
+  }
+
+  #start(session: PeerSession): GatheringPiece | undefined {
+    const { options, picker, pieces } = this.#core
+    if (session.gathering.size >= options.piecesPerPeerMax) return undefined
+    if (pieces.gathering.size >= options.gatheringPiecesMax) {
+      this.isStarved = true
+      return undefined
+    }
+    const piece = picker.pick(session.have)
+    if (piece < 0) return undefined
+    const gathering = pieces.start(piece, session.id)
+    if (gathering === undefined) {
+      this.isStarved = true
+      return undefined
+    }
+    picker.close(piece)
+    session.gathering.add(gathering)
+    return gathering
+  }
+
+  #endgame(session: PeerSession): OutstandingBlock | undefined {
+    const { options, pieces } = this.#core
+    const isOnOnePiece = options.piecesPerPeerMax === 1
+    for (const gathering of pieces.gathering.values()) {
+      if (!session.have.has(gathering.piece)) continue
+      if (isOnOnePiece && !this.#isOnlyOn(session, gathering)) continue
+      const free = pieces.requestNext(gathering)
+      if (free >= 0) return { gathering, block: free }
+    }
+    return this.#overtake(session, isOnOnePiece)
+  }
+
+  /**
+   * A block that another peer was asked for and will bring later than this one could: the
+   * last one in the longest queue.
+   * Asking again wastes upload of others, so only a peer that has nearly run dry does it.
+   */
+  #overtake(session: PeerSession, isOnOnePiece: boolean): OutstandingBlock | undefined {
+    if (session.outstanding.size >= Math.max(ENDGAME_REQUESTS_MIN, session.window.depth >> 2))
+      return undefined
+    const ownWait = session.window.waitSeconds(session.outstanding.size + 1)
+    for (const other of this.#byLongestWait(session)) {
+      if (other.window.waitSeconds(other.outstanding.size) <= ownWait) return undefined
+      for (const behind of [...other.outstanding.values()].reverse()) {
+        const { gathering, block } = behind
+        if (gathering.blocks[block] !== BLOCK.requested || gathering.askers[block]! >= ENDGAME_ASKERS_MAX)
+          continue
+        if (!session.have.has(gathering.piece) || session.outstanding.has(this.#key(gathering.piece, block)))
+          continue
+        if (isOnOnePiece && !this.#isOnlyOn(session, gathering)) continue
+        this.#core.pieces.requestAgain(gathering, block)
+        return { gathering, block }
+      }
+    }
+    return undefined
+  }
+
+  #byLongestWait(session: PeerSession): PeerSession[] {
+    return [...this.#core.sessions.values()]
+      .filter((other) => other !== session && other.outstanding.size > 0)
+      .sort((a, b) => b.window.waitSeconds(b.outstanding.size) - a.window.waitSeconds(a.outstanding.size))
+  }
+
+  #isOnlyOn(session: PeerSession, gathering: GatheringPiece): boolean {
+    for (const outstanding of session.outstanding.values()) return outstanding.gathering === gathering
+    return true
+  }
+
+  #cancelElsewhere(gathering: GatheringPiece, block: number): void {
+    const { geometry, sessions } = this.#core
+    const key = this.#key(gathering.piece, block)
+    for (const session of sessions.values()) {
+      const outstanding = session.outstanding.get(key)
+      if (outstanding === undefined) continue
+      session.outstanding.delete(key)
+      gathering.askers[block]!--
+      const length = geometry.blockSize(gathering.piece, block)
+      session.writer.block(MESSAGE.cancel, gathering.piece, block * geometry.blockLength, length)
+    }
+  }
+
+  #complete(gathering: GatheringPiece): void {
+    const { geometry, options } = this.#core
+    this.#orphans.delete(gathering)
+    if (gathering.owner !== undefined) {
+      const owner = this.#core.sessions.get(gathering.owner)
+      owner?.gathering.delete(gathering)
+      if (owner?.current === gathering) owner.current = undefined
+    }
+    this.#core.emit({
+      kind: 'hash-piece',
+      torrent: this.#core.id,
+      piece: gathering.piece,
+      bytes: gathering.buffer,
+      wantsSha1: options.metainfo.pieceHashesV1 !== null,
+      merkle: options.metainfo.infoHashV2 === null ? undefined : geometry.merklePiece(gathering.piece),
+    })
+  }
+
+  #outstanding(session: PeerSession, range: BlockRange): OutstandingBlock | undefined {
+    const { blockLength } = this.#core.geometry
+    const block = range.begin / blockLength
+    const outstanding = session.outstanding.get(this.#key(range.piece, block))
+    const isWhole =
+      outstanding !== undefined && range.length === this.#core.geometry.blockSize(range.piece, block)
+    return isWhole ? outstanding : undefined
+  }
+
+  #key(piece: number, block: number): number {
+    return piece * this.#blocksPerPiece + block
+  }
+}

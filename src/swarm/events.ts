@@ -1,0 +1,63 @@
+/**
+ * What a torrent tells the people around it, and why sessions end. Field names are a
+ * contract with other programs.
+ * Addresses are text: `127.0.0.1:6881` or `[::1]:6881`.
+ */
+
+/** Exhaustive: shown to users and counted; every close has one. */
+export type DisconnectReason =
+  | 'done'
+  | 'stopped'
+  | 'refused'
+  | 'unreachable'
+  | 'connect-timeout'
+  | 'handshake-timeout'
+  | 'idle-timeout'
+  | 'remote-closed'
+  | 'connection-reset'
+  | 'not-bittorrent'
+  | 'unknown-torrent'
+  | 'wrong-torrent'
+  | 'self-connection'
+  | 'duplicate-peer'
+  | 'too-many-peers'
+  | 'banned'
+  | 'protocol-error'
+  | 'both-seeds'
+
+export type SwarmEvent =
+  | {
+      readonly event: 'announced'
+      readonly tracker: string
+      readonly peers: number
+      readonly interval: number
+      readonly externalIp?: string
+    }
+  | {
+      readonly event: 'announce-failed'
+      readonly tracker: string
+      readonly code: string
+      readonly message: string
+      readonly hint?: string
+    }
+  | { readonly event: 'connecting'; readonly address: string }
+  | { readonly event: 'handshake-ok'; readonly address: string; readonly peerId: string }
+  | {
+      readonly event: 'peer-connected'
+      readonly address: string
+      readonly peerId: string
+      readonly client: string
+    }
+  | { readonly event: 'peer-disconnected'; readonly address: string; readonly reason: DisconnectReason }
+  | {
+      readonly event: 'protocol-error'
+      readonly address: string
+      readonly code: string
+      readonly message: string
+    }
+  | { readonly event: 'piece-verified'; readonly piece: number; readonly from: string }
+  | { readonly event: 'piece-failed'; readonly piece: number; readonly from: string }
+  | { readonly event: 'peer-banned'; readonly address: string; readonly pieces: readonly number[] }
+  | { readonly event: 'downloaded'; readonly bytes: number; readonly seconds: number }
+  | { readonly event: 'paused'; readonly code: string; readonly reason: string; readonly hint?: string }
+  | { readonly event: 'resumed' }

@@ -1,0 +1,138 @@
+/**
+ * The addresses we know for one torrent, where each came from, and when each may be dialled next.
+ * A failed dial or a broken session doubles the wait; a ban lasts as long as the torrent does.
+ * Invariant: at most `knownPeersMax` entries; the worst untried ones make room; banned
+ * addresses are never dialled.
+ */
+import { LIMITS } from '../base/limits.ts'
+import type { Prng } from '../base/prng.ts'
+import { type Instant, seconds } from '../base/time.ts'
+import { type Endpoint, formatEndpoint } from '../wire/endpoint.ts'
+
+export type PeerSource = 'tracker' | 'manual' | 'incoming' | 'pex' | 'lan' | 'ring'
+
+const FIRST_BACKOFF_SECONDS = 5
+const BACKOFF_SECONDS_MAX = 600
+
+export interface KnownPeer {
+  readonly endpoint: Endpoint
+  readonly source: PeerSource
+  failureCount: number
+  /** Not to be dialled before. */
+  retryAt: Instant
+  isConnected: boolean
+  /** Not to be dialled: it is ourselves, or it is a seed while we are one. */
+  pointless: 'self' | 'seed' | undefined
+}
+
+export class PeerList {
+  readonly #prng: Prng
+  readonly #known = new Map<string, KnownPeer>()
+  /** Hosts, because a liar may come back on another port. Bounded by `knownPeersMax`. */
+  readonly #bannedHosts = new Set<string>()
+  readonly #bannedEndpoints = new Set<string>()
+
+  constructor(prng: Prng) {
+    this.#prng = prng
+  }
+
+  get size(): number {
+    return this.#known.size
+  }
+
+  /** False when it was known already, is banned, or there is no room. */
+  add(endpoint: Endpoint, source: PeerSource): boolean {
+    const key = formatEndpoint(endpoint)
+    if (endpoint.port === 0 || this.isBanned(endpoint)) return false
+    const known = this.#known.get(key)
+    if (known !== undefined) return false
+    if (this.#known.size >= LIMITS.knownPeersMax.value && !this.#makeRoom()) return false
+    this.#known.set(key, {
+      endpoint,
+      source,
+      failureCount: 0,
+      retryAt: 0 as Instant,
+      isConnected: false,
+      pointless: undefined,
+    })
+    return true
+  }
+
+  get(endpoint: Endpoint): KnownPeer | undefined {
+    return this.#known.get(formatEndpoint(endpoint))
+  }
+
+  /** An address to dial now: fewest failures first, ties by chance. */
+  candidate(now: Instant): KnownPeer | undefined {
+    let best: KnownPeer | undefined
+    let ties = 0
+    for (const peer of this.#known.values()) {
+      if (peer.isConnected || peer.pointless !== undefined || peer.retryAt > now) continue
+      if (best === undefined || peer.failureCount < best.failureCount) {
+        best = peer
+        ties = 1
+      } else if (peer.failureCount === best.failureCount && this.#prng.below(++ties) === 0) best = peer
+    }
+    return best
+  }
+
+  /** When the next waiting address may be dialled. */
+  nextRetryAt(): Instant | undefined {
+    let next: Instant | undefined
+    for (const peer of this.#known.values())
+      if (!peer.isConnected && peer.pointless === undefined && (next === undefined || peer.retryAt < next))
+        next = peer.retryAt
+    return next
+  }
+
+  /** The dial failed, or the session ended; `wasUseful` sessions start the back-off anew. */
+  release(now: Instant, endpoint: Endpoint, wasUseful: boolean): void {
+    const peer = this.get(endpoint)
+    if (peer === undefined) return
+    peer.isConnected = false
+    peer.failureCount = wasUseful ? 0 : peer.failureCount + 1
+    const wait = Math.min(
+      BACKOFF_SECONDS_MAX,
+      FIRST_BACKOFF_SECONDS * 2 ** Math.max(0, peer.failureCount - 1),
+    )
+    peer.retryAt = (now + seconds(wait * (0.75 + this.#prng.fraction() / 2))) as Instant
+  }
+
+  /** We lack something again: seeds are worth a dial, now. */
+  reconsiderSeeds(now: Instant): void {
+    for (const peer of this.#known.values()) {
+      if (peer.pointless !== 'seed') continue
+      peer.pointless = undefined
+      peer.retryAt = now
+    }
+  }
+
+  /** Loopback hosts are many peers on one machine, so there only the one endpoint is banned. */
+  ban(endpoint: Endpoint): void {
+    this.#known.delete(formatEndpoint(endpoint))
+    if (this.#bannedEndpoints.size < LIMITS.knownPeersMax.value)
+      this.#bannedEndpoints.add(formatEndpoint(endpoint))
+    if (!isLoopback(endpoint.host) && this.#bannedHosts.size < LIMITS.knownPeersMax.value)
+      this.#bannedHosts.add(endpoint.host)
+  }
+
+  isBanned(endpoint: Endpoint): boolean {
+    return this.#bannedHosts.has(endpoint.host) || this.#bannedEndpoints.has(formatEndpoint(endpoint))
+  }
+
+  #makeRoom(): boolean {
+    let worst: KnownPeer | undefined
+    for (const peer of this.#known.values())
+      if (
+        !peer.isConnected &&
+        peer.failureCount > 0 &&
+        (worst === undefined || peer.failureCount > worst.failureCount)
+      )
+        worst = peer
+    return worst !== undefined && this.#known.delete(formatEndpoint(worst.endpoint))
+  }
+}
+
+function isLoopback(host: string): boolean {
+  return host.startsWith('127.') || host === '::1'
+}

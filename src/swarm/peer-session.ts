@@ -1,0 +1,276 @@
+/**
+ * One peer, from the end of the handshake to the end of the connection: who chokes whom, what it has, what is
+ * requested in each direction, and the protocol's rules about when each message may come. It decides nothing
+ * about pieces: it tells its host, the torrent, which does. BEP 3, 6, 10, 21.
+ * Invariant: `outstanding` holds exactly the blocks requested from this peer and not yet
+ * answered, oldest first.
+ */
+import { Bitfield } from '../base/bitfield.ts'
+import { readUint32 } from '../base/bytes.ts'
+import { LIMITS } from '../base/limits.ts'
+import { RateMeter } from '../base/rate-meter.ts'
+import { type Fault, fail } from '../base/result.ts'
+import type { Instant } from '../base/time.ts'
+import { type Endpoint, formatEndpoint } from '../wire/endpoint.ts'
+import { decodeExtensionHandshake, type ExtensionHandshake } from '../wire/extension-handshake.ts'
+import { FrameReader, type FrameSink } from '../wire/frame-reader.ts'
+import type { Handshake } from '../wire/handshake.ts'
+import { type BlockRange, MESSAGE, MessageWriter, readBlockRange } from '../wire/peer-messages.ts'
+import type { DisconnectReason } from './events.ts'
+import type { GatheringPiece } from './piece-tracker.ts'
+import { RequestQueue } from './request-queue.ts'
+import { RequestWindow } from './request-window.ts'
+
+/**
+ * What a session asks of and tells to its torrent. All calls are synchronous and must not close the session.
+ */
+export interface SessionHost {
+  readonly pieceCount: number
+  readonly blockLength: number
+  /** Validates the piece range as far as the torrent knows it. */
+  isBlock(range: BlockRange): boolean
+  peerBitfield(session: PeerSession, before: Bitfield): void
+  peerHas(session: PeerSession, piece: number): void
+  peerChoked(session: PeerSession): void
+  peerUnchoked(session: PeerSession): void
+  peerInterest(session: PeerSession): void
+  peerRequests(session: PeerSession, range: BlockRange): void
+  peerCancels(session: PeerSession, range: BlockRange): void
+  peerRejects(session: PeerSession, range: BlockRange): void
+  /** Sets the reader's target when the block is wanted. */
+  blockStarts(session: PeerSession, range: BlockRange): void
+  blockEnds(session: PeerSession, range: BlockRange): void
+  peerExtensions(session: PeerSession, handshake: ExtensionHandshake): void
+}
+
+/** A block asked of the peer. */
+export interface OutstandingBlock {
+  readonly gathering: GatheringPiece
+  readonly block: number
+}
+
+export class PeerSession implements FrameSink {
+  /** The connection's id. */
+  readonly id: number
+  readonly endpoint: Endpoint
+  /** The endpoint as text. */
+  readonly address: string
+  readonly isOutgoing: boolean
+  readonly peerId: Uint8Array
+  readonly supportsFast: boolean
+  readonly supportsExtensions: boolean
+  readonly connectedAt: Instant
+  readonly reader: FrameReader
+  readonly writer = new MessageWriter()
+  readonly downloaded = new RateMeter()
+  readonly uploaded = new RateMeter()
+  readonly window: RequestWindow
+  /** Requests to be served, in order. Bounded by `requestsQueuedPerPeerMax`. */
+  readonly requests = new RequestQueue(LIMITS.requestsQueuedPerPeerMax.value)
+  /** By block number in the torrent. Bounded by `requestsOutstandingPerPeerMax`. */
+  readonly outstanding = new Map<number, OutstandingBlock>()
+  /** Pieces this peer owns while they are gathered. Bounded by `unverifiedBytesMax`. */
+  readonly gathering = new Set<GatheringPiece>()
+  /** The owned piece whose blocks are being requested. */
+  current: GatheringPiece | undefined
+  /** The block that is streaming in. */
+  arriving: OutstandingBlock | undefined
+  /** Pieces it has that we want and do not have. */
+  neededCount = 0
+  /** Whole pieces it gave us that verified. */
+  verifiedPieces = 0
+  /** Pieces it had a part in that failed their hash. */
+  failedPieces = 0
+  have: Bitfield
+  /** What it said about itself over BEP 10. */
+  extensions: ExtensionHandshake | undefined
+  amChoking = true
+  amInterested = false
+  peerChoking = true
+  peerInterested = false
+  lastReceivedAt: Instant
+  lastSentAt: Instant
+  /** When the oldest outstanding request was sent or the last block came, whichever is later. */
+  lastBlockAt: Instant
+  /** Set by the torrent while a message is handled: the connection is closed once the handling is over. */
+  ending: DisconnectReason | undefined
+  /** Bytes read for it or waiting in its socket. */
+  uploadBytesInFlight = 0
+  readonly #host: SessionHost
+  #hasSentBitfield = false
+
+  constructor(
+    id: number,
+    endpoint: Endpoint,
+    isOutgoing: boolean,
+    handshake: Handshake,
+    host: SessionHost,
+    now: Instant,
+  ) {
+    this.id = id
+    this.endpoint = endpoint
+    this.address = formatEndpoint(endpoint)
+    this.isOutgoing = isOutgoing
+    this.peerId = handshake.peerId
+    this.supportsFast = handshake.supportsFast
+    this.supportsExtensions = handshake.supportsExtensions
+    this.connectedAt = this.lastReceivedAt = this.lastSentAt = this.lastBlockAt = now
+    this.#host = host
+    this.reader = new FrameReader(this, host.pieceCount)
+    this.window = new RequestWindow(host.blockLength)
+    this.have = new Bitfield(host.pieceCount)
+  }
+
+  get isSeed(): boolean {
+    return this.have.isFull
+  }
+
+  /** The peer will not download (BEP 21), or has everything. */
+  get isUploadOnly(): boolean {
+    return this.isSeed || this.extensions?.isUploadOnly === true
+  }
+
+  /** First message to the peer: what we have. */
+  sendHave(have: Bitfield): void {
+    if (this.supportsFast && have.isFull) this.writer.plain(MESSAGE.haveAll)
+    else if (this.supportsFast && have.count === 0) this.writer.plain(MESSAGE.haveNone)
+    else if (have.count > 0) this.writer.bitfield(have.bytes)
+  }
+
+  setInterested(isInterested: boolean): void {
+    if (isInterested === this.amInterested) return
+    this.amInterested = isInterested
+    this.writer.plain(isInterested ? MESSAGE.interested : MESSAGE.notInterested)
+  }
+
+  /**
+   * Requests still waiting when the peer is choked are refused (BEP 6) or, without that
+   * extension, silently dropped.
+   */
+  setChoking(isChoking: boolean): void {
+    if (isChoking === this.amChoking) return
+    this.amChoking = isChoking
+    this.writer.plain(isChoking ? MESSAGE.choke : MESSAGE.unchoke)
+    if (!isChoking) return
+    for (let index = 0; this.supportsFast && index < this.requests.size; index++)
+      this.reject(this.requests.at(index))
+    this.requests.drop(this.requests.size)
+  }
+
+  reject(range: BlockRange): void {
+    if (this.supportsFast) this.writer.block(MESSAGE.reject, range.piece, range.begin, range.length)
+  }
+
+  onKeepAlive(): void {
+    // Any byte counts as a sign of life; the torrent noted the time already.
+  }
+
+  onMessage(type: number, payload: Uint8Array): Fault | undefined {
+    switch (type) {
+      case MESSAGE.choke:
+        if (!this.peerChoking) {
+          this.peerChoking = true
+          this.#host.peerChoked(this)
+        }
+        return undefined
+      case MESSAGE.unchoke:
+        if (this.peerChoking) {
+          this.peerChoking = false
+          this.#host.peerUnchoked(this)
+        }
+        return undefined
+      case MESSAGE.interested:
+      case MESSAGE.notInterested:
+        return this.#interest(type === MESSAGE.interested)
+      case MESSAGE.have:
+        return this.#has(readUint32(payload, 0))
+      case MESSAGE.bitfield:
+        return this.#bitfield(Bitfield.fromBytes(payload, this.#host.pieceCount))
+      case MESSAGE.haveAll:
+      case MESSAGE.haveNone:
+        return this.#haveAllOrNone(type === MESSAGE.haveAll)
+      case MESSAGE.request:
+        return this.#request(readBlockRange(payload))
+      case MESSAGE.cancel:
+        this.#host.peerCancels(this, readBlockRange(payload))
+        return undefined
+      case MESSAGE.reject:
+        return this.#rejected(readBlockRange(payload))
+      case MESSAGE.extended:
+        return this.#extended(payload)
+      case MESSAGE.hashRequest:
+        this.writer.hashReject(payload)
+        return undefined
+      default:
+        // suggest, allowed fast, port, hashes and types of the future ask for nothing.
+        return undefined
+    }
+  }
+
+  onBlockStart(piece: number, begin: number, length: number): Fault | undefined {
+    this.#host.blockStarts(this, { piece, begin, length })
+    return undefined
+  }
+
+  onBlockEnd(piece: number, begin: number, length: number): Fault | undefined {
+    this.#host.blockEnds(this, { piece, begin, length })
+    return undefined
+  }
+
+  #interest(isInterested: boolean): undefined {
+    if (isInterested === this.peerInterested) return undefined
+    this.peerInterested = isInterested
+    this.#host.peerInterest(this)
+    return undefined
+  }
+
+  #has(piece: number): Fault | undefined {
+    if (piece >= this.#host.pieceCount) return broken(`have of piece ${piece}, which does not exist`)
+    if (this.have.set(piece)) this.#host.peerHas(this, piece)
+    return undefined
+  }
+
+  #bitfield(have: Bitfield | undefined): Fault | undefined {
+    if (have === undefined) return broken('bitfield with spare bits set')
+    if (this.#hasSentBitfield) return broken('second bitfield')
+    this.#hasSentBitfield = true
+    const before = this.have
+    this.have = have
+    this.#host.peerBitfield(this, before)
+    return undefined
+  }
+
+  #haveAllOrNone(isAll: boolean): Fault | undefined {
+    if (!this.supportsFast) return broken('fast extension message without the extension')
+    const have = new Bitfield(this.#host.pieceCount)
+    if (isAll) have.fill()
+    return this.#bitfield(have)
+  }
+
+  #request(range: BlockRange): Fault | undefined {
+    if (!this.#host.isBlock(range))
+      return broken(`request of ${range.length} bytes at ${range.piece}:${range.begin}`)
+    this.#host.peerRequests(this, range)
+    return undefined
+  }
+
+  #rejected(range: BlockRange): Fault | undefined {
+    if (!this.supportsFast) return broken('fast extension message without the extension')
+    this.#host.peerRejects(this, range)
+    return undefined
+  }
+
+  #extended(payload: Uint8Array): Fault | undefined {
+    if (payload.length === 0) return broken('extension message without an id')
+    if (payload[0] !== 0) return undefined
+    const handshake = decodeExtensionHandshake(payload.subarray(1))
+    if (!handshake.ok) return handshake.error
+    this.extensions = handshake.value
+    this.#host.peerExtensions(this, handshake.value)
+    return undefined
+  }
+}
+
+function broken(message: string): Fault {
+  return fail('wire/protocol-error', message).error
+}

@@ -1,0 +1,190 @@
+/**
+ * What we have of each piece. Every piece is in exactly one of four states, and these are
+ * the only ways between them:
+ *
+ *   missing --start--> gathering --last block--> checking --confirm--> have
+ *      ^                   |                        |                    |
+ *      +------abandon------+---------refute---------+-------lose---------+
+ *
+ * A gathering piece owns a buffer of the pool and a state per block; one peer at a time owns the
+ * piece, others may join only in the endgame. A block streams in from one peer at a time, so a late
+ * copy never overwrites a received one.
+ * Invariant: `have` holds exactly the pieces whose bytes were verified and written.
+ */
+import { assert } from '../base/assert.ts'
+import { Bitfield } from '../base/bitfield.ts'
+import type { Geometry } from './geometry.ts'
+import type { PieceBuffers } from './piece-buffers.ts'
+
+export const BLOCK = { free: 0, requested: 1, arriving: 2, received: 3 } as const
+
+/** A piece between its first request and its verdict. */
+export interface GatheringPiece {
+  readonly piece: number
+  readonly buffer: Uint8Array
+  /** One `BLOCK` state per block. */
+  readonly blocks: Uint8Array
+  /** How many peers each block is requested from at this moment; more than one only in the endgame. */
+  readonly askers: Uint8Array
+  freeCount: number
+  receivedCount: number
+  /** No block before this one is free. */
+  firstFree: number
+  /** The peer that may request its free blocks; undefined when that peer left and any may adopt it. */
+  owner: number | undefined
+  /** Blocks delivered, by the peer's address. Bounded by the blocks of the piece. */
+  readonly contributors: Map<string, number>
+}
+
+export class PieceTracker {
+  readonly have: Bitfield
+  /** Selected for download. */
+  readonly wanted: Bitfield
+  /** Bounded by `unverifiedBytesMax`: each entry holds a buffer of the pool. */
+  readonly gathering = new Map<number, GatheringPiece>()
+  /** Being hashed or written. Bounded the same way. */
+  readonly checking = new Map<number, GatheringPiece>()
+  readonly #geometry: Geometry
+  readonly #buffers: PieceBuffers
+  #missingWantedCount: number
+
+  constructor(geometry: Geometry, buffers: PieceBuffers) {
+    this.#geometry = geometry
+    this.#buffers = buffers
+    this.have = new Bitfield(geometry.pieceCount)
+    this.wanted = new Bitfield(geometry.pieceCount)
+    this.wanted.fill()
+    this.#missingWantedCount = geometry.pieceCount
+  }
+
+  /** Every wanted piece is verified and written. */
+  get isComplete(): boolean {
+    return this.#missingWantedCount === 0
+  }
+
+  isMissing(piece: number): boolean {
+    return !this.have.has(piece) && !this.gathering.has(piece) && !this.checking.has(piece)
+  }
+
+  isOpen(piece: number): boolean {
+    return this.wanted.has(piece) && this.isMissing(piece)
+  }
+
+  select(piece: number, isWanted: boolean): void {
+    const changed = isWanted ? this.wanted.set(piece) : this.wanted.clear(piece)
+    if (changed && !this.have.has(piece)) this.#missingWantedCount += isWanted ? 1 : -1
+  }
+
+  /** Missing -> gathering; undefined while the pool has no room. */
+  start(piece: number, owner: number): GatheringPiece | undefined {
+    assert(this.isMissing(piece), 'only a missing piece is started')
+    const size = this.#geometry.pieceSize(piece)
+    const buffer = this.#buffers.take(size)
+    if (buffer === undefined) return undefined
+    const blockCount = this.#geometry.blockCount(piece)
+    const gathering: GatheringPiece = {
+      piece,
+      buffer,
+      blocks: new Uint8Array(blockCount),
+      askers: new Uint8Array(blockCount),
+      freeCount: blockCount,
+      receivedCount: 0,
+      firstFree: 0,
+      owner,
+      contributors: new Map(),
+    }
+    this.#fillPadding(gathering, size)
+    this.gathering.set(piece, gathering)
+    return gathering
+  }
+
+  /** Blocks that are all padding are known to be zero and never asked for (BEP 47). */
+  #fillPadding(gathering: GatheringPiece, size: number): void {
+    const padding = this.#geometry.paddingLength(gathering.piece)
+    if (padding === 0) return
+    gathering.buffer.fill(0, size - padding)
+    const firstBlock = Math.ceil((size - padding) / this.#geometry.blockLength)
+    for (let block = firstBlock; block < gathering.blocks.length; block++) {
+      gathering.blocks[block] = BLOCK.received
+      gathering.freeCount--
+      gathering.receivedCount++
+    }
+  }
+
+  /** The next block nobody was asked for, now marked as requested; -1 when there is none. */
+  requestNext(gathering: GatheringPiece): number {
+    if (gathering.freeCount === 0) return -1
+    let block = gathering.firstFree
+    while (gathering.blocks[block] !== BLOCK.free) block++
+    gathering.blocks[block] = BLOCK.requested
+    gathering.askers[block] = 1
+    gathering.firstFree = block + 1
+    gathering.freeCount--
+    return block
+  }
+
+  /** Endgame: a block that another peer was asked for already. */
+  requestAgain(gathering: GatheringPiece, block: number): void {
+    assert(gathering.blocks[block] === BLOCK.requested, 'only a requested block is requested again')
+    gathering.askers[block]!++
+  }
+
+  /** One peer will not bring the block; it is free again when no other was asked. */
+  withdraw(gathering: GatheringPiece, block: number, wasArriving: boolean): void {
+    const askers = --gathering.askers[block]!
+    const state = gathering.blocks[block]
+    if (state === BLOCK.received || (state === BLOCK.arriving && !wasArriving)) return
+    if (askers > 0) {
+      gathering.blocks[block] = BLOCK.requested
+      return
+    }
+    gathering.blocks[block] = BLOCK.free
+    gathering.freeCount++
+    if (block < gathering.firstFree) gathering.firstFree = block
+  }
+
+  /** True when the piece is complete; it is then in state checking. */
+  receive(gathering: GatheringPiece, block: number, address: string): boolean {
+    assert(gathering.blocks[block] === BLOCK.arriving, 'only an arriving block is received')
+    gathering.blocks[block] = BLOCK.received
+    gathering.receivedCount++
+    gathering.contributors.set(address, (gathering.contributors.get(address) ?? 0) + 1)
+    if (gathering.receivedCount < gathering.blocks.length) return false
+    this.gathering.delete(gathering.piece)
+    this.checking.set(gathering.piece, gathering)
+    return true
+  }
+
+  /** Gathering -> missing. */
+  abandon(gathering: GatheringPiece): void {
+    if (this.gathering.delete(gathering.piece)) this.#buffers.release(gathering.buffer)
+  }
+
+  /** Checking -> have. */
+  confirm(piece: number): void {
+    this.#leaveChecking(piece)
+    this.markHave(piece)
+  }
+
+  /** Checking -> missing: the hash did not fit or the disk refused. */
+  refute(piece: number): void {
+    this.#leaveChecking(piece)
+  }
+
+  /** Found on disk and verified there. */
+  markHave(piece: number): void {
+    if (this.have.set(piece) && this.wanted.has(piece)) this.#missingWantedCount--
+  }
+
+  /** Have -> missing: found to be wrong on disk later. */
+  lose(piece: number): void {
+    if (this.have.clear(piece) && this.wanted.has(piece)) this.#missingWantedCount++
+  }
+
+  #leaveChecking(piece: number): void {
+    const gathering = this.checking.get(piece)
+    assert(gathering !== undefined, 'the piece is being checked')
+    this.checking.delete(piece)
+    this.#buffers.release(gathering.buffer)
+  }
+}

@@ -1,0 +1,392 @@
+/**
+ * One torrent: the wiring between its sessions, pieces, picker, downloader, uploader,
+ * choker, peer list and announcer.
+ * Each of those decides; this file only tells them what happened and passes on what they say.
+ * Invariant: `have` goes out only after a piece is verified and written.
+ */
+import type { Bitfield } from '../base/bitfield.ts'
+import type { Env } from '../base/env.ts'
+import { RateMeter } from '../base/rate-meter.ts'
+import type { Fault, Result } from '../base/result.ts'
+import { earliest, type Instant, MICROSECONDS_PER_SECOND } from '../base/time.ts'
+import type { ExtensionHandshake } from '../wire/extension-handshake.ts'
+import { handshakeHash } from '../wire/metainfo.ts'
+import { type BlockRange, MESSAGE } from '../wire/peer-messages.ts'
+import { Announcer } from './announcer.ts'
+import { clientName, peerIdText } from './client-name.ts'
+import { Downloader } from './downloader.ts'
+import type { PieceDigests, SwarmOutput } from './effects.ts'
+import type { DisconnectReason, SwarmEvent } from './events.ts'
+import { Geometry } from './geometry.ts'
+import { Holdings } from './holdings.ts'
+import { PeerList } from './peer-list.ts'
+import type { PeerSession, SessionHost } from './peer-session.ts'
+import { PiecePicker } from './piece-picker.ts'
+import { type GatheringPiece, PieceTracker } from './piece-tracker.ts'
+import type { TorrentCore } from './torrent-core.ts'
+import type { TorrentOptions } from './torrent-options.ts'
+import type { TorrentSurroundings } from './torrent-surroundings.ts'
+import { UploadSlots } from './upload-slots.ts'
+import { Uploader } from './uploader.ts'
+
+/** Failed pieces a peer may have had a part in; one that was all its own work is enough. */
+const FAILED_PIECES_MAX = 3
+
+export type TorrentPhase = 'checking' | 'active' | 'paused' | 'stopping'
+
+export class Torrent implements SessionHost {
+  readonly core: TorrentCore
+  readonly peers: PeerList
+  readonly downloader: Downloader
+  readonly uploader: Uploader
+  readonly announcer: Announcer
+  phase: TorrentPhase = 'checking'
+  /** Connections being opened. */
+  dialingCount = 0
+  /** The last announces after a stop are answered or given up. */
+  hasLeftTrackers = false
+  /** When it had nothing left to fetch. */
+  seedingSince: Instant
+  readonly #around: TorrentSurroundings
+  readonly #holdings: Holdings
+  readonly #slots: UploadSlots
+  #now: Instant
+  #startedAt: Instant
+  #wasComplete = false
+
+  constructor(now: Instant, id: number, options: TorrentOptions, env: Env, around: TorrentSurroundings) {
+    const geometry = new Geometry(options.metainfo, around.blockLength)
+    const pieces = new PieceTracker(geometry, around.buffers)
+    this.#now = this.#startedAt = this.seedingSince = now
+    this.#around = around
+    this.core = {
+      id,
+      options,
+      env,
+      geometry,
+      pieces,
+      picker: new PiecePicker(geometry.pieceCount, options.order, env.prng.fork('picker')),
+      sessions: new Map(),
+      downloaded: new RateMeter(),
+      uploaded: new RateMeter(),
+      emit: (output: SwarmOutput) => around.emit(output),
+    }
+    this.peers = new PeerList(env.prng.fork('peers'))
+    this.downloader = new Downloader(this.core, around.downloadBudget, around.requestTimeoutSeconds)
+    this.uploader = new Uploader(this.core, around.uploadBudget, around.frames)
+    this.#holdings = new Holdings(this.core, () => this.isDownloading)
+    this.#slots = new UploadSlots(this.core, now)
+    this.announcer = new Announcer(this.#announcerOptions(), env.prng.fork('announcer'), {
+      stats: () => ({
+        uploaded: this.core.uploaded.total,
+        downloaded: this.core.downloaded.total,
+        left: this.leftBytes,
+      }),
+      wantsPeers: () => this.phase === 'active' && this.core.sessions.size < options.connectionsMax,
+      isShortOfPeers: () => this.isDownloading && !this.#hasUsefulPeer(),
+    })
+    this.#selectFiles(options.selectedFiles)
+  }
+
+  get pieceCount(): number {
+    return this.core.geometry.pieceCount
+  }
+
+  get blockLength(): number {
+    return this.core.geometry.blockLength
+  }
+
+  get isComplete(): boolean {
+    return this.core.pieces.isComplete
+  }
+
+  /** There is something to fetch. */
+  get isDownloading(): boolean {
+    return this.phase === 'active' && !this.isComplete && this.core.options.role === 'download'
+  }
+
+  /** Bytes of wanted pieces that are not there yet, without padding. */
+  get leftBytes(): number {
+    const { geometry, pieces } = this.core
+    let bytes = 0
+    for (const piece of pieces.have.zeros())
+      if (pieces.wanted.has(piece)) bytes += geometry.contentSize(piece)
+    return bytes
+  }
+
+  /** Bytes of wanted pieces, there or not, without padding. */
+  get wantedBytes(): number {
+    const { geometry, pieces } = this.core
+    let bytes = 0
+    for (const piece of pieces.wanted.ones()) bytes += geometry.contentSize(piece)
+    return bytes
+  }
+
+  // What lies on disk.
+
+  checked(now: Instant, found: Iterable<number>): void {
+    this.#now = this.#startedAt = this.seedingSince = now
+    for (const piece of found) this.core.pieces.markHave(piece)
+    for (const piece of this.core.pieces.have.zeros()) this.#openPiece(piece)
+    this.#wasComplete = this.isComplete
+    this.phase = 'active'
+    this.announcer.handle(now, { kind: 'start' })
+  }
+
+  lost(now: Instant, pieces: readonly number[]): void {
+    this.#now = now
+    for (const piece of pieces) {
+      this.core.pieces.lose(piece)
+      this.#openPiece(piece)
+    }
+    this.#wasComplete = this.isComplete
+    this.peers.reconsiderSeeds(now)
+    this.#holdings.recountAll()
+    this.fillAll(now)
+  }
+
+  resume(now: Instant): void {
+    if (this.phase !== 'paused') return
+    this.phase = 'active'
+    this.emit({ event: 'resumed' })
+    this.#holdings.recountAll()
+    this.fillAll(now)
+  }
+
+  pieceHashed(now: Instant, piece: number, result: Result<PieceDigests>): void {
+    this.#now = now
+    const checked = this.core.pieces.checking.get(piece)
+    if (checked === undefined) return
+    if (!result.ok) this.#pause(piece, result.error)
+    else if (this.downloader.isRight(piece, result.value))
+      this.core.emit({ kind: 'write-piece', torrent: this.core.id, piece, bytes: checked.buffer })
+    else this.#pieceFailed(checked)
+  }
+
+  pieceWritten(now: Instant, piece: number, fault: Fault | undefined): void {
+    this.#now = now
+    const written = this.core.pieces.checking.get(piece)
+    if (written === undefined) return
+    if (fault !== undefined) return this.#pause(piece, fault)
+    this.core.pieces.confirm(piece)
+    const from = mainContributor(written)
+    this.emit({ event: 'piece-verified', piece, from })
+    this.#holdings.verified(piece)
+    for (const session of this.core.sessions.values()) {
+      session.writer.number(MESSAGE.have, piece)
+      if (session.address === from) session.verifiedPieces++
+    }
+    if (this.isComplete && !this.#wasComplete) this.#completed(now)
+  }
+
+  // Sessions.
+
+  attach(now: Instant, session: PeerSession): void {
+    this.#now = now
+    this.core.sessions.set(session.id, session)
+    session.sendHave(this.core.pieces.have)
+    if (session.supportsExtensions) this.#around.sendExtensions(this, session)
+    const { address } = session
+    const peerId = peerIdText(session.peerId)
+    this.emit({ event: 'handshake-ok', address, peerId })
+    this.emit({ event: 'peer-connected', address, peerId, client: clientName(session.peerId) })
+  }
+
+  detach(now: Instant, session: PeerSession, reason: DisconnectReason): void {
+    this.#now = now
+    this.downloader.release(session)
+    this.core.sessions.delete(session.id)
+    this.#holdings.left(session)
+    this.emit({ event: 'peer-disconnected', address: session.address, reason })
+    this.#slots.interestChanged()
+    this.fillAll(now)
+  }
+
+  /** Lets every peer with room in its window ask for more. */
+  fillAll(now: Instant): void {
+    this.downloader.isStarved = false
+    if (this.phase !== 'active') return
+    for (const session of this.core.sessions.values()) this.downloader.fill(now, session)
+  }
+
+  received(now: Instant, session: PeerSession, bytes: Uint8Array): Fault | undefined {
+    this.#now = now
+    session.lastReceivedAt = now
+    const fault = session.reader.push(bytes)
+    if (fault === undefined && this.phase === 'active') this.downloader.fill(now, session)
+    return fault
+  }
+
+  /** Rounds, time-outs, dials; `announcer` is driven by the client. */
+  tick(now: Instant): void {
+    this.#now = now
+    if (this.phase === 'checking') return
+    this.#slots.tick(now)
+    if (this.downloader.checkTimeouts(now) || this.downloader.isStarved) this.fillAll(now)
+    if (this.uploader.isStarved) this.uploader.serveAll(now)
+  }
+
+  nextTimeout(now: Instant): Instant | undefined {
+    const budgets = earliest(this.downloader.nextTimeout(now), this.uploader.nextTimeout(now))
+    return earliest(budgets, this.announcer.nextTimeout())
+  }
+
+  emit(event: SwarmEvent): void {
+    this.core.emit({ kind: 'event', torrent: this.core.id, event })
+  }
+
+  // SessionHost: what peers say.
+
+  isBlock(range: BlockRange): boolean {
+    if (range.piece >= this.pieceCount || range.length === 0 || range.length > this.blockLength) return false
+    const size = this.core.geometry.pieceSize(range.piece)
+    // libtorrent rounds the last block of a v2 file up to a whole one; v1 requests end where the piece does.
+    const isV2 = this.core.options.metainfo.format === 'v2'
+    const end = isV2 ? Math.ceil(size / this.blockLength) * this.blockLength : size
+    return range.begin < size && range.begin + range.length <= end
+  }
+
+  peerBitfield(session: PeerSession, before: Bitfield): void {
+    this.#holdings.told(session, before)
+    this.#endIfPointless(session)
+  }
+
+  peerHas(session: PeerSession, piece: number): void {
+    this.#holdings.gained(session, piece)
+    this.#endIfPointless(session)
+  }
+
+  peerChoked(session: PeerSession): void {
+    // With BEP 6 every request that will not be served is rejected one by one; without it all are void.
+    if (!session.supportsFast) this.downloader.release(session)
+  }
+
+  peerUnchoked(_session: PeerSession): void {
+    // The window is filled once the bytes at hand are read.
+  }
+
+  peerInterest(session: PeerSession): void {
+    this.#slots.interestChanged(session)
+  }
+
+  peerRequests(session: PeerSession, range: BlockRange): void {
+    this.uploader.requested(this.#now, session, range)
+  }
+
+  peerCancels(session: PeerSession, range: BlockRange): void {
+    this.uploader.cancelled(session, range)
+  }
+
+  peerRejects(session: PeerSession, range: BlockRange): void {
+    this.downloader.rejected(session, range)
+  }
+
+  blockStarts(session: PeerSession, range: BlockRange): void {
+    this.downloader.blockStarts(session, range)
+  }
+
+  blockEnds(session: PeerSession, range: BlockRange): void {
+    this.downloader.blockEnds(this.#now, session, range)
+  }
+
+  peerExtensions(session: PeerSession, _handshake: ExtensionHandshake): void {
+    this.#endIfPointless(session)
+  }
+
+  // Inside.
+
+  #announcerOptions() {
+    const { metainfo, trackers, announceIntervalSeconds } = this.core.options
+    return {
+      infoHash: handshakeHash(metainfo),
+      peerId: this.#around.peerId,
+      port: this.#around.listenPort,
+      key: this.core.env.prng.fork('key').uint32(),
+      tiers: trackers,
+      ...(announceIntervalSeconds === undefined ? {} : { intervalOverrideSeconds: announceIntervalSeconds }),
+    }
+  }
+
+  #selectFiles(selected: ReadonlySet<number> | undefined): void {
+    if (selected === undefined) return
+    const { geometry, pieces } = this.core
+    for (let piece = 0; piece < this.pieceCount; piece++) pieces.select(piece, false)
+    for (const file of selected) {
+      const { first, end } = geometry.filePieces(file)
+      for (let piece = first; piece < end; piece++) pieces.select(piece, true)
+    }
+  }
+
+  #hasUsefulPeer(): boolean {
+    for (const session of this.core.sessions.values()) if (session.amInterested) return true
+    return false
+  }
+
+  #openPiece(piece: number): void {
+    if (this.core.options.role === 'download' && this.core.pieces.isOpen(piece)) this.core.picker.open(piece)
+  }
+
+  #endIfPointless(session: PeerSession): void {
+    const weOnlyUpload = this.core.options.role === 'seed-only' || this.isComplete
+    if (!weOnlyUpload || !session.isUploadOnly || this.phase !== 'active') return
+    session.ending = 'both-seeds'
+    const known = this.peers.get(session.endpoint)
+    if (known !== undefined) known.pointless = 'seed'
+  }
+
+  #pieceFailed(failed: GatheringPiece): void {
+    const { pieces, sessions } = this.core
+    pieces.refute(failed.piece)
+    this.#openPiece(failed.piece)
+    this.emit({ event: 'piece-failed', piece: failed.piece, from: mainContributor(failed) })
+    for (const session of [...sessions.values()]) {
+      if (!failed.contributors.has(session.address)) continue
+      session.failedPieces++
+      if (failed.contributors.size > 1 && session.failedPieces < FAILED_PIECES_MAX) continue
+      this.peers.ban(session.endpoint)
+      this.emit({ event: 'peer-banned', address: session.address, pieces: [failed.piece] })
+      this.#around.close(session.id, 'banned')
+    }
+  }
+
+  #pause(piece: number, fault: Fault): void {
+    this.core.pieces.refute(piece)
+    this.#openPiece(piece)
+    if (this.phase !== 'active') return
+    this.phase = 'paused'
+    for (const session of this.core.sessions.values()) {
+      this.downloader.release(session)
+      session.setInterested(false)
+    }
+    const hint = fault.hint === undefined ? {} : { hint: fault.hint }
+    this.emit({ event: 'paused', code: fault.code, reason: fault.message, ...hint })
+  }
+
+  #completed(now: Instant): void {
+    this.#wasComplete = true
+    this.seedingSince = now
+    this.announcer.handle(now, { kind: 'completed' })
+    this.emit({
+      event: 'downloaded',
+      bytes: this.wantedBytes,
+      seconds: (now - this.#startedAt) / MICROSECONDS_PER_SECOND,
+    })
+    for (const session of [...this.core.sessions.values()]) {
+      if (session.supportsExtensions) this.#around.sendExtensions(this, session)
+      this.#endIfPointless(session)
+      if (session.ending !== undefined) this.#around.close(session.id, session.ending)
+    }
+  }
+}
+
+/** The address that brought most blocks of a piece. */
+function mainContributor(piece: GatheringPiece): string {
+  let best = ''
+  let most = 0
+  for (const [address, count] of piece.contributors) {
+    if (count <= most) continue
+    best = address
+    most = count
+  }
+  return best
+}
