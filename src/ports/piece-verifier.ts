@@ -1,0 +1,16 @@
+/**
+ * Hashing of whole pieces that came from peers. `bytes` stays untouched until `done`,
+ * which comes in a later turn.
+ */
+import type { Result } from '../base/result.ts'
+import type { PieceDigests } from '../swarm/effects.ts'
+import type { MerklePiece } from '../swarm/geometry.ts'
+
+export interface PieceVerifier {
+  digest(
+    bytes: Uint8Array,
+    wantsSha1: boolean,
+    merkle: MerklePiece | undefined,
+    done: (result: Result<PieceDigests>) => void,
+  ): void
+}

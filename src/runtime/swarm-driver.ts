@@ -1,0 +1,106 @@
+/**
+ * Executes what the swarm machine wants over the ports: connections, content, hashing,
+ * trackers. It decides nothing.
+ * The same driver runs on Node.js and in the simulator.
+ */
+import { assert } from '../base/assert.ts'
+import type { Clock } from '../ports/clock.ts'
+import type { ContentStore } from '../ports/content-store.ts'
+import type { Network } from '../ports/network.ts'
+import type { PieceVerifier } from '../ports/piece-verifier.ts'
+import type { TrackerTransport } from '../ports/tracker-transport.ts'
+import type { Client } from '../swarm/client.ts'
+import type { SwarmInput, SwarmOutput } from '../swarm/effects.ts'
+import type { SwarmEvent } from '../swarm/events.ts'
+import { Pump } from './pump.ts'
+
+export interface SwarmPorts {
+  readonly clock: Clock
+  readonly network: Network
+  readonly verifier: PieceVerifier
+  readonly trackers: TrackerTransport
+}
+
+export interface SwarmDriverEvents {
+  event(torrent: number, event: SwarmEvent): void
+  stopped(): void
+}
+
+export class SwarmDriver {
+  readonly #ports: SwarmPorts
+  readonly #events: SwarmDriverEvents
+  readonly #pump: Pump<SwarmInput, SwarmOutput>
+  /** By torrent id; one for each torrent that was opened. */
+  readonly #stores = new Map<number, ContentStore>()
+
+  constructor(client: Client, ports: SwarmPorts, events: SwarmDriverEvents) {
+    this.#ports = ports
+    this.#events = events
+    this.#pump = new Pump<SwarmInput, SwarmOutput>(client, ports.clock, { kind: 'tick' }, (output) =>
+      this.#execute(output),
+    )
+    ports.network.open({
+      incoming: (connection, address) => this.push({ kind: 'incoming', connection, address }),
+      connected: (connection) => this.push({ kind: 'connected', connection }),
+      received: (connection, bytes) => this.push({ kind: 'received', connection, bytes }),
+      sent: (connection, frame, length) => this.push({ kind: 'sent', connection, frame, length }),
+      closed: (connection, reason) => this.push({ kind: 'closed', connection, reason }),
+    })
+  }
+
+  push(input: SwarmInput): void {
+    this.#pump.push(input)
+  }
+
+  /** Where the torrent's verified bytes go; before its first piece is requested. */
+  openStore(torrent: number, store: ContentStore): void {
+    this.#stores.set(torrent, store)
+  }
+
+  #execute(output: SwarmOutput): void {
+    switch (output.kind) {
+      case 'send':
+        return this.#ports.network.send(output.connection, output.bytes, output.frame)
+      case 'connect':
+        return this.#ports.network.connect(output.connection, output.endpoint)
+      case 'close':
+        return this.#ports.network.close(output.connection)
+      case 'hash-piece': {
+        const { torrent, piece } = output
+        return this.#ports.verifier.digest(output.bytes, output.wantsSha1, output.merkle, (result) =>
+          this.push({ kind: 'piece-hashed', torrent, piece, result }),
+        )
+      }
+      case 'write-piece': {
+        const { torrent, piece } = output
+        return this.#store(torrent).write(piece, output.bytes, (fault) =>
+          this.push({ kind: 'piece-written', torrent, piece, fault }),
+        )
+      }
+      case 'read-blocks': {
+        const { torrent, read } = output
+        return this.#store(torrent).read(output.piece, output.begin, output.views, (fault) =>
+          this.push({ kind: 'blocks-read', torrent, read, fault }),
+        )
+      }
+      case 'announce': {
+        const { torrent, announce } = output
+        this.#ports.trackers.announce(output.url, output.request, (result) =>
+          this.push({ kind: 'announce-answered', torrent, announce, result }),
+        )
+        return
+      }
+      case 'event':
+        return this.#events.event(output.torrent, output.event)
+      case 'stopped':
+        this.#pump.stop()
+        return this.#events.stopped()
+    }
+  }
+
+  #store(torrent: number): ContentStore {
+    const store = this.#stores.get(torrent)
+    assert(store !== undefined, 'a torrent has its store before it moves bytes')
+    return store
+  }
+}
