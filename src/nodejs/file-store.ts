@@ -1,0 +1,218 @@
+/**
+ * One torrent's content in ordinary files below a folder: positioned reads and writes, padding never stored.
+ * Bytes of unselected files that share a piece with selected ones go to one sparse side file, so that such
+ * pieces can be verified and served all the same.
+ * Invariant: only `write` changes file content, and it is only given verified pieces.
+ */
+import { readv, write as writeFile } from 'node:fs'
+import type { Fault } from '../base/result.ts'
+import type { ContentStore } from '../ports/content-store.ts'
+import type { Geometry, Segment } from '../swarm/geometry.ts'
+import type { Metainfo } from '../wire/metainfo.ts'
+import type { ContentFolder, PathComponent } from './content-folder.ts'
+import { OpenFiles } from './open-files.ts'
+import { ShoalError } from './shoal-error.ts'
+import { storageError } from './storage-error.ts'
+
+/** Far below the usual limit of 1,024 descriptors, far above the files a few peers work on at once. */
+const OPEN_FILES_MAX = 256
+
+const SIDE_FILE = -1
+
+export interface FileStoreOptions {
+  readonly metainfo: Metainfo
+  readonly geometry: Geometry
+  readonly folder: ContentFolder
+  /** Where a file of the metainfo stands below the folder. */
+  readonly pathOf: (file: number) => readonly PathComponent[]
+  /** Files not to be made; undefined = all are. */
+  readonly selectedFiles: ReadonlySet<number> | undefined
+  /** Where bytes of unselected files are kept, below the folder. */
+  readonly sideFile: readonly PathComponent[]
+}
+
+type Done = (fault: Fault | undefined) => void
+
+export class FileStore implements ContentStore {
+  readonly #options: FileStoreOptions
+  readonly #files: OpenFiles<number>
+
+  constructor(options: FileStoreOptions) {
+    this.#options = options
+    const { folder, pathOf, sideFile } = options
+    this.#files = new OpenFiles(OPEN_FILES_MAX, (file, isWriting) =>
+      folder.openSync(file === SIDE_FILE ? sideFile : pathOf(file), isWriting ? 'create' : 'read'),
+    )
+  }
+
+  write(piece: number, bytes: Uint8Array, done: Done): void {
+    const join = new Join(done)
+    let at = 0
+    for (const segment of this.#options.geometry.segments(piece, 0, bytes.length)) {
+      const part = bytes.subarray(at, at + segment.length)
+      at += segment.length
+      if (this.#isPadding(segment)) continue
+      this.#use(segment, true, join, (fd, position, settle) => writeAll(fd, part, position, settle))
+    }
+    join.close()
+  }
+
+  read(piece: number, begin: number, views: readonly Uint8Array[], done: Done): void {
+    let length = 0
+    for (const view of views) length += view.length
+    const join = new Join(done)
+    const cursor = new ViewCursor(views)
+    for (const segment of this.#options.geometry.segments(piece, begin, length)) {
+      const parts = cursor.take(segment.length)
+      if (this.#isPadding(segment)) for (const part of parts) part.fill(0)
+      else
+        this.#use(segment, false, join, (fd, position, settle) =>
+          readAll(fd, parts, segment.length, position, settle),
+        )
+    }
+    join.close()
+  }
+
+  /** Makes the files that hold no bytes and cuts those that are too long. Throws ShoalError `storage/…`. */
+  finish(): void {
+    const { metainfo, folder, pathOf } = this.#options
+    for (const [file, entry] of metainfo.files.entries()) {
+      if (entry.isPad || entry.symlink !== undefined || !this.#isSelected(file)) continue
+      const path = pathOf(file)
+      const size = folder.statSync(path)?.size
+      if (size === entry.length || (size !== undefined && size < entry.length)) continue
+      folder.truncate(path, entry.length)
+    }
+  }
+
+  close(): void {
+    this.#files.closeAll()
+  }
+
+  #isPadding(segment: Segment): boolean {
+    return this.#options.metainfo.files[segment.file]!.isPad
+  }
+
+  #isSelected(file: number): boolean {
+    return this.#options.selectedFiles?.has(file) ?? true
+  }
+
+  #use(
+    segment: Segment,
+    isWriting: boolean,
+    join: Join,
+    operation: (fd: number, position: number, settle: (cause: unknown) => void) => void,
+  ): void {
+    const isSelected = this.#isSelected(segment.file)
+    const position = isSelected
+      ? segment.position
+      : segment.position + this.#options.metainfo.files[segment.file]!.offset
+    const settle = join.open()
+    try {
+      const { fd, release } = this.#files.use(isSelected ? segment.file : SIDE_FILE, isWriting)
+      operation(fd, position, (cause) => {
+        release()
+        settle(cause === undefined ? undefined : this.#fault(segment, isWriting, cause))
+      })
+    } catch (cause) {
+      settle(this.#fault(segment, isWriting, cause))
+    }
+  }
+
+  #fault(segment: Segment, isWriting: boolean, cause: unknown): Fault {
+    const path = this.#options.folder.display(this.#options.pathOf(segment.file))
+    const error = storageError(cause, path, isWriting)
+    if (error instanceof ShoalError)
+      return {
+        code: error.code,
+        message: error.message,
+        ...(error.hint === undefined ? {} : { hint: error.hint }),
+      }
+    throw error
+  }
+}
+
+/** Completes once, with the first fault, when every opened part has settled; always in a later turn. */
+class Join {
+  readonly #done: Done
+  #open = 1
+  #fault: Fault | undefined
+
+  constructor(done: Done) {
+    this.#done = done
+  }
+
+  open(): (fault: Fault | undefined) => void {
+    this.#open++
+    return (fault) => {
+      this.#fault ??= fault
+      this.#settle()
+    }
+  }
+
+  close(): void {
+    if (this.#open > 1) this.#settle()
+    else setImmediate(() => this.#settle())
+  }
+
+  #settle(): void {
+    if (--this.#open === 0) this.#done(this.#fault)
+  }
+}
+
+/** Hands out consecutive ranges of a list of views. */
+class ViewCursor {
+  readonly #views: readonly Uint8Array[]
+  #index = 0
+  #at = 0
+
+  constructor(views: readonly Uint8Array[]) {
+    this.#views = views
+  }
+
+  take(length: number): Uint8Array[] {
+    const parts: Uint8Array[] = []
+    for (let rest = length; rest > 0; ) {
+      const view = this.#views[this.#index]!
+      const taken = Math.min(rest, view.length - this.#at)
+      parts.push(this.#at === 0 && taken === view.length ? view : view.subarray(this.#at, this.#at + taken))
+      this.#at += taken
+      rest -= taken
+      if (this.#at < view.length) continue
+      this.#index++
+      this.#at = 0
+    }
+    return parts
+  }
+
+  /** What is left after `skipped` bytes. */
+  rest(skipped: number): Uint8Array[] {
+    this.take(skipped)
+    const [first, ...others] = this.#views.slice(this.#index)
+    return first === undefined ? [] : [first.subarray(this.#at), ...others]
+  }
+}
+
+function writeAll(fd: number, bytes: Uint8Array, position: number, settle: (cause: unknown) => void): void {
+  writeFile(fd, bytes, 0, bytes.length, position, (error, written) => {
+    if (error) settle(error)
+    else if (written === bytes.length) settle(undefined)
+    else writeAll(fd, bytes.subarray(written), position + written, settle)
+  })
+}
+
+function readAll(
+  fd: number,
+  parts: readonly Uint8Array[],
+  length: number,
+  position: number,
+  settle: (cause: unknown) => void,
+): void {
+  readv(fd, parts, position, (error, got) => {
+    if (error) settle(error)
+    else if (got === length) settle(undefined)
+    else if (got === 0)
+      settle(new ShoalError('storage/short-file', 'a file is shorter than it was', 'Check the files again.'))
+    else readAll(fd, new ViewCursor(parts).rest(got), length - got, position + got, settle)
+  })
+}

@@ -1,0 +1,57 @@
+/**
+ * Open folders of this thread, kept for a moment so that 20,000 files in a few folders do
+ * not walk the tree 20,000 times.
+ * Invariant: an entry is used for at most one second after its folder was opened, so a folder that was
+ * renamed or replaced is noticed; every descriptor that leaves the cache is closed.
+ */
+import { closeSync } from 'node:fs'
+import { LIMITS } from '../base/limits.ts'
+
+const FRESH_MS = 1000
+
+interface Entry {
+  readonly fd: number
+  readonly openedAtMs: number
+}
+
+/** Oldest use first. Bounded by LIMITS.foldersOpenMax. */
+const entries = new Map<string, Entry>()
+
+/** The descriptor of a folder opened within the last second. */
+export function recall(key: string): number | undefined {
+  const entry = entries.get(key)
+  if (entry === undefined) return undefined
+  entries.delete(key)
+  if (performance.now() - entry.openedAtMs > FRESH_MS) {
+    closeSync(entry.fd)
+    return undefined
+  }
+  entries.set(key, entry)
+  return entry.fd
+}
+
+/** Takes over `fd`; it is closed when its turn comes. */
+export function remember(key: string, fd: number): void {
+  forget(key)
+  for (const [oldest] of entries) {
+    if (entries.size < LIMITS.foldersOpenMax.value) break
+    forget(oldest)
+  }
+  entries.set(key, { fd, openedAtMs: performance.now() })
+}
+
+function forget(key: string): void {
+  const entry = entries.get(key)
+  if (entry === undefined) return
+  entries.delete(key)
+  closeSync(entry.fd)
+}
+
+/** Forgets a folder and all below it. */
+export function forgetTree(root: string): void {
+  for (const key of [...entries.keys()]) if (key === root || key.startsWith(`${root}\0`)) forget(key)
+}
+
+export function forgetAll(): void {
+  for (const key of [...entries.keys()]) forget(key)
+}

@@ -1,0 +1,63 @@
+/**
+ * What the hash pool and its workers say to one another. A job is a run of whole pieces, given as the slices
+ * of files they are made of, in piece order.
+ */
+import type { Fault } from '../base/result.ts'
+import type { PathComponent } from './content-folder.ts'
+
+/** A run of bytes of one file, or of padding zeros. */
+export interface Slice {
+  /** Index into the job's `folders`. */
+  readonly folder: number
+  /** Below that folder; empty for padding, which is hashed without reading. */
+  readonly path: readonly PathComponent[]
+  /** First byte, in the file. */
+  readonly offset: number
+  readonly length: number
+  /** Of the whole file; tells a file of one piece from one of several (BEP 52). */
+  readonly fileLength: number
+  /** When given, a file with another modification time is an error. Milliseconds since 1970. */
+  readonly mtimeMs?: number
+}
+
+/** What all jobs of one run have in common. */
+export interface HashSettings {
+  /** Absolute paths. */
+  readonly folders: readonly string[]
+  readonly pieceLength: number
+  /** SHA-1 of each piece (BEP 3). */
+  readonly v1: boolean
+  /** SHA-256 merkle root of each piece (BEP 52). */
+  readonly v2: boolean
+  /** A piece ends where a file ends (v2 without padding). */
+  readonly isCutAtFiles: boolean
+  /** True: a missing, short or changed file is an error. False: it makes its pieces count as missing. */
+  readonly isStrict: boolean
+}
+
+export interface HashJob {
+  readonly id: number
+  readonly settings: HashSettings
+  readonly slices: readonly Slice[]
+  readonly pieceCount: number
+  /** One Int32: not 0 means that nobody waits for the answer any more. */
+  readonly cancelled: SharedArrayBuffer
+}
+
+export interface PieceHashes {
+  /** 20 bytes for each piece of the job, or null when not asked for. */
+  readonly v1: Uint8Array | null
+  /** 32 bytes for each piece: the merkle root of its blocks. */
+  readonly v2: Uint8Array | null
+  /** 1 for each piece that could not be read whole; its hashes mean nothing. */
+  readonly missing: Uint8Array
+}
+
+/** To a worker: work, or let go of the file that is kept open between jobs. */
+export type ToWorker = HashJob | 'release'
+/** From a worker. Undefined hashes without a fault: the job was cancelled. */
+export interface FromWorker {
+  readonly id: number
+  readonly hashes?: PieceHashes
+  readonly fault?: Fault
+}

@@ -1,0 +1,137 @@
+import { execFile } from 'node:child_process'
+import { createHash } from 'node:crypto'
+import { mkdtempSync, rmSync, unlinkSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import path from 'node:path'
+import { promisify } from 'node:util'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { Prng } from '../base/prng.ts'
+import { hashContent } from './content-hashing.ts'
+import { HashPool } from './hash-pool.ts'
+
+const PIECE = 262_144
+let dir: string
+let pool: HashPool
+beforeEach(() => {
+  dir = mkdtempSync(path.join(tmpdir(), 'hash-pool-'))
+  pool = new HashPool(2)
+})
+afterEach(async () => {
+  await pool.close()
+  rmSync(dir, { recursive: true })
+})
+
+const bytes = Buffer.from(new Prng(1).bytes(3 * 1024 * 1024 + 5))
+
+function request(length = bytes.length, repeat = 1) {
+  const entries = Array.from({ length: repeat }, (_, i) => ({
+    folder: 0,
+    path: ['file'],
+    length,
+    offset: i * length,
+  }))
+  return {
+    folders: [dir],
+    entries,
+    pieceLength: PIECE,
+    pieceCount: Math.ceil((length * repeat) / PIECE),
+    wantsV1: true,
+    wantsV2: false,
+    isCutAtFiles: false,
+    pool,
+  }
+}
+
+function sha1Pieces(content: Buffer): string {
+  const pieces = Array.from({ length: Math.ceil(content.length / PIECE) }, (_, i) =>
+    content.subarray(i * PIECE, (i + 1) * PIECE),
+  )
+  return Buffer.concat(pieces.map((piece) => createHash('sha1').update(piece).digest())).toString('hex')
+}
+
+const hex = (hashes: Uint8Array | null) => Buffer.from(hashes!).toString('hex')
+
+describe('a pool', () => {
+  test('hashes over several jobs and workers, and tells how far it is', async () => {
+    writeFileSync(path.join(dir, 'file'), bytes)
+    const told: number[] = []
+    const { v1, v2 } = await hashContent({
+      ...request(bytes.length, 8),
+      onProgress: (count) => told.push(count),
+    })
+    expect(hex(v1)).toBe(sha1Pieces(Buffer.concat(Array(8).fill(bytes))))
+    expect(v2).toBeNull()
+    expect(told.length).toBeGreaterThan(2)
+    expect(told).toEqual(told.toSorted((a, b) => a - b))
+    expect(told.at(-1)).toBe(8 * bytes.length)
+  })
+
+  test('serves runs side by side, and again after it was closed', async () => {
+    writeFileSync(path.join(dir, 'file'), bytes)
+    const runs = [...Array(5)].map(() => hashContent(request()))
+    for (const { v1 } of await Promise.all(runs)) expect(hex(v1)).toBe(sha1Pieces(bytes))
+    await pool.close()
+    expect(hex((await hashContent(request())).v1)).toBe(sha1Pieces(bytes))
+  })
+
+  test('a file that is gone ends its run and no other', async () => {
+    writeFileSync(path.join(dir, 'file'), bytes)
+    writeFileSync(path.join(dir, 'other'), bytes)
+    unlinkSync(path.join(dir, 'file'))
+    const failed = hashContent(request(bytes.length, 20))
+    const fine = hashContent({
+      ...request(),
+      entries: [{ folder: 0, path: ['other'], length: bytes.length, offset: 0 }],
+    })
+    await expect(failed).rejects.toMatchObject({ code: 'storage/changed', hint: expect.any(String) })
+    expect(hex((await fine).v1)).toBe(sha1Pieces(bytes))
+  })
+
+  test('an aborted run ends at once, its workers go on to the next', async () => {
+    writeFileSync(path.join(dir, 'file'), bytes)
+    const abort = new AbortController()
+    const endless = hashContent({
+      ...request(bytes.length, 10_000),
+      signal: abort.signal,
+      onProgress: () => abort.abort(new Error('enough')),
+    })
+    await expect(endless).rejects.toThrow('enough')
+    expect(hex((await hashContent(request())).v1)).toBe(sha1Pieces(bytes))
+    await expect(hashContent({ ...request(), signal: abort.signal })).rejects.toThrow('enough')
+  })
+
+  test('closing it rejects what is under way', async () => {
+    writeFileSync(path.join(dir, 'file'), bytes)
+    const run = hashContent(request(bytes.length, 10_000))
+    const verdict = expect(run).rejects.toMatchObject({ code: 'hash/closed' })
+    await pool.close()
+    await verdict
+  })
+
+  test('an exception of the caller ends its run', async () => {
+    writeFileSync(path.join(dir, 'file'), bytes)
+    const onProgress = () => {
+      throw new Error('mine')
+    }
+    await expect(hashContent({ ...request(), onProgress })).rejects.toThrow('mine')
+  })
+
+  test('no content is no work', async () => {
+    await expect(hashContent({ ...request(0, 0), pieceCount: 0 })).resolves.toEqual({
+      v1: new Uint8Array(0),
+      v2: null,
+    })
+  })
+
+  test('keeps the process alive while it works, and not after', async () => {
+    writeFileSync(path.join(dir, 'file'), bytes)
+    const module = new URL('./content-hashing.ts', import.meta.url).href
+    const { pool: _, ...plain } = request()
+    const script = `import { hashContent } from ${JSON.stringify(module)}
+      hashContent(${JSON.stringify(plain)}).then(({ v1 }) => console.log(Buffer.from(v1).toString('hex')))`
+    const { stdout } = await promisify(execFile)(process.execPath, ['--input-type=module', '-e', script], {
+      timeout: 20_000,
+    })
+    expect(stdout.trim()).toBe(sha1Pieces(bytes))
+  })
+})

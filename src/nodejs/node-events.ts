@@ -1,0 +1,31 @@
+/**
+ * What a peer node tells, beside what the swarm tells of its torrents. Names and fields are
+ * a contract with other programs.
+ */
+import type { SwarmEvent } from '../swarm/events.ts'
+
+export type NodeEvent =
+  | SwarmEvent
+  | { readonly event: 'listening'; readonly service: 'peer'; readonly host: string; readonly port: number }
+  | { readonly event: 'checked'; readonly pieces: number; readonly total: number }
+  | {
+      readonly event: 'progress'
+      readonly bytes: number
+      readonly total: number
+      readonly downloadRate: number
+      readonly uploadRate: number
+      readonly peers: number
+      /** Null while nothing comes in. */
+      readonly etaSeconds: number | null
+    }
+  | {
+      readonly event: 'complete'
+      readonly infoHash: string
+      readonly bytes: number
+      readonly seconds: number
+    }
+  | { readonly event: 'verified'; readonly pieces: number; readonly files: number }
+  | { readonly event: 'compromised'; readonly pieces: readonly number[] }
+  | { readonly event: 'seeding' }
+  | { readonly event: 'stopped' }
+  | { readonly event: 'warning'; readonly code: string; readonly message: string; readonly hint?: string }

@@ -1,0 +1,64 @@
+/**
+ * Descriptors of content files kept open between uses, the least recently used closed first.
+ * Invariants: at most `limit` idle descriptors; a descriptor in use is never closed.
+ */
+import { close } from 'node:fs'
+
+interface OpenFile {
+  readonly fd: number
+  readonly isWritable: boolean
+  userCount: number
+  isDropped: boolean
+}
+
+export class OpenFiles<Key> {
+  readonly #limit: number
+  readonly #open: (key: Key, isWriting: boolean) => number
+  /** Least recently used first. Bounded by the limit and the operations under way. */
+  readonly #files = new Map<Key, OpenFile>()
+
+  /** @param open gives a descriptor; what it throws reaches the caller of `use` */
+  constructor(limit: number, open: (key: Key, isWriting: boolean) => number) {
+    this.#limit = limit
+    this.#open = open
+  }
+
+  /** A descriptor, and the call that ends its use. */
+  use(key: Key, isWriting: boolean): { readonly fd: number; readonly release: () => void } {
+    let file = this.#files.get(key)
+    if (file !== undefined && isWriting && !file.isWritable) {
+      this.#drop(key, file)
+      file = undefined
+    }
+    file ??= { fd: this.#open(key, isWriting), isWritable: isWriting, userCount: 0, isDropped: false }
+    this.#files.delete(key)
+    this.#files.set(key, file)
+    file.userCount++
+    if (this.#files.size > this.#limit) this.#closeOldest()
+    const used = file
+    return { fd: file.fd, release: () => this.#release(used) }
+  }
+
+  /** Closes everything that is idle now and the rest as soon as it is. */
+  closeAll(): void {
+    for (const [key, file] of [...this.#files]) this.#drop(key, file)
+  }
+
+  #release(file: OpenFile): void {
+    if (--file.userCount === 0 && file.isDropped) close(file.fd)
+  }
+
+  #closeOldest(): void {
+    for (const [key, file] of this.#files) {
+      if (file.userCount > 0) continue
+      this.#drop(key, file)
+      return
+    }
+  }
+
+  #drop(key: Key, file: OpenFile): void {
+    this.#files.delete(key)
+    file.isDropped = true
+    if (file.userCount === 0) close(file.fd)
+  }
+}

@@ -1,0 +1,213 @@
+/**
+ * A peer on this machine: one listening port, any number of torrents, the swarm machine between them,
+ * and the events that tell what happens. Invariant: after `stop` has resolved no socket, timer,
+ * thread or file of it is left open.
+ */
+import { getRandomValues } from 'node:crypto'
+import { Prng } from '../base/prng.ts'
+import { fromLatin1 } from '../base/text.ts'
+import { SwarmDriver } from '../runtime/swarm-driver.ts'
+import { Client } from '../swarm/client.ts'
+import { PieceBuffers } from '../swarm/piece-buffers.ts'
+import { type TorrentStatus, torrentStatus } from '../swarm/torrent-status.ts'
+import type { Endpoint } from '../wire/endpoint.ts'
+import { MERKLE_BLOCK_LENGTH } from '../wire/merkle.ts'
+import { inlineVerifier } from './inline-verifier.ts'
+import { nodeClock } from './node-clock.ts'
+import { nodeCrypto } from './node-crypto.ts'
+import type { NodeEvent } from './node-events.ts'
+import { TcpNetwork } from './tcp-network.ts'
+import { type TorrentAddOptions, type TorrentDefaults, TorrentTask } from './torrent-task.ts'
+import { NodeTrackerTransport } from './tracker-transport.ts'
+
+export interface PeerNodeOptions extends TorrentDefaults {
+  /** Address to listen on and to connect from; undefined = all interfaces. */
+  readonly host: string | undefined
+  /** Tried in turn while they are in use; 0 = any free one. */
+  readonly ports: readonly number[]
+  /** `1.2.3`, told to peers. */
+  readonly version: string
+  /** 0 = unlimited. */
+  readonly uploadBytesPerSecond: number
+  readonly downloadBytesPerSecond: number
+  readonly handshakeTimeoutSeconds: number
+  /** A peer that owes blocks so long loses them to others. */
+  readonly requestTimeoutSeconds: number
+  readonly idleTimeoutSeconds: number
+}
+
+export interface NodeStatus {
+  readonly address: Endpoint
+  readonly peerId: string
+  readonly torrents: readonly (TorrentStatus & { readonly infoHash: string })[]
+}
+
+export type NodeListener = (event: NodeEvent, torrent: TorrentTask | undefined) => void
+
+const PROGRESS_INTERVAL_MS = 500
+
+export class PeerNode {
+  readonly peerId: string
+  readonly #defaults: TorrentDefaults
+  readonly #network: TcpNetwork
+  readonly #client: Client
+  readonly #driver: SwarmDriver
+  readonly #trackers: NodeTrackerTransport
+  readonly #listeners = new Set<NodeListener>()
+  /** One for each torrent that was added. */
+  readonly #tasks = new Map<number, TorrentTask>()
+  readonly #lastProgress = new Map<number, string>()
+  readonly #progressTimer: NodeJS.Timeout
+  readonly #stopped: Promise<void>
+  #lastTorrent = 0
+  #stopping: Promise<void> | undefined
+
+  private constructor(options: PeerNodeOptions, network: TcpNetwork) {
+    const peerId = makePeerId(options.version)
+    const [seed] = getRandomValues(new Uint32Array(1))
+    this.peerId = peerId
+    this.#defaults = options
+    this.#network = network
+    this.#trackers = new NodeTrackerTransport(
+      options.host === undefined ? {} : { localAddress: options.host },
+    )
+    this.#client = new Client(
+      nodeClock.now(),
+      {
+        peerId: fromLatin1(peerId),
+        clientName: `Shoal ${options.version}`,
+        listenPort: network.endpoint.port,
+        blockLength: MERKLE_BLOCK_LENGTH,
+        uploadBytesPerSecond: options.uploadBytesPerSecond,
+        downloadBytesPerSecond: options.downloadBytesPerSecond,
+        connectionsMax: options.connectionsMax,
+        connectTimeoutSeconds: options.handshakeTimeoutSeconds,
+        handshakeTimeoutSeconds: options.handshakeTimeoutSeconds,
+        requestTimeoutSeconds: options.requestTimeoutSeconds,
+        idleTimeoutSeconds: options.idleTimeoutSeconds,
+        buffers: new PieceBuffers(),
+      },
+      { prng: new Prng(seed!), crypto: nodeCrypto, buggify: () => false },
+    )
+    let settleStopped: () => void
+    this.#stopped = new Promise((resolve) => {
+      settleStopped = resolve
+    })
+    this.#driver = new SwarmDriver(
+      this.#client,
+      { clock: nodeClock, network, verifier: inlineVerifier, trackers: this.#trackers },
+      {
+        event: (torrent, event) => this.#tasks.get(torrent)?.swarmEvent(event),
+        stopped: () => settleStopped(),
+      },
+    )
+    this.#progressTimer = setInterval(() => this.#reportProgress(), PROGRESS_INTERVAL_MS)
+  }
+
+  /** Listens; throws ShoalError `listen/…`. The listener hears everything from the first event on. */
+  static async start(options: PeerNodeOptions, listener: NodeListener): Promise<PeerNode> {
+    const network = await TcpNetwork.listen({ host: options.host, ports: options.ports })
+    const node = new PeerNode(options, network)
+    node.onEvent(listener)
+    const { host, port } = network.endpoint
+    node.#emit({ event: 'listening', service: 'peer', host, port }, undefined)
+    return node
+  }
+
+  get endpoint(): Endpoint {
+    return this.#network.endpoint
+  }
+
+  onEvent(listener: NodeListener): void {
+    this.#listeners.add(listener)
+  }
+
+  /** Checks what is there and joins the swarm; throws ShoalError when the folder cannot be used. */
+  async add(options: TorrentAddOptions): Promise<TorrentTask> {
+    const id = ++this.#lastTorrent
+    const task = new TorrentTask(id, options, this.#defaults, {
+      push: (input) => this.#driver.push(input),
+      openStore: (torrent, store) => this.#driver.openStore(torrent, store),
+      torrent: (torrent) => this.#client.torrents.get(torrent),
+      emit: (torrent, event) => this.#taskEvent(torrent, event),
+    })
+    this.#tasks.set(id, task)
+    await task.start()
+    return task
+  }
+
+  status(): NodeStatus {
+    const now = nodeClock.now()
+    const torrents = [...this.#client.torrents].map(([id, torrent]) => ({
+      ...torrentStatus(torrent, now),
+      infoHash: this.#tasks.get(id)!.infoHash,
+    }))
+    return { address: this.endpoint, peerId: this.peerId, torrents }
+  }
+
+  /**
+   * Orderly: sessions end, trackers are told, resume data is written. Calling it again
+   * waits for the same end.
+   */
+  stop(): Promise<void> {
+    this.#stopping ??= this.#stop()
+    return this.#stopping
+  }
+
+  async #stop(): Promise<void> {
+    clearInterval(this.#progressTimer)
+    this.#driver.push({ kind: 'stop' })
+    await this.#stopped
+    this.#trackers.close()
+    await this.#network.stop()
+    for (const task of this.#tasks.values()) task.stop()
+    this.#emit({ event: 'stopped' }, undefined)
+  }
+
+  #taskEvent(id: number, event: NodeEvent): void {
+    if (event.event === 'complete') this.#reportProgress(id)
+    this.#emit(event, this.#tasks.get(id))
+  }
+
+  #emit(event: NodeEvent, task: TorrentTask | undefined): void {
+    for (const listener of this.#listeners) listener(event, task)
+  }
+
+  /** One `progress` for each torrent in which something moved. */
+  #reportProgress(only?: number): void {
+    const now = nodeClock.now()
+    for (const [id, torrent] of this.#client.torrents) {
+      if (torrent.phase === 'checking' || (only !== undefined && only !== id)) continue
+      const total = torrent.wantedBytes
+      const bytes = total - torrent.leftBytes
+      const downloadRate = Math.round(torrent.core.downloaded.rate(now))
+      const uploadRate = Math.round(torrent.core.uploaded.rate(now))
+      const peers = torrent.core.sessions.size
+      const etaSeconds = downloadRate > 0 ? Math.ceil((total - bytes) / downloadRate) : null
+      const state = `${bytes} ${downloadRate} ${uploadRate} ${peers}`
+      if (state === this.#lastProgress.get(id)) continue
+      this.#lastProgress.set(id, state)
+      const event: NodeEvent = {
+        event: 'progress',
+        bytes,
+        total,
+        downloadRate,
+        uploadRate,
+        peers,
+        etaSeconds,
+      }
+      this.#emit(event, this.#tasks.get(id))
+    }
+  }
+}
+
+/** `-SH0100-` and twelve random characters (BEP 20); two digits of minor and one of patch have room. */
+function makePeerId(version: string): string {
+  const [major = 0, minor = 0, patch = 0] = version.split('.').map((part) => Number.parseInt(part, 10) || 0)
+  const digits = [major, Math.floor(minor / 36), minor % 36, patch].map((part) =>
+    Math.min(part, 35).toString(36),
+  )
+  const alphabet = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789'
+  const tail = Array.from(getRandomValues(new Uint8Array(12)), (byte) => alphabet[byte % alphabet.length])
+  return `-SH${digits.join('')}-${tail.join('')}`
+}

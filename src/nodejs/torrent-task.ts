@@ -1,0 +1,347 @@
+/**
+ * One torrent of a peer node from `add` to `stop`: what is there is checked, the swarm machine gets it, and
+ * when the download is complete the content is put in its place and read once more.
+ * Invariants: `complete` comes once everything wanted is verified, written and in its place; with final check
+ * `before` it comes only after a full re-read; a piece found wrong later is fetched again.
+ */
+import { Bitfield } from '../base/bitfield.ts'
+import { toHex } from '../base/bytes.ts'
+import type { SwarmInput } from '../swarm/effects.ts'
+import type { SwarmEvent } from '../swarm/events.ts'
+import { Geometry } from '../swarm/geometry.ts'
+import type { PickOrder } from '../swarm/piece-picker.ts'
+import type { Torrent } from '../swarm/torrent.ts'
+import type { Endpoint } from '../wire/endpoint.ts'
+import { MERKLE_BLOCK_LENGTH } from '../wire/merkle.ts'
+import type { Metainfo } from '../wire/metainfo.ts'
+import { ContentFolder, type ContentStat, type PathComponent } from './content-folder.ts'
+import { locateFiles } from './content-location.ts'
+import { FileStore } from './file-store.ts'
+import type { NodeEvent } from './node-events.ts'
+import { checkPieces } from './piece-check.ts'
+import { type Resume, saveResume, takeResume } from './resume-file.ts'
+import { ShoalError } from './shoal-error.ts'
+import { TransferState } from './transfer-state.ts'
+
+export interface TorrentAddOptions {
+  readonly metainfo: Metainfo
+  /** The folder in which the torrent's own name stands. */
+  readonly dir: string
+  /** `seed` never requests anything. */
+  readonly role: 'download' | 'seed'
+  readonly picker: PickOrder
+  /** Tiers; undefined = those of the metainfo. */
+  readonly trackers?: readonly (readonly string[])[]
+  readonly peers: readonly Endpoint[]
+  /** Which files are wanted, by their path below the torrent's folder; all by default. */
+  readonly select?: (path: readonly string[]) => boolean
+  readonly finalCheck: 'before' | 'after' | 'off'
+  /** Where content stands until it is complete. */
+  readonly tmpDir?: string
+}
+
+/** What all torrents of a node have in common. */
+export interface TorrentDefaults {
+  /** Pieces gathered at once, in all and from one peer; undefined = as many as keep the pipe full. */
+  readonly piecesInFlightMax: number | undefined
+  readonly piecesPerPeerMax: number | undefined
+  readonly connectionsMax: number
+  readonly uploadSlotCount: number
+  readonly usesTrackers: boolean
+  /** The first announce must succeed. */
+  readonly requiresTracker: boolean
+  readonly announceIntervalSeconds: number | undefined
+}
+
+export interface TaskSurroundings {
+  push(input: SwarmInput): void
+  openStore(torrent: number, store: FileStore): void
+  /** The machine's state of this torrent; undefined before it was added. */
+  torrent(id: number): Torrent | undefined
+  emit(id: number, event: NodeEvent): void
+}
+
+export class TorrentTask {
+  readonly id: number
+  readonly options: TorrentAddOptions
+  /**
+   * Resolves once complete and checked as asked; rejects with ShoalError when it cannot
+   * become so, or was stopped before.
+   */
+  readonly done: Promise<void>
+  readonly #around: TaskSurroundings
+  readonly #geometry: Geometry
+  readonly #selectedFiles: ReadonlySet<number> | undefined
+  readonly #abort = new AbortController()
+  readonly #paths: readonly (readonly PathComponent[])[]
+  readonly #defaults: TorrentDefaults
+  #resolve!: () => void
+  #reject!: (error: ShoalError) => void
+  #hasAnnounced = false
+  #folder: ContentFolder
+  #store: FileStore
+  #state: TransferState | undefined
+  #seconds = 0
+  #bytes = 0
+
+  constructor(id: number, options: TorrentAddOptions, defaults: TorrentDefaults, around: TaskSurroundings) {
+    this.id = id
+    this.options = options
+    this.#defaults = defaults
+    this.#around = around
+    this.#geometry = new Geometry(options.metainfo, MERKLE_BLOCK_LENGTH)
+    this.#selectedFiles = selectFiles(options)
+    this.#folder = new ContentFolder(options.tmpDir ?? options.dir)
+    this.#paths = locateFiles(options.metainfo, this.#folder)
+    this.#store = this.#openStore()
+    this.done = new Promise((resolve, reject) => {
+      this.#resolve = resolve
+      this.#reject = reject
+    })
+    // Not everybody waits for it.
+    this.done.catch(() => {})
+  }
+
+  get infoHash(): string {
+    const { infoHashV1, infoHashV2 } = this.options.metainfo
+    return toHex(infoHashV1 ?? infoHashV2!)
+  }
+
+  /** Checks what is there and joins the swarm. Throws ShoalError. */
+  async start(): Promise<void> {
+    const { metainfo, role } = this.options
+    if (role === 'download') {
+      this.#state = TransferState.open(this.#folder.root, this.infoHash)
+      if (this.options.tmpDir !== undefined) new ContentFolder(this.options.dir).mkdirsSync([])
+    }
+    this.#addTorrent()
+    const found = await this.#found()
+    if (this.#abort.signal.aborted) return
+    this.#around.emit(this.id, { event: 'checked', pieces: found.count, total: metainfo.pieceCount })
+    this.#join(found)
+  }
+
+  swarmEvent(event: SwarmEvent): void {
+    if (event.event === 'downloaded') {
+      this.#bytes = event.bytes
+      this.#seconds = event.seconds
+      this.#complete().catch((error: unknown) => this.#reject(error as ShoalError))
+      return
+    }
+    this.#around.emit(this.id, event)
+    if (event.event === 'announced') this.#hasAnnounced = true
+    if (event.event === 'announce-failed' && this.#defaults.requiresTracker && !this.#hasAnnounced)
+      this.#reject(new ShoalError('tracker/required', event.message, event.hint))
+  }
+
+  /** After the machine has stopped: remembers what is there and lets go of everything. */
+  stop(): void {
+    this.#abort.abort()
+    const torrent = this.#around.torrent(this.id)
+    const isComplete = torrent?.isComplete ?? false
+    if (
+      this.#state !== undefined &&
+      torrent !== undefined &&
+      !isComplete &&
+      torrent.core.pieces.have.count > 0
+    ) {
+      const stats = this.options.metainfo.files.map((_, file) => this.#stat(file))
+      saveResume(this.#state.resumePath, torrent.core.pieces.have, stats)
+    }
+    this.#store.close()
+    this.#folder.close()
+    this.#state?.close(isComplete)
+    this.#state = undefined
+    this.#reject(
+      new ShoalError(
+        'transfer/stopped',
+        'stopped before the download was complete',
+        'start it again to go on',
+      ),
+    )
+  }
+
+  #openStore(): FileStore {
+    return new FileStore({
+      metainfo: this.options.metainfo,
+      geometry: this.#geometry,
+      folder: this.#folder,
+      pathOf: (file) => this.#paths[file]!,
+      selectedFiles: this.#selectedFiles,
+      sideFile: ['.shoal', `${this.infoHash}.parts`],
+    })
+  }
+
+  #stat(file: number): ContentStat | undefined {
+    return this.#folder.statSync(this.#paths[file]!)
+  }
+
+  async #found(): Promise<Bitfield> {
+    const resume = this.#takeResume()
+    if (resume === undefined) return this.#check()
+    const doubtful = this.#doubtfulPieces(resume)
+    const found = resume.pieces.copy()
+    for (const piece of doubtful.ones()) found.clear(piece)
+    for (const piece of (await this.#check(doubtful)).ones()) found.set(piece)
+    return found
+  }
+
+  #takeResume(): Resume | undefined {
+    if (this.#state === undefined) return undefined
+    const { files, pieceCount } = this.options.metainfo
+    const resume = takeResume(this.#state.resumePath, pieceCount, files.length)
+    if (resume !== 'corrupt') return resume
+    this.#around.emit(this.id, {
+      event: 'warning',
+      code: 'resume/corrupt',
+      message: 'the resume data of this download is damaged',
+      hint: 'nothing is lost: all files are checked again, which takes a little longer',
+    })
+    return undefined
+  }
+
+  /** Pieces in files that changed since they were remembered. */
+  #doubtfulPieces(resume: Resume): Bitfield {
+    const doubtful = new Bitfield(this.options.metainfo.pieceCount)
+    for (const [file, entry] of this.options.metainfo.files.entries()) {
+      if (entry.isPad || resume.isUnchanged(file, this.#stat(file))) continue
+      const { first, end } = this.#geometry.filePieces(file)
+      for (let piece = first; piece < end; piece++) doubtful.set(piece)
+    }
+    return doubtful
+  }
+
+  /** The pieces that are right on disk, of these or of all; none when stopped meanwhile. */
+  async #check(pieces?: Bitfield): Promise<Bitfield> {
+    const { metainfo } = this.options
+    const { signal } = this.#abort
+    try {
+      return await checkPieces(metainfo, this.#folder.root, {
+        pieces: pieces?.ones(),
+        paths: this.#paths,
+        signal,
+      })
+    } catch (error) {
+      if (signal.aborted) return new Bitfield(metainfo.pieceCount)
+      throw error
+    }
+  }
+
+  #addTorrent(): void {
+    const { metainfo, role, picker, trackers } = this.options
+    const defaults = this.#defaults
+    this.#around.openStore(this.id, this.#store)
+    this.#around.push({
+      kind: 'add-torrent',
+      torrent: this.id,
+      options: {
+        metainfo,
+        role: role === 'seed' ? 'seed-only' : 'download',
+        order: picker,
+        trackers: defaults.usesTrackers ? (trackers ?? metainfo.trackers) : [],
+        selectedFiles: this.#selectedFiles,
+        gatheringPiecesMax: defaults.piecesInFlightMax ?? Number.POSITIVE_INFINITY,
+        piecesPerPeerMax: defaults.piecesPerPeerMax ?? Number.POSITIVE_INFINITY,
+        connectionsMax: defaults.connectionsMax,
+        uploadSlotCount: defaults.uploadSlotCount,
+        announceIntervalSeconds: defaults.announceIntervalSeconds,
+      },
+    })
+  }
+
+  #join(found: Bitfield): void {
+    const { role, peers } = this.options
+    this.#around.push({ kind: 'checked', torrent: this.id, pieces: found.ones() })
+    this.#around.push({ kind: 'add-peers', torrent: this.id, peers, source: 'manual' })
+    const isComplete = this.#around.torrent(this.id)?.isComplete ?? false
+    // Everything was there, and has just been checked.
+    if (isComplete && role === 'download') {
+      this.#putInPlace()
+      this.#around.emit(this.id, this.#completeEvent())
+    }
+    if (isComplete || role === 'seed') this.#around.emit(this.id, { event: 'seeding' })
+    if (isComplete) this.#resolve()
+  }
+
+  async #complete(): Promise<void> {
+    const { finalCheck } = this.options
+    this.#putInPlace()
+    if (finalCheck === 'before' && !(await this.#finalCheck())) return
+    this.#around.emit(this.id, this.#completeEvent())
+    this.#around.emit(this.id, { event: 'seeding' })
+    if (finalCheck === 'after' && !(await this.#finalCheck())) return
+    this.#resolve()
+  }
+
+  #completeEvent(): NodeEvent {
+    return { event: 'complete', infoHash: this.infoHash, bytes: this.#bytes, seconds: this.#seconds }
+  }
+
+  /**
+   * Re-reads everything wanted from disk. What is wrong is fetched again, unless the user
+   * asked for the verdict first.
+   */
+  async #finalCheck(): Promise<boolean> {
+    const { finalCheck, metainfo } = this.options
+    const checkable = this.#checkablePieces()
+    const wrong = checkable.copy()
+    for (const piece of (await this.#check(checkable)).ones()) wrong.clear(piece)
+    if (this.#abort.signal.aborted) return false
+    if (wrong.count === 0) {
+      const files = metainfo.files.filter((file, index) => !file.isPad && this.#isSelected(index)).length
+      this.#around.emit(this.id, { event: 'verified', pieces: checkable.count, files })
+      return true
+    }
+    const pieces = [...wrong.ones()]
+    this.#around.emit(this.id, { event: 'compromised', pieces })
+    if (finalCheck === 'before')
+      this.#reject(
+        new ShoalError(
+          'transfer/compromised',
+          `${pieces.length} pieces on disk are not what was verified`,
+          'check the disk; start again to fetch them anew',
+        ),
+      )
+    this.#around.push({ kind: 'pieces-lost', torrent: this.id, pieces })
+    return false
+  }
+
+  /** Pieces of selected files only; others lie partly in the side file. */
+  #checkablePieces(): Bitfield {
+    const { files, pieceCount } = this.options.metainfo
+    const checkable = new Bitfield(pieceCount)
+    for (let piece = 0; piece < pieceCount; piece++) {
+      const segments = this.#geometry.segments(piece, 0, this.#geometry.pieceSize(piece))
+      if (segments.every(({ file }) => files[file]!.isPad || this.#isSelected(file))) checkable.set(piece)
+    }
+    return checkable
+  }
+
+  #isSelected(file: number): boolean {
+    return this.#selectedFiles?.has(file) ?? true
+  }
+
+  #putInPlace(): void {
+    this.#store.finish()
+    const { dir, tmpDir, metainfo } = this.options
+    if (tmpDir === undefined || this.#folder.root === new ContentFolder(dir).root) return
+    const target = new ContentFolder(dir)
+    this.#store.close()
+    for (const [file, entry] of metainfo.files.entries()) {
+      const isStored = !entry.isPad && entry.symlink === undefined && this.#isSelected(file)
+      if (isStored) this.#folder.moveTo(this.#paths[file]!, target)
+    }
+    this.#folder.close()
+    this.#folder = target
+    this.#store = this.#openStore()
+    this.#around.openStore(this.id, this.#store)
+  }
+}
+
+function selectFiles({ metainfo, select }: TorrentAddOptions): ReadonlySet<number> | undefined {
+  if (select === undefined) return undefined
+  const selected = new Set<number>()
+  for (const [file, entry] of metainfo.files.entries())
+    if (!entry.isPad && select(entry.path)) selected.add(file)
+  return selected
+}

@@ -1,0 +1,217 @@
+/**
+ * The tracker over HTTP: `/announce` and `/scrape` for clients, `/healthz` and `/stats.json` for people. A
+ * plain server on the raw path, because infohashes are bytes that no URL parser must touch. Whatever a
+ * client sends to the first two, the answer is a bencoded dictionary with status 200, since clients show a
+ * `failure reason` and nothing else.
+ * A peer's address is that of its connection: neither the `ip` parameter nor
+ * X-Forwarded-For is believed (S23, S24).
+ * Invariants: every request gets one answer; `close` leaves no socket and no timer behind.
+ */
+import { randomInt } from 'node:crypto'
+import http from 'node:http'
+import type { Socket } from 'node:net'
+import { LIMITS } from '../base/limits.ts'
+import { Prng } from '../base/prng.ts'
+import { Pump } from '../runtime/pump.ts'
+import {
+  TRACKER_DEFAULTS,
+  Tracker,
+  type TrackerInput,
+  type TrackerOptions,
+  type TrackerOutput,
+  type TrackerStats,
+} from '../tracker/tracker.ts'
+import { type Endpoint, parseAddress } from '../wire/endpoint.ts'
+import { decodeAnnounceQuery, decodeScrapeQuery } from '../wire/tracker-http.ts'
+import {
+  encodeCompactReply,
+  encodeDictionaryReply,
+  encodeFailure,
+  encodeScrapeReply,
+} from '../wire/tracker-http-reply.ts'
+import { listenServer } from './listen.ts'
+import { nodeClock } from './node-clock.ts'
+import { nodeCrypto } from './node-crypto.ts'
+
+export interface TrackerServerOptions extends Partial<TrackerOptions> {
+  /** Address to listen on; undefined = all interfaces, IPv4 and IPv6. */
+  readonly host?: string | undefined
+  /** 0 = any free one. */
+  readonly port: number
+}
+
+/** A request must have arrived in full by then. */
+const REQUEST_MS = 10_000
+/** Clients that announce in short intervals keep their connection; others close theirs anyway. */
+const KEEP_ALIVE_MS = 75_000
+const CHECK_MS = 5000
+
+/** What the answer to an open request needs besides what the tracker says. */
+interface Waiting {
+  readonly response: http.ServerResponse
+  /** Of the asker, 4 or 16 bytes. */
+  readonly address: Uint8Array
+  readonly wantsDictionaries: boolean
+  /** Of a scrape, in the order asked. */
+  readonly infoHashes: readonly Uint8Array[]
+}
+
+export class TrackerServer {
+  readonly endpoint: Endpoint
+  readonly #server: http.Server
+  readonly #tracker: Tracker
+  readonly #pump: Pump<TrackerInput, TrackerOutput>
+  /** Open requests by id. Bounded by trackerConnectionsMax: a connection has one at a time. */
+  readonly #waiting = new Map<number, Waiting>()
+  /** Parsed once per connection, since clients keep theirs. */
+  readonly #addresses = new WeakMap<Socket, Uint8Array>()
+  readonly #startedAt = performance.now()
+  #lastId = 0
+
+  private constructor(server: http.Server, endpoint: Endpoint, options: TrackerOptions) {
+    const env = { prng: new Prng(randomInt(0x1_0000_0000)), crypto: nodeCrypto, buggify: () => false }
+    this.endpoint = endpoint
+    this.#server = server
+    this.#tracker = new Tracker(env, options)
+    this.#pump = new Pump<TrackerInput, TrackerOutput>(this.#tracker, nodeClock, { kind: 'tick' }, (output) =>
+      this.#answer(output),
+    )
+    server.on('request', (request, response) => this.#take(request, response))
+    server.on('clientError', (_error, socket) => refuseSocket(socket as Socket))
+  }
+
+  /** Throws ShoalError `listen/…`. */
+  static async listen(options: TrackerServerOptions): Promise<TrackerServer> {
+    const { host, port, ...tracker } = options
+    const server = http.createServer({
+      keepAlive: true,
+      maxHeaderSize: LIMITS.trackerHeadBytesMax.value,
+      headersTimeout: REQUEST_MS,
+      requestTimeout: REQUEST_MS,
+      keepAliveTimeout: KEEP_ALIVE_MS,
+      connectionsCheckingInterval: CHECK_MS,
+    })
+    server.maxConnections = LIMITS.trackerConnectionsMax.value
+    const endpoint = await listenServer(server, host, [port])
+    return new TrackerServer(server, endpoint, { ...TRACKER_DEFAULTS, ...tracker })
+  }
+
+  stats(): TrackerStats & { readonly uptimeSeconds: number } {
+    return {
+      ...this.#tracker.stats(),
+      uptimeSeconds: Math.floor((performance.now() - this.#startedAt) / 1000),
+    }
+  }
+
+  async close(): Promise<void> {
+    this.#pump.stop()
+    await new Promise<void>((resolve) => {
+      this.#server.close(() => resolve())
+      this.#server.closeAllConnections()
+    })
+  }
+
+  #take(request: http.IncomingMessage, response: http.ServerResponse): void {
+    const url = request.url ?? ''
+    const mark = url.indexOf('?')
+    const query = mark < 0 ? '' : url.slice(mark + 1)
+    switch (mark < 0 ? url : url.slice(0, mark)) {
+      case '/announce':
+        return this.#announce(request, response, query)
+      case '/scrape':
+        return this.#scrape(request, response, query)
+      case '/healthz':
+        return send(response, 200, 'text/plain; charset=utf-8', 'ok\n')
+      case '/stats.json':
+        return send(response, 200, 'application/json', `${JSON.stringify(this.stats())}\n`)
+      default:
+        return refuse(response, 'no such page; announce to /announce', 404)
+    }
+  }
+
+  #announce(request: http.IncomingMessage, response: http.ServerResponse, query: string): void {
+    const address = this.#addressOf(request.socket)
+    // The connection has gone: nobody waits for the answer, and there is nobody to list.
+    if (address === undefined) return request.socket.destroySoon()
+    if (request.method !== 'GET') return refuse(response, 'announce with GET')
+    const decoded = decodeAnnounceQuery(query)
+    if (!decoded.ok) return refuse(response, decoded.error.message)
+    const wantsDictionaries = decoded.value.compact === false
+    const id = this.#wait({ response, address, wantsDictionaries, infoHashes: [] })
+    this.#pump.push({ kind: 'announce', id, address, request: decoded.value })
+  }
+
+  #scrape(request: http.IncomingMessage, response: http.ServerResponse, query: string): void {
+    const address = this.#addressOf(request.socket)
+    if (address === undefined) return request.socket.destroySoon()
+    if (request.method !== 'GET') return refuse(response, 'scrape with GET')
+    const decoded = decodeScrapeQuery(query)
+    if (!decoded.ok) return refuse(response, decoded.error.message)
+    const infoHashes = decoded.value
+    const id = this.#wait({ response, address, wantsDictionaries: false, infoHashes })
+    this.#pump.push({ kind: 'scrape', id, infoHashes })
+  }
+
+  #wait(waiting: Waiting): number {
+    const id = ++this.#lastId
+    this.#waiting.set(id, waiting)
+    return id
+  }
+
+  #answer(output: TrackerOutput): void {
+    const waiting = this.#waiting.get(output.id)
+    if (waiting === undefined) return
+    this.#waiting.delete(output.id)
+    const { response, address, wantsDictionaries, infoHashes } = waiting
+    switch (output.kind) {
+      case 'announced': {
+        const encode = wantsDictionaries ? encodeDictionaryReply : encodeCompactReply
+        return sendBencoded(response, encode(output.answer, address))
+      }
+      case 'scraped':
+        return sendBencoded(
+          response,
+          encodeScrapeReply(output.counts.map((counts, i) => [infoHashes[i]!, counts])),
+        )
+      case 'refused':
+        return sendBencoded(response, encodeFailure(output.reason, output.retryInMinutes))
+    }
+  }
+
+  /** 4 or 16 bytes; undefined when the connection is already gone. */
+  #addressOf(socket: Socket): Uint8Array | undefined {
+    const known = this.#addresses.get(socket)
+    if (known !== undefined) return known
+    const address = parseAddress(withoutZone(socket.remoteAddress ?? ''))
+    if (address !== undefined) this.#addresses.set(socket, address)
+    return address
+  }
+}
+
+/** Link-local addresses come with the interface: `fe80::1%eth0`. */
+function withoutZone(address: string): string {
+  const at = address.indexOf('%')
+  return at < 0 ? address : address.slice(0, at)
+}
+
+function refuse(response: http.ServerResponse, reason: string, status = 200): void {
+  sendBencoded(response, encodeFailure(reason), status)
+}
+
+function sendBencoded(response: http.ServerResponse, body: Uint8Array, status = 200): void {
+  send(response, status, 'text/plain', body)
+}
+
+function send(response: http.ServerResponse, status: number, type: string, body: string | Uint8Array): void {
+  const length = typeof body === 'string' ? Buffer.byteLength(body) : body.length
+  response.writeHead(status, ['Content-Type', type, 'Content-Length', String(length)])
+  response.end(body)
+}
+
+/** For what is not HTTP, or too long, or too late. */
+function refuseSocket(socket: Socket): void {
+  const body = encodeFailure('the request is not usable')
+  const head = `HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: ${body.length}\r\n\r\n`
+  if (socket.writable) socket.end(Buffer.concat([Buffer.from(head), body]))
+  else socket.destroy()
+}

@@ -1,0 +1,50 @@
+/**
+ * The hidden folder `DIR/.shoal` of an unfinished download: its lock, its resume data and its side file, all
+ * named by the infohash. Invariant: nothing of it is left once the download is complete and stopped.
+ */
+import { mkdirSync, rmdirSync, rmSync } from 'node:fs'
+import path from 'node:path'
+import { storageError } from './storage-error.ts'
+import { TransferLock } from './transfer-lock.ts'
+
+export const STATE_FOLDER = '.shoal'
+
+export class TransferState {
+  readonly resumePath: string
+  /** Below the content folder. */
+  readonly sideFile: readonly string[]
+  readonly #folder: string
+  readonly #lock: TransferLock
+
+  private constructor(folder: string, id: string, lock: TransferLock) {
+    this.#folder = folder
+    this.#lock = lock
+    this.resumePath = path.join(folder, `${id}.resume`)
+    this.sideFile = [STATE_FOLDER, `${id}.parts`]
+  }
+
+  /** Makes DIR if need be. Throws ShoalError `storage/…` or `transfer/…`. @param id infohash in hex */
+  static open(dir: string, id: string): TransferState {
+    const folder = path.join(dir, STATE_FOLDER)
+    try {
+      mkdirSync(folder, { recursive: true })
+      return new TransferState(folder, id, TransferLock.take(path.join(folder, `${id}.lock`)))
+    } catch (cause) {
+      throw storageError(cause, dir, true)
+    }
+  }
+
+  /** @param isComplete nothing is needed any more to go on */
+  close(isComplete: boolean): void {
+    if (isComplete) {
+      rmSync(this.resumePath, { force: true })
+      rmSync(path.join(path.dirname(this.#folder), ...this.sideFile), { force: true })
+    }
+    this.#lock.release()
+    try {
+      rmdirSync(this.#folder)
+    } catch {
+      // Another download of the same folder still has its state there.
+    }
+  }
+}
