@@ -1,0 +1,32 @@
+/** A command's own options and arguments, validated like settings are. */
+import type { Command } from 'commander'
+import { ShoalError } from '../nodejs/shoal-error.ts'
+import type { CommandDefinition } from './commands.ts'
+import { schemaOf } from './setting-schemas.ts'
+
+/** Keyed by the camelCase of the long flag. Throws `usage/bad-option` and `usage/empty-argument`. */
+export function validateOptions(
+  definition: CommandDefinition,
+  command: Command,
+): Readonly<Record<string, unknown>> {
+  if (command.args.includes(''))
+    throw new ShoalError(
+      'usage/empty-argument',
+      'an argument is empty',
+      `Run \`shoal ${definition.name} --help\`.`,
+    )
+  const options: Record<string, unknown> = {}
+  for (const { flags, kind, isRepeatable } of definition.options ?? []) {
+    const option = command.options.find((known) => known.flags === flags)!
+    const raw: unknown = command.getOptionValue(option.attributeName())
+    if (raw === undefined) continue
+    const validated = (one: unknown): unknown => {
+      const result = schemaOf(kind).safeParse(one)
+      if (result.success) return result.data
+      const hint = `Run \`shoal ${definition.name} --help\`.`
+      throw new ShoalError('usage/bad-option', `${option.long} ${result.error.issues[0]!.message}`, hint)
+    }
+    options[option.attributeName()] = isRepeatable ? (raw as unknown[]).map(validated) : validated(raw)
+  }
+  return options
+}

@@ -1,0 +1,263 @@
+/**
+ * Every command as data: arguments, its own options, the settings it takes, and the module that
+ * does it, which is loaded only when it runs. `program.ts` hands this to commander; the
+ * documentation is made from it too.
+ */
+import type { CommandModule } from './command-context.ts'
+import { count, type Kind, PATH, SWITCH, TEXT } from './setting-kinds.ts'
+import type { SettingName } from './settings.ts'
+
+export interface CommandOption {
+  /** As commander reads it: `-o, --output <FILE>`. */
+  readonly flags: string
+  readonly kind: Kind<unknown>
+  readonly about: string
+  /** May be given more than once; the value is then a list. */
+  readonly isRepeatable?: boolean
+}
+
+export interface OptionGroup {
+  readonly title: string
+  readonly settings: readonly SettingName[]
+}
+
+export interface CommandDefinition {
+  readonly name: string
+  /** As commander reads it: `<PATH...>`. */
+  readonly arguments?: string
+  readonly summary: string
+  /** Paragraphs of `--help`. */
+  readonly description: string
+  readonly options?: readonly CommandOption[]
+  readonly groups: readonly OptionGroup[]
+  readonly examples: readonly string[]
+  readonly load: () => Promise<CommandModule>
+}
+
+const SAYING: OptionGroup = {
+  title: 'Output',
+  settings: ['profile', 'json', 'quiet', 'verbose', 'logFile', 'logKeep'],
+}
+
+const MEETING: OptionGroup = {
+  title: 'Network',
+  settings: ['port', 'host', 'peer', 'tracker', 'useTracker', 'requireTracker', 'ring', 'dht', 'lan', 'pex'],
+}
+
+const TRANSFERRING: OptionGroup = {
+  title: 'Transfer',
+  settings: [
+    'uploadLimit',
+    'downloadLimit',
+    'maxPeers',
+    'maxRequests',
+    'piecesPerPeer',
+    'uploadSlots',
+    'oneAtATime',
+    'uploadDelay',
+    'refreshLocations',
+    'finalCheck',
+    'tmpDir',
+    'handshakeTimeout',
+    'requestTimeout',
+    'idleTimeout',
+  ],
+}
+
+const PICKING: OptionGroup = { title: 'Order', settings: ['picker'] }
+const MAKING: OptionGroup = { title: 'Torrent', settings: ['pieceLength', 'align', 'format'] }
+
+const TRACKING: OptionGroup = {
+  title: 'Tracker',
+  settings: [
+    'trackerPort',
+    'host',
+    'udpPort',
+    'interval',
+    'heartbeat',
+    'heartbeatWindow',
+    'fullList',
+    'sample',
+  ],
+}
+
+const PEER: readonly OptionGroup[] = [MEETING, TRANSFERRING, SAYING]
+
+const CONSOLE_NOTE =
+  'While it runs, type status, peers or help; end, quit or q stops it in good order, and so does Ctrl+C.'
+
+const DIR: CommandOption = {
+  flags: '-d, --dir <DIR>',
+  kind: PATH,
+  about: "folder in which the torrent's own name stands (default: .)",
+}
+const EXCLUDE: CommandOption = {
+  flags: '--exclude <GLOB>',
+  kind: TEXT,
+  about: 'leave out what matches',
+  isRepeatable: true,
+}
+const CREATE_OPTIONS: readonly CommandOption[] = [
+  { flags: '-n, --name <NAME>', kind: TEXT, about: 'name of the library (default: that of the path)' },
+  { flags: '--private', kind: SWITCH, about: 'only peers of its trackers (BEP 27)' },
+  { flags: '--comment <TEXT>', kind: TEXT, about: 'a comment for people' },
+  {
+    flags: '--web-seed <URL>',
+    kind: TEXT,
+    about: 'an HTTP address of the same content (BEP 19)',
+    isRepeatable: true,
+  },
+  EXCLUDE,
+]
+
+export const COMMANDS: readonly CommandDefinition[] = [
+  {
+    name: 'create',
+    arguments: '<PATH...>',
+    summary: 'write a .torrent',
+    description:
+      'Reads files or folders and writes a .torrent that describes them. Hidden files are taken, names are kept byte for byte.',
+    options: [
+      { flags: '-o, --output <FILE>', kind: PATH, about: 'where to write it (default: NAME.torrent)' },
+      ...CREATE_OPTIONS,
+    ],
+    groups: [MAKING, { title: 'Network', settings: ['tracker'] }, SAYING],
+    examples: [
+      'shoal create pictures --tracker http://127.0.0.1:6969',
+      'shoal create pictures --piece-length 1MiB --format v2 -o pictures.torrent',
+    ],
+    load: () => import('./create.ts'),
+  },
+  {
+    name: 'info',
+    arguments: '<SOURCE>',
+    summary: 'show a .torrent or magnet link',
+    description: 'Shows what a .torrent file or a magnet link says: name, infohash, files, trackers.',
+    options: [{ flags: '--pieces', kind: SWITCH, about: 'list the hash of every piece' }],
+    groups: [SAYING],
+    examples: ['shoal info pictures.torrent', 'shoal info pictures.torrent --pieces --json'],
+    load: () => import('./info.ts'),
+  },
+  {
+    name: 'verify',
+    arguments: '<TORRENT> <DIR>',
+    summary: 'check files against a .torrent',
+    description:
+      'Reads everything back from disk and compares it with the .torrent. Exit status 1 when anything is missing or wrong.',
+    groups: [SAYING],
+    examples: ['shoal verify pictures.torrent .'],
+    load: () => import('./verify.ts'),
+  },
+  {
+    name: 'share',
+    arguments: '<PATH...>',
+    summary: 'create, seed and print the share link',
+    description: `Makes a torrent of every PATH (a folder or a file), seeds them and prints their share links. ${CONSOLE_NOTE}`,
+    options: CREATE_OPTIONS,
+    groups: [MAKING, ...PEER],
+    examples: ['shoal share pictures', 'shoal share a.jpg b.jpg --tracker http://127.0.0.1:6969'],
+    load: () => import('./share.ts'),
+  },
+  {
+    name: 'seed',
+    arguments: '<TORRENT...>',
+    summary: 'seed what is there',
+    description: `Seeds torrents, or all torrents of a folder, from what lies in DIR. Never downloads unless --repair. ${CONSOLE_NOTE}`,
+    options: [DIR, { flags: '--repair', kind: SWITCH, about: 'download what is missing or wrong' }],
+    groups: PEER,
+    examples: ['shoal seed pictures.torrent --dir .', 'shoal seed torrents/ --dir /srv/libraries'],
+    load: () => import('./seed.ts'),
+  },
+  {
+    name: 'get',
+    arguments: '<SOURCE>',
+    summary: 'download, then keep seeding',
+    description: `Downloads from a .torrent or magnet link into DIR; what is already there is checked and kept. Keeps seeding unless --exit. ${CONSOLE_NOTE}`,
+    options: [
+      DIR,
+      {
+        flags: '-s, --select <GLOB>',
+        kind: TEXT,
+        about: 'only files whose path matches',
+        isRepeatable: true,
+      },
+      { flags: '--exit', kind: SWITCH, about: 'stop when complete' },
+      { flags: '--seed-only', kind: SWITCH, about: 'request nothing, serve what is there' },
+    ],
+    groups: [PICKING, ...PEER],
+    examples: [
+      'shoal get pictures.torrent --dir downloads --exit',
+      "shoal get pictures.torrent --select '2024/**' --picker sequential",
+    ],
+    load: () => import('./get.ts'),
+  },
+  {
+    name: 'launch',
+    arguments: '<DIR...>',
+    summary: 'several peers in one command, the first seed-only',
+    description: `Runs one peer per DIR, each with its own port and id. Every DIR holds a .torrent and its content, or --torrent names one for all. The first peer requests nothing. With --port N the peers listen on N, N+1 and so on. ${CONSOLE_NOTE}`,
+    options: [
+      {
+        flags: '-t, --torrent <FILE>',
+        kind: PATH,
+        about: 'the .torrent for every DIR (default: the one inside each)',
+      },
+      { flags: '--exit', kind: SWITCH, about: 'stop when every peer is complete' },
+    ],
+    groups: [PICKING, ...PEER],
+    examples: ['shoal launch reader1 reader2 reader3 --torrent book.torrent'],
+    load: () => import('./launch.ts'),
+  },
+  {
+    name: 'tracker',
+    summary: 'run a tracker',
+    description: `Answers announces over HTTP and UDP, and keeps the list of peers true by probing them. ${CONSOLE_NOTE}`,
+    options: [
+      { flags: '--store <STORE>', kind: TEXT, about: 'where swarms are kept (default: memory)' },
+      { flags: '--mode <MODE>', kind: TEXT, about: 'who may announce (default: open)' },
+    ],
+    groups: [TRACKING, SAYING],
+    examples: ['shoal tracker', 'shoal tracker --host 127.0.0.1 --port 7000 --heartbeat 30s'],
+    load: () => import('./tracker.ts'),
+  },
+  {
+    name: 'demo',
+    summary: 'the whole system on this machine, with a library made on the spot',
+    description:
+      'Makes a library of pictures, starts a tracker, seeds and downloaders on this machine alone, and compares what arrived. Cleans up after itself.',
+    options: [
+      { flags: '--keep', kind: SWITCH, about: 'leave the temporary folder in place' },
+      {
+        flags: '--images <N>',
+        kind: count({ min: 1, max: 100_000 }),
+        about: 'pictures in the library (default: 500)',
+      },
+    ],
+    groups: [PICKING, TRANSFERRING, SAYING],
+    examples: ['shoal demo', 'shoal demo --profile memes'],
+    load: () => import('./demo.ts'),
+  },
+  {
+    name: 'config',
+    summary: 'show every setting and where it comes from',
+    description:
+      'Prints the effective value of every setting and its origin. A value comes from the first of: flag, SHOAL_ variable, configuration file, profile, default.',
+    groups: [
+      MEETING,
+      PICKING,
+      TRANSFERRING,
+      MAKING,
+      {
+        title: 'Tracker',
+        settings: TRACKING.settings.filter((name) => name !== 'host' && name !== 'trackerPort'),
+      },
+      SAYING,
+    ],
+    examples: [
+      'shoal config',
+      'shoal config --profile memes --json',
+      'SHOAL_UPLOAD_LIMIT=5MB/s shoal config',
+    ],
+    load: () => import('./config.ts'),
+  },
+]

@@ -1,0 +1,43 @@
+/** `shoal config`: every setting, its effective value, and where that value comes from. */
+import type { CommandContext } from './command-context.ts'
+import { readConfigFile } from './config-file.ts'
+import type { Kind } from './setting-kinds.ts'
+import { plainSetting, settingText } from './setting-text.ts'
+import { settingFlag, settingKey, settingOf, settingVariable } from './settings.ts'
+import type { ResolvedSetting } from './settings-resolution.ts'
+
+export async function run({ output, resolved }: CommandContext): Promise<number> {
+  const file = readConfigFile(process.env)
+  const settings: Record<string, unknown> = {}
+  for (const entry of resolved) {
+    const { kind, about } = settingOf(entry.name)
+    const name = settingKey(entry.name)
+    const value = plainSetting(kind, entry.value)
+    settings[name] = value
+    const { origin, source } = entry
+    const where = { origin, source, flag: settingFlag(entry.name), variable: settingVariable(entry.name) }
+    if (output.isJson)
+      output.event({ event: 'setting', name, value, unit: UNITS[kind.type] ?? null, ...where, about })
+  }
+  output.table(
+    [{ title: 'setting' }, { title: 'value' }, { title: 'from' }, { title: 'meaning', isFlexible: true }],
+    resolved.map(row),
+  )
+  output.text('', `configuration file: ${file.path}${file.isPresent ? '' : ' (none there)'}`)
+  if (output.isJson)
+    output.event({ event: 'config', file: file.path, isFilePresent: file.isPresent, settings })
+  return 0
+}
+
+/** What a bare number of the kind means to other programs. */
+const UNITS: Readonly<Partial<Record<Kind<unknown>['type'], string>>> = {
+  size: 'bytes',
+  rate: 'bytes per second',
+  duration: 'seconds',
+}
+
+function row({ name, value, origin, source }: ResolvedSetting): string[] {
+  const { kind, about } = settingOf(name)
+  const from = origin === 'default' ? 'default' : origin === 'file' ? 'file' : `${origin} ${source}`
+  return [settingKey(name), settingText(kind, value) || '-', from, about]
+}

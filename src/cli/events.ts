@@ -1,0 +1,69 @@
+/**
+ * What the program tells, beside what its peer nodes tell (`nodejs/node-events.ts`): one object with an
+ * `event` name and plain values. Other programs read these as JSON lines, so names and fields are a contract.
+ * Hashes are hex, sizes bytes, rates bytes per second, durations seconds; what does not exist is null.
+ */
+import type { NodeEvent } from '../nodejs/node-events.ts'
+
+export type ProgramEvent =
+  | {
+      readonly event: 'listening'
+      readonly service: 'http' | 'tracker' | 'udp' | 'ring'
+      readonly host: string
+      readonly port: number
+    }
+  | { readonly event: 'metadata'; readonly infoHash: string; readonly name: string }
+  | {
+      readonly event: 'created'
+      /** Null when it was kept in memory. */
+      readonly file: string | null
+      readonly name: string
+      /** 40 hex digits. */
+      readonly infoHash: string | null
+      /** 64 hex digits. */
+      readonly infoHashV2: string | null
+      readonly pieceLength: number
+      readonly pieces: number
+      readonly files: number
+      readonly bytes: number
+      readonly magnet: string
+    }
+  | { readonly event: 'share-link'; readonly name: string; readonly link: string }
+  | { readonly event: 'refused'; readonly path: string; readonly code: string; readonly message: string }
+  | {
+      readonly event: 'launched'
+      readonly dir: string
+      readonly address: string
+      readonly peerId: string
+      readonly role: Role
+    }
+  /** What one peer gave: the last table of a download. */
+  | {
+      readonly event: 'source'
+      readonly address: string
+      readonly client: string
+      readonly pieces: number
+      readonly bytes: number
+    }
+  | { readonly event: 'bye' }
+
+export type ProgressEvent = Extract<NodeEvent, { event: 'progress' }>
+
+export type Role = 'download' | 'seed-only'
+
+/** Which torrent, and which peer of a program that runs several; added where events are handed on. */
+export interface EventContext {
+  readonly infoHash?: string
+  /** Name of the torrent. */
+  readonly name?: string
+  /** Name of the peer, where one program runs several (`D2`). */
+  readonly node?: string
+}
+
+export type KnownEvent = (NodeEvent | ProgramEvent) & EventContext
+
+/** Any event, also one that has no sentence of its own. */
+export interface ShoalEvent {
+  readonly event: string
+  readonly [field: string]: unknown
+}

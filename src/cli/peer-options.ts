@@ -1,0 +1,67 @@
+/** From settings to what a peer node is started with: the only place where the two vocabularies meet. */
+import { lookup } from 'node:dns/promises'
+import type { PeerNodeOptions } from '../nodejs/peer-node.ts'
+import { ShoalError } from '../nodejs/shoal-error.ts'
+import type { Endpoint } from '../wire/endpoint.ts'
+import type { Metainfo } from '../wire/metainfo.ts'
+import { portsToTry } from './listen-ports.ts'
+import type { HostPort } from './setting-kinds.ts'
+import type { Settings } from './settings.ts'
+import { readVersion } from './version.ts'
+
+/** @param portOffset for the second, third... peer of one command */
+export function peerNodeOptions(settings: Settings, portOffset = 0): PeerNodeOptions {
+  return {
+    host: settings.host === 'all' ? undefined : settings.host,
+    ports: portsToTry(settings.port, portOffset),
+    version: readVersion().version,
+    uploadBytesPerSecond: numberOr(settings.uploadLimit, 0),
+    downloadBytesPerSecond: numberOr(settings.downloadLimit, 0),
+    connectionsMax: settings.maxPeers,
+    piecesInFlightMax: numberOr(settings.maxRequests, undefined),
+    piecesPerPeerMax: numberOr(settings.piecesPerPeer, undefined),
+    uploadSlotCount: settings.oneAtATime ? 1 : settings.uploadSlots,
+    usesTrackers: settings.useTracker,
+    requiresTracker: settings.requireTracker,
+    announceIntervalSeconds:
+      settings.refreshLocations === 'off' ? undefined : settings.refreshLocations / 1000,
+    handshakeTimeoutSeconds: settings.handshakeTimeout / 1000,
+    requestTimeoutSeconds: settings.requestTimeout / 1000,
+    idleTimeoutSeconds: settings.idleTimeout / 1000,
+  }
+}
+
+/** Trackers that were named come first, as a tier of their own; none at all with `--no-tracker`. */
+export function trackerTiers(
+  settings: Pick<Settings, 'tracker' | 'useTracker'>,
+  metainfo: Pick<Metainfo, 'trackers'>,
+): readonly (readonly string[])[] {
+  if (!settings.useTracker) return []
+  const named = new Set(settings.tracker)
+  const others = metainfo.trackers
+    .map((tier) => tier.filter((url) => !named.has(url)))
+    .filter((tier) => tier.length > 0)
+  return named.size > 0 ? [[...named], ...others] : others
+}
+
+/** Numeric addresses of the peers that were named. Throws `usage/unknown-host`. */
+export async function resolvePeers(peers: readonly HostPort[]): Promise<Endpoint[]> {
+  return Promise.all(
+    peers.map(async ({ host, port }) => {
+      try {
+        return { host: (await lookup(host)).address, port }
+      } catch (cause) {
+        throw new ShoalError(
+          'usage/unknown-host',
+          `--peer ${host}: there is no such host`,
+          'Check the name, or give its address.',
+          { cause },
+        )
+      }
+    }),
+  )
+}
+
+function numberOr<T>(value: number | string, otherwise: T): number | T {
+  return typeof value === 'number' ? value : otherwise
+}

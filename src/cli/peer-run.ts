@@ -1,0 +1,143 @@
+/**
+ * One peer from start to stop, as `get`, `seed` and `share` run it: start the node, add the torrents, pass
+ * its events on, obey console words, and leave in good order.
+ * Invariant: the node is stopped whatever happens, so no socket, timer or tracker entry is left behind.
+ */
+import type { PeerNode } from '../nodejs/peer-node.ts'
+import type { TorrentAddOptions, TorrentTask } from '../nodejs/torrent-task.ts'
+import type { Endpoint } from '../wire/endpoint.ts'
+import type { Metainfo } from '../wire/metainfo.ts'
+import type { CommandContext } from './command-context.ts'
+import type { ConsoleWord } from './console-words.ts'
+import type { KnownEvent } from './events.ts'
+import { peerNodeOptions, resolvePeers, trackerTiers } from './peer-options.ts'
+import { aborted } from './shutdown.ts'
+import { showPeers, showStatus } from './status-text.ts'
+
+export interface TorrentPlan {
+  readonly metainfo: Metainfo
+  readonly dir: string
+  readonly role: TorrentAddOptions['role']
+  readonly select?: (path: readonly string[]) => boolean
+}
+
+export interface PeerPlan {
+  readonly torrents: readonly TorrentPlan[]
+  /** Ends when every torrent is complete; otherwise only when told to. */
+  readonly endsWhenComplete: boolean
+  /** Called once the node listens and has its torrents. */
+  readonly onStarted?: (node: PeerNode) => void
+  readonly onEvent?: (event: KnownEvent) => void
+  readonly sentences?: Sentences
+}
+
+/** Better words for events of these names; empty ones for silence. */
+export type Sentences = Readonly<Partial<Record<KnownEvent['event'], string>>>
+
+/** Resolves once the peer was told to stop, or has done all there was to do. Throws what went wrong. */
+export async function runPeer(context: CommandContext, plan: PeerPlan): Promise<void> {
+  const { output, settings, signal, words } = context
+  if (plan.torrents.length > 1) output.nameTorrents()
+  const peers = await resolvePeers(settings.peer)
+  const node = await startNode(context, plan)
+  try {
+    words.listen(peerWords(context, () => [{ node }]))
+    const tasks = await addTorrents(context, node, plan.torrents, peers)
+    plan.onStarted?.(node)
+    const ends: Promise<unknown>[] = [aborted(signal), firstFailure(tasks)]
+    if (plan.endsWhenComplete) ends.push(Promise.all(tasks.map((task) => task.done)))
+    await Promise.race(ends)
+  } finally {
+    words.close()
+    await node.stop()
+  }
+}
+
+/** In turn, because each is checked on disk first; stops early when told to. */
+async function addTorrents(
+  context: CommandContext,
+  node: PeerNode,
+  torrents: readonly TorrentPlan[],
+  peers: readonly Endpoint[],
+): Promise<TorrentTask[]> {
+  const tasks: TorrentTask[] = []
+  for (const torrent of torrents) {
+    if (context.signal.aborted) break
+    const adding = node.add(torrentOptions(context, torrent, peers))
+    const task = await Promise.race([adding, aborted(context.signal)])
+    if (task) tasks.push(task)
+    else adding.catch(() => {})
+  }
+  return tasks
+}
+
+export function torrentOptions(
+  { settings }: Pick<CommandContext, 'settings'>,
+  { metainfo, dir, role, select }: TorrentPlan,
+  peers: readonly Endpoint[],
+): TorrentAddOptions {
+  return {
+    metainfo,
+    dir,
+    role,
+    peers,
+    picker: settings.picker,
+    trackers: trackerTiers(settings, metainfo),
+    finalCheck: settings.finalCheck,
+    ...(select && { select }),
+    ...(settings.tmpDir !== 'off' && { tmpDir: settings.tmpDir }),
+  }
+}
+
+/** Rejects with the first failure; never resolves. */
+export function firstFailure(tasks: readonly TorrentTask[]): Promise<never> {
+  return new Promise((_, reject) => {
+    for (const task of tasks) task.done.catch(reject)
+  })
+}
+
+export interface NodeStart {
+  /** Name of the peer where one program runs several. */
+  readonly node?: string
+  readonly portOffset?: number
+  readonly onEvent?: (event: KnownEvent) => void
+  readonly sentences?: Sentences
+  /** Its events are not for the user. */
+  readonly isSilent?: boolean
+}
+
+/** Starts a node whose events go to the output, each with the torrent it is about. */
+export async function startNode(
+  { output, settings }: Pick<CommandContext, 'output' | 'settings'>,
+  start: NodeStart = {},
+): Promise<PeerNode> {
+  const { PeerNode } = await import('../nodejs/peer-node.ts')
+  return PeerNode.start(peerNodeOptions(settings, start.portOffset), (event, torrent) => {
+    const about = {
+      ...(torrent && { infoHash: torrent.infoHash, name: torrent.options.metainfo.name }),
+      ...(start.node !== undefined && { node: start.node }),
+    }
+    const known: KnownEvent = { ...event, ...about }
+    start.onEvent?.(known)
+    if (!start.isSilent) output.event(known, start.sentences?.[event.event])
+  })
+}
+
+/** `status` and `peers` of the nodes there are at the time. */
+export function peerWords(
+  { output, settings }: Pick<CommandContext, 'output' | 'settings'>,
+  nodes: () => readonly { readonly node: PeerNode; readonly name?: string }[],
+): ConsoleWord[] {
+  return [
+    {
+      word: 'status',
+      about: 'how far each torrent is',
+      run: () => nodes().forEach(({ node, name }) => void showStatus(node.status(), settings, output, name)),
+    },
+    {
+      word: 'peers',
+      about: 'who is connected, and what they gave and took',
+      run: () => nodes().forEach(({ node, name }) => void showPeers(node.status(), output, name)),
+    },
+  ]
+}

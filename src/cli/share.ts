@@ -1,0 +1,133 @@
+/**
+ * `shoal share`: makes a torrent of every path, seeds them where they are, and prints a share link for each.
+ * The `.torrent` is kept beside the content in `.shoal/`, for those who need the file. A path that cannot be
+ * shared is reported and the others go on; only when none is left does the command fail.
+ */
+import { mkdirSync } from 'node:fs'
+import { join } from 'node:path'
+import { toHex } from '../base/bytes.ts'
+import { createMetainfo } from '../nodejs/metainfo-creation.ts'
+import { ShoalError } from '../nodejs/shoal-error.ts'
+import { STATE_FOLDER } from '../nodejs/transfer-state.ts'
+import { writeWhole } from '../nodejs/whole-file.ts'
+import type { CommandContext } from './command-context.ts'
+import { HashingProgress } from './hashing-progress.ts'
+import { asShoalError, type Output } from './output.ts'
+import { trackerTiers } from './peer-options.ts'
+import { runPeer, type TorrentPlan } from './peer-run.ts'
+import { shareLink } from './share-link.ts'
+import { readVersion } from './version.ts'
+
+interface ShareOptions {
+  readonly name?: string
+  readonly private?: boolean
+  readonly comment?: string
+  readonly webSeed?: readonly string[]
+  readonly exclude?: readonly string[]
+}
+
+/** Where a tracker on this machine listens unless told otherwise. */
+const LOCAL_TRACKER = 'http://127.0.0.1:6969/announce'
+
+export async function run(context: CommandContext): Promise<number> {
+  const { args, output, signal } = context
+  if (args.length > 1 && context.options.name !== undefined)
+    throw new ShoalError(
+      'usage/contradiction',
+      '--name is for one path',
+      'Share the paths one by one, or leave --name out.',
+    )
+  const shared: TorrentPlan[] = []
+  let failure: ShoalError | undefined
+  for (const path of args) {
+    try {
+      shared.push(await share(context, path))
+    } catch (error) {
+      if (signal.aborted) return 0
+      failure = asShoalError(error)
+      if (args.length > 1)
+        output.event({ event: 'refused', path, code: failure.code, message: failure.message })
+    }
+  }
+  if (shared.length === 0) throw failure!
+  await runPeer(context, {
+    torrents: shared,
+    endsWhenComplete: false,
+    onStarted: ({ endpoint }) => {
+      for (const { metainfo } of shared) {
+        const link = shareLink(metainfo, trackerTiers(context.settings, metainfo), endpoint)
+        output.event({ event: 'share-link', name: metainfo.name, link })
+      }
+    },
+  })
+  return 0
+}
+
+async function share(
+  { options, settings, output, signal }: CommandContext,
+  path: string,
+): Promise<TorrentPlan> {
+  const { name, private: isPrivate, comment, webSeed, exclude } = options as ShareOptions
+  const named = settings.tracker.length > 0 ? settings.tracker : [LOCAL_TRACKER]
+  const progress = new HashingProgress(output, path)
+  const created = await createMetainfo({
+    paths: [path],
+    name,
+    trackers: settings.useTracker ? named : [],
+    format: settings.format,
+    pieceLength: settings.pieceLength === 'auto' ? undefined : settings.pieceLength,
+    align: settings.align,
+    private: isPrivate,
+    comment,
+    webSeeds: webSeed,
+    excludes: exclude,
+    createdBy: `Shoal ${readVersion().version}`,
+    signal,
+    onProgress: (bytes, total) => progress.show(bytes, total),
+  }).finally(() => progress.end())
+  for (const { file, reason } of created.skipped)
+    output.event({ event: 'skipped', file, reason }, `skipped ${file} (${reason})`)
+  for (const warning of created.warnings) output.warning(warning)
+  const { metainfo, contentFolder: dir } = created
+  if (dir === undefined)
+    throw new ShoalError(
+      'usage/bad-option',
+      '--name must be the name of the path to seed it where it is',
+      'Rename it, or leave --name out.',
+    )
+  output.event({
+    event: 'created',
+    file: keepTorrent(join(dir, STATE_FOLDER), created.name, created.bytes, output),
+    name: created.name,
+    infoHash: hexOrNull(created.infoHashV1),
+    infoHashV2: hexOrNull(created.infoHashV2),
+    pieceLength: created.pieceLength,
+    pieces: created.pieceCount,
+    files: created.fileCount,
+    bytes: created.contentLength,
+    magnet: shareLink(metainfo),
+  })
+  return { metainfo, dir, role: 'seed' }
+}
+
+/** The path of the `.torrent`, or null where it could not be written; sharing goes on without it. */
+function keepTorrent(folder: string, name: string, bytes: Uint8Array, output: Output): string | null {
+  const path = join(folder, `${name}.torrent`)
+  try {
+    mkdirSync(folder, { recursive: true })
+    writeWhole(path, bytes)
+    return path
+  } catch (error) {
+    const { code, message } = asShoalError(error)
+    output.warning({
+      code,
+      message: `the .torrent is not kept: ${message}`,
+      hint: 'Write one elsewhere with `shoal create`.',
+    })
+    return null
+  }
+}
+
+function hexOrNull(hash: Uint8Array | null): string | null {
+  return hash && toHex(hash)
+}

@@ -1,0 +1,32 @@
+import { expect, test } from 'vitest'
+import { aborted, Shutdown } from './shutdown.ts'
+
+test('the first interrupt is orderly, the second ends with 130', async () => {
+  const statuses: number[] = []
+  const shutdown = new Shutdown((status) => statuses.push(status))
+  const ended = aborted(shutdown.signal)
+  shutdown.interrupt()
+  await ended
+  expect(statuses).toEqual([])
+  shutdown.interrupt()
+  expect(statuses).toEqual([130])
+  await aborted(shutdown.signal)
+})
+
+test('listening to signals ends with close', () => {
+  const before = process.listenerCount('SIGTERM')
+  const shutdown = new Shutdown(() => {})
+  shutdown.listen()
+  expect(process.listenerCount('SIGTERM')).toBe(before + 1)
+  shutdown.close()
+  expect(process.listenerCount('SIGTERM')).toBe(before)
+})
+
+test('a stop word after a signal changes nothing', () => {
+  const shutdown = new Shutdown(() => {
+    throw new Error('must not exit')
+  })
+  shutdown.interrupt()
+  shutdown.begin()
+  expect(shutdown.signal.aborted).toBe(true)
+})

@@ -1,0 +1,110 @@
+import { expect, test } from 'vitest'
+import type { NodeStatus } from '../nodejs/peer-node.ts'
+import { Output } from './output.ts'
+import { showPeers, showStatus } from './status-text.ts'
+
+const peer: NodeStatus['torrents'][number]['peers'][number] = {
+  address: '127.0.0.3:6881',
+  peerId: '-TR4060-abcdefghijkl',
+  client: 'Transmission 4.0.6',
+  direction: 'out',
+  pieces: 9,
+  pieceRanges: [[0, 8]],
+  downloaded: 1_500_000,
+  uploaded: 0,
+  downloadRate: 3_000_000,
+  uploadRate: 0,
+  piecesFrom: 6,
+  piecesInFlight: 1,
+  requestsInFlight: 16,
+  amInterested: true,
+  amChoking: true,
+  peerInterested: false,
+  peerChoking: false,
+  isSnubbed: false,
+}
+
+const status: NodeStatus = {
+  address: { host: '127.0.0.1', port: 6881 },
+  peerId: '-SH0100-abcdefghijkl',
+  torrents: [
+    {
+      infoHash: 'ab'.repeat(20),
+      name: 'memes',
+      role: 'download',
+      phase: 'active',
+      picker: 'rarest',
+      pieces: 18,
+      piecesHave: 12,
+      missing: [
+        [3, 3],
+        [7, 11],
+      ],
+      availability: { min: 1, mean: 2.5 },
+      piecesInFlight: 4,
+      piecesInFlightMax: 50,
+      bytes: 3_000_000,
+      total: 4_600_000,
+      downloaded: 0,
+      uploaded: 0,
+      downloadRate: 3_100_000,
+      uploadRate: 0,
+      peers: [peer],
+    },
+  ],
+}
+
+function shown(show: (output: Output) => void, json = false): string {
+  let text = ''
+  const stream = { write: (more: string) => (text += more) }
+  const verbose = { tracker: 0, serve: 0, fetch: 0 }
+  show(new Output({ json, quiet: false, verbose, stdout: stream, stderr: stream, environment: {} }))
+  return text
+}
+
+test('status of a download', () => {
+  expect(
+    shown((output) => showStatus(status, { uploadLimit: 1_000_000, downloadLimit: 'off' }, output)),
+  ).toMatchInlineSnapshot(`
+    "memes: downloading, 65% of 4.6 MB, 12/18 pieces
+      down 3.1 MB/s, up 0 B/s (limit 1MB/s), 1 peer
+      missing: 3, 7-11
+      availability of what is missing: min 1, mean 2.5
+      4/50 pieces in flight, picker rarest
+    "
+  `)
+})
+
+test('status of a complete torrent says nothing of what is missing', () => {
+  const torrent = { ...status.torrents[0]!, bytes: 4_600_000, missing: [], peers: [] }
+  const complete = { ...status, torrents: [torrent] }
+  const text = shown((output) =>
+    showStatus(complete, { uploadLimit: 'off', downloadLimit: 'off' }, output, 'D2'),
+  )
+  expect(text).toMatch(/^D2 memes: complete, seeding, 100% of 4.6 MB/)
+  expect(text).not.toContain('missing')
+})
+
+test('one row for each peer', () => {
+  expect(shown((output) => showPeers(status, output))).toMatchInlineSnapshot(`
+    "peer            client              has    down   up  pieces from  in flight  flags
+    127.0.0.3:6881  Transmission 4.0.6  50%  1.5 MB  0 B            6    1 piece  serving us
+    "
+  `)
+  expect(shown((output) => showPeers({ ...status, torrents: [] }, output))).toBe('')
+})
+
+test('programs get everything', () => {
+  const limits = { uploadLimit: 'off', downloadLimit: 'off' } as const
+  expect(JSON.parse(shown((output) => showStatus(status, limits, output), true))).toEqual({
+    event: 'status',
+    ...status,
+  })
+  const { infoHash, name } = status.torrents[0]!
+  expect(JSON.parse(shown((output) => showPeers(status, output), true))).toEqual({
+    event: 'peer',
+    infoHash,
+    name,
+    ...peer,
+  })
+})

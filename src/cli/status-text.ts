@@ -1,0 +1,93 @@
+/** What the console words `status` and `peers` show: the state of each torrent, and one row for each peer. */
+import type { NodeStatus } from '../nodejs/peer-node.ts'
+import type { PeerStatus, TorrentStatus } from '../swarm/torrent-status.ts'
+import { formatRangeList } from './event-text.ts'
+import type { Output } from './output.ts'
+import { formatPercent } from './progress-renderer.ts'
+import type { Settings } from './settings.ts'
+import type { Column } from './text-table.ts'
+import { exactRate, formatBytes, formatCount, formatRate } from './units.ts'
+
+type Limits = Pick<Settings, 'uploadLimit' | 'downloadLimit'>
+
+/** @param node name of the peer where one program runs several */
+export function showStatus(status: NodeStatus, limits: Limits, output: Output, node?: string): void {
+  if (output.isJson) return output.event({ event: 'status', node, ...status })
+  for (const torrent of status.torrents) output.text(...torrentLines(torrent, limits, node))
+}
+
+function torrentLines(torrent: TorrentStatus, limits: Limits, node: string | undefined): string[] {
+  const { pieces, piecesHave, missing, availability, peers, total } = torrent
+  const isComplete = torrent.bytes === total
+  const isSeedOnly = torrent.role === 'seed-only'
+  const activity = isSeedOnly ? 'serving what is there' : 'downloading'
+  const state = isComplete ? 'complete, seeding' : torrent.phase === 'active' ? activity : torrent.phase
+  const percent = formatPercent(total === 0 ? 1 : torrent.bytes / total)
+  const subject = node === undefined ? torrent.name : `${node} ${torrent.name}`
+  const lines = [
+    `${subject}: ${state}${isSeedOnly ? ', seed-only' : ''}, ${percent} of ${formatBytes(total)}, ${piecesHave}/${pieces} pieces`,
+    `  down ${formatRate(torrent.downloadRate)}${limitText(limits.downloadLimit)}, up ${formatRate(torrent.uploadRate)}${limitText(limits.uploadLimit)}, ${formatCount(peers.length, 'peer')}`,
+  ]
+  if (isComplete) return lines
+  const inFlightMax = Number.isFinite(torrent.piecesInFlightMax) ? `/${torrent.piecesInFlightMax}` : ''
+  const { piecesInFlight, picker } = torrent
+  lines.push(`  missing: ${formatRangeList(missing)}`)
+  lines.push(
+    `  availability of what is missing: min ${availability.min}, mean ${availability.mean.toFixed(1)}`,
+  )
+  lines.push(`  ${piecesInFlight}${inFlightMax} pieces in flight, picker ${picker}`)
+  return lines
+}
+
+function limitText(limit: number | 'off'): string {
+  return limit === 'off' ? '' : ` (limit ${exactRate(limit)})`
+}
+
+export function showPeers(status: NodeStatus, output: Output, node?: string): void {
+  for (const torrent of status.torrents) {
+    const { name, infoHash } = torrent
+    for (const peer of torrent.peers) output.event({ event: 'peer', node, infoHash, name, ...peer }, '')
+    if (status.torrents.length > 1 || node !== undefined)
+      output.text(`${[node, name].filter(Boolean).join(' ')}:`)
+    if (torrent.peers.length === 0) output.text('no peers')
+    else
+      output.table(
+        PEER_COLUMNS,
+        torrent.peers.map((peer) => peerRow(peer, torrent.pieces)),
+      )
+  }
+}
+
+const PEER_COLUMNS: readonly Column[] = [
+  { title: 'peer' },
+  { title: 'client', isFlexible: true },
+  { title: 'has', align: 'right' },
+  { title: 'down', align: 'right' },
+  { title: 'up', align: 'right' },
+  { title: 'pieces from', align: 'right' },
+  { title: 'in flight', align: 'right' },
+  { title: 'flags' },
+]
+
+function peerRow(peer: PeerStatus, pieceCount: number): (string | number)[] {
+  return [
+    peer.address,
+    peer.client || peer.peerId.slice(0, 8),
+    formatPercent(peer.pieces / pieceCount),
+    formatBytes(peer.downloaded),
+    formatBytes(peer.uploaded),
+    peer.piecesFrom,
+    `${formatCount(peer.piecesInFlight, 'piece')}`,
+    flagsText(peer),
+  ]
+}
+
+/** Words, where other clients use letters. */
+function flagsText(peer: PeerStatus): string {
+  const flags = [
+    peer.amInterested && (peer.peerChoking ? 'choking us' : 'serving us'),
+    peer.peerInterested && (peer.amChoking ? 'interested' : 'served'),
+    peer.isSnubbed && 'snubbed',
+  ]
+  return flags.filter(Boolean).join(', ') || 'idle'
+}
