@@ -11,8 +11,3 @@ export class AssertionFailed extends Error {
 export function assert(condition: unknown, what: string): asserts condition {
   if (!condition) throw new AssertionFailed(`invariant broken: ${what}`)
 }
-
-/** For the default branch of an exhaustive switch. */
-export function unreachable(value: never): never {
-  throw new AssertionFailed(`unreachable case: ${String(value)}`)
-}

@@ -11,6 +11,7 @@ const INPUT_AREAS: ReadonlySet<string> = new Set([
   'metainfo',
   'magnet',
   'merkle',
+  'names',
   'create',
 ])
 

@@ -92,7 +92,7 @@ export function torrentOptions(
 /** Rejects with the first failure; never resolves. */
 export function firstFailure(tasks: readonly TorrentTask[]): Promise<never> {
   return new Promise((_, reject) => {
-    for (const task of tasks) task.done.catch(reject)
+    for (const task of tasks) task.failed.catch(reject)
   })
 }
 

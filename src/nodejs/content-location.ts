@@ -3,13 +3,12 @@
  * A file whose name had to be made safe may be on disk under its exact name, because it was shared from here:
  * that is tried first where it can be a file name at all. New files only ever get the safe name.
  */
-import { decodeBencode, getBytes } from '../wire/bencode.ts'
 import type { Metainfo } from '../wire/metainfo.ts'
 import type { ContentFolder, PathComponent } from './content-folder.ts'
 
 /** Components below `folder` for each entry of `metainfo.files`; those of padding lead nowhere. */
 export function locateFiles(metainfo: Metainfo, folder: ContentFolder): (readonly PathComponent[])[] {
-  const exactName = exactNameOf(metainfo)
+  const exactName = metainfo.rawName
   return metainfo.files.map((file) => {
     const safe = metainfo.isSingleFile ? [metainfo.name] : [metainfo.name, ...file.path]
     if (file.isPad) return safe
@@ -18,12 +17,6 @@ export function locateFiles(metainfo: Metainfo, folder: ContentFolder): (readonl
       exact.length === safe.length && exact.every((name, i) => Buffer.from(safe[i]!).equals(name))
     return !isSame && exact.every(isFileName) && isThere(folder, exact) ? exact : safe
   })
-}
-
-function exactNameOf(metainfo: Metainfo): Uint8Array {
-  const info = decodeBencode(metainfo.infoBytes, { lenient: true })
-  const name = info.ok && info.value.kind === 'dict' ? getBytes(info.value, 'name') : undefined
-  return name ?? Buffer.from(metainfo.name)
 }
 
 /** A link on the way is not followed; what is behind it is not there. */

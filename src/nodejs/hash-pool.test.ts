@@ -116,6 +116,27 @@ describe('a pool', () => {
     await expect(hashContent({ ...request(), onProgress })).rejects.toThrow('mine')
   })
 
+  test('a worker that ends takes its runs with it, and the next run starts another', async () => {
+    writeFileSync(path.join(dir, 'file'), bytes)
+    const slices = [{ folder: 99, path: ['file'], offset: 0, length: 1, fileLength: 1 }]
+    const impossible = () => ({
+      settings: {
+        folders: [dir],
+        pieceLength: PIECE,
+        v1: true,
+        v2: false,
+        isCutAtFiles: false,
+        isStrict: true,
+      },
+      jobs: [{ firstPiece: 0, pieceCount: 1, slices, contentBytes: 1 }].values(),
+      onJob: () => {},
+    })
+    const runs = [pool.run(impossible()), pool.run(impossible()), pool.run(impossible())]
+    const codes = (await Promise.allSettled(runs)).map((run) => run.status === 'rejected' && run.reason.code)
+    expect(codes).toEqual(Array(3).fill('hash/worker-lost'))
+    expect(hex((await hashContent(request())).v1)).toBe(sha1Pieces(bytes))
+  })
+
   test('no content is no work', async () => {
     await expect(hashContent({ ...request(0, 0), pieceCount: 0 })).resolves.toEqual({
       v1: new Uint8Array(0),

@@ -179,7 +179,8 @@ export class HashPool {
       'Try again; please report it if it repeats.',
       { cause },
     )
-    for (const { run } of slot.jobs.values()) run.settle(error)
+    const lost = this.#slots.length > 0 ? [...slot.jobs.values()].map(({ run }) => run) : [...this.#runs]
+    for (const run of lost) run.settle(error)
     slot.jobs.clear()
   }
 }

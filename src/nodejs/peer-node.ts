@@ -201,12 +201,10 @@ export class PeerNode {
   }
 }
 
-/** `-SH0100-` and twelve random characters (BEP 20); two digits of minor and one of patch have room. */
+/** `-SH0100-` for 0.1.0, then twelve random characters (BEP 20). */
 function makePeerId(version: string): string {
-  const [major = 0, minor = 0, patch = 0] = version.split('.').map((part) => Number.parseInt(part, 10) || 0)
-  const digits = [major, Math.floor(minor / 36), minor % 36, patch].map((part) =>
-    Math.min(part, 35).toString(36),
-  )
+  const parts = version.split('.').map((part) => Math.min(Number.parseInt(part, 10) || 0, 35))
+  const digits = [0, 1, 2, 3].map((place) => (parts[place] ?? 0).toString(36))
   const alphabet = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789'
   const tail = Array.from(getRandomValues(new Uint8Array(12)), (byte) => alphabet[byte % alphabet.length])
   return `-SH${digits.join('')}-${tail.join('')}`

@@ -64,11 +64,12 @@ export interface TaskSurroundings {
 export class TorrentTask {
   readonly id: number
   readonly options: TorrentAddOptions
-  /**
-   * Resolves once complete and checked as asked; rejects with ShoalError when it cannot
-   * become so, or was stopped before.
-   */
+  /** Resolves once complete and checked as asked; rejects when `failed` does. */
   readonly done: Promise<void>
+  /**
+   * Never resolves; rejects with ShoalError when it cannot go on as asked, or was stopped before it was done.
+   */
+  readonly failed: Promise<never>
   readonly #around: TaskSurroundings
   readonly #geometry: Geometry
   readonly #selectedFiles: ReadonlySet<number> | undefined
@@ -94,11 +95,15 @@ export class TorrentTask {
     this.#folder = new ContentFolder(options.tmpDir ?? options.dir)
     this.#paths = locateFiles(options.metainfo, this.#folder)
     this.#store = this.#openStore()
-    this.done = new Promise((resolve, reject) => {
-      this.#resolve = resolve
+    this.failed = new Promise((_, reject) => {
       this.#reject = reject
     })
-    // Not everybody waits for it.
+    const completed = new Promise<void>((resolve) => {
+      this.#resolve = resolve
+    })
+    this.done = Promise.race([completed, this.failed])
+    // Not everybody waits for them.
+    this.failed.catch(() => {})
     this.done.catch(() => {})
   }
 

@@ -97,7 +97,6 @@ export class PeerSession implements FrameSink {
   /** Bytes read for it or waiting in its socket. */
   uploadBytesInFlight = 0
   readonly #host: SessionHost
-  #hasSentBitfield = false
 
   constructor(
     id: number,
@@ -230,10 +229,9 @@ export class PeerSession implements FrameSink {
     return undefined
   }
 
+  /** aria2 sends its bitfield again instead of single haves, so a later one replaces what was known. */
   #bitfield(have: Bitfield | undefined): Fault | undefined {
     if (have === undefined) return broken('bitfield with spare bits set')
-    if (this.#hasSentBitfield) return broken('second bitfield')
-    this.#hasSentBitfield = true
     const before = this.have
     this.have = have
     this.#host.peerBitfield(this, before)

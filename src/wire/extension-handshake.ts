@@ -37,7 +37,7 @@ export function encodeExtensionHandshake(handshake: ExtensionHandshake): Uint8Ar
 }
 
 export function decodeExtensionHandshake(bytes: Uint8Array): Result<ExtensionHandshake> {
-  const decoded = decodeBencode(bytes, { allowTrailing: true })
+  const decoded = decodeBencode(bytes, { allowTrailing: true, lenient: true })
   if (!decoded.ok) return decoded
   const dict = decoded.value
   if (dict.kind !== 'dict')

@@ -158,6 +158,16 @@ describe.each(['v1', 'v2', 'hybrid'] as const)('a %s torrent', (format) => {
   })
 })
 
+test.each([
+  ['name-of-torrent-nested', '....x'],
+  ['name-of-our-notes', '_.shoal'],
+  ['name-of-torrent-traversal', toHex(vector('name-of-torrent-traversal').infoHashV1!)],
+])('the name of %s is %s, and a single file has it too', (file, name) => {
+  const metainfo = vector(file)
+  expect(metainfo.name).toBe(name)
+  if (metainfo.isSingleFile) expect(metainfo.files[0]!.path).toEqual([name])
+})
+
 describe('single files', () => {
   test.each(['v1', 'v2', 'hybrid'] as const)(
     '%s: the file stands under the name of the torrent',

@@ -126,8 +126,8 @@ function unwritableFolder(): string {
 test('a folder that cannot be written', async () => {
   const { root, file, source, torrent } = stage(PIECES)
   const folder = unwritableFolder()
-  await expectFailure(['get', file, '--dir', join(folder, 'downloads'), ...peerArguments({})], 1)
-  await expectFailure(['get', file, '--dir', join(file, 'below a file'), ...peerArguments({})], 1)
+  await expectFailure(['get', file, '--dir', join(folder, 'downloads'), ...peerArguments({})], 2)
+  await expectFailure(['get', file, '--dir', join(file, 'below a file'), ...peerArguments({})], 2)
   await expectFailure(['create', join(source, torrent.name), '-o', join(folder, 'x.torrent')], 2)
   await expectFailure(['create', join(source, torrent.name), '-o', join(root, 'no', 'such', 'x.torrent')], 2)
 })

@@ -160,7 +160,9 @@ export class FakeTracker {
       for (let end = head.indexOf('\r\n\r\n'); end >= 0; end = head.indexOf('\r\n\r\n')) {
         const request = head.slice(0, end)
         head = head.slice(end + 4)
-        void this.#request(socket, request)
+        void this.#request(socket, request).then(() => {
+          if (/\r\nconnection: close/i.test(request)) socket.end()
+        })
       }
     })
   }
@@ -193,7 +195,7 @@ export class FakeTracker {
       return respond(socket, 200, this.#scrapeBody(parameters.get('info_hash')))
     if (!target.startsWith('/announce')) return respond(socket, 404, Buffer.from('no such page'))
     const reply = await this.#decide(announce)
-    if (reply.silence) return
+    if (reply.silence) return new Promise<void>(() => {})
     const body = reply.body ?? httpBody(reply, reply.compact ?? announce.compact !== '0', announce.from.host)
     respond(socket, reply.status ?? 200, body)
   }
