@@ -211,7 +211,7 @@ export const COMMANDS: readonly CommandDefinition[] = [
   {
     name: 'tracker',
     summary: 'run a tracker',
-    description: `Answers announces over HTTP and UDP, and keeps the list of peers true by probing them. ${CONSOLE_NOTE}`,
+    description: `Answers announces and scrapes over HTTP, and forgets peers that stop announcing. ${CONSOLE_NOTE}`,
     options: [
       { flags: '--store <STORE>', kind: TEXT, about: 'where swarms are kept (default: memory)' },
       { flags: '--mode <MODE>', kind: TEXT, about: 'who may announce (default: open)' },

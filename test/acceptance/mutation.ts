@@ -28,6 +28,7 @@ function wireTests(pattern?: RegExp, replacement = ''): Promise<number | null> {
   for (const folder of ['base', 'wire'])
     cpSync(join(ROOT, 'src', folder), join(copy, 'src', folder), { recursive: true })
   writeFileSync(join(copy, 'package.json'), '{ "type": "module" }')
+  cpSync(join(ROOT, 'tsconfig.base.json'), join(copy, 'tsconfig.base.json'))
   symlinkSync(join(ROOT, 'node_modules'), join(copy, 'node_modules'))
   const messages = join(copy, 'src', 'wire', 'peer-messages.ts')
   const source = readFileSync(messages, 'utf8')
