@@ -12,11 +12,11 @@ import { PieceBuffers } from '../swarm/piece-buffers.ts'
 import { type TorrentStatus, torrentStatus } from '../swarm/torrent-status.ts'
 import type { Endpoint } from '../wire/endpoint.ts'
 import { MERKLE_BLOCK_LENGTH } from '../wire/merkle.ts'
-import { inlineVerifier } from './inline-verifier.ts'
 import { nodeClock } from './node-clock.ts'
 import { nodeCrypto } from './node-crypto.ts'
 import type { NodeEvent } from './node-events.ts'
 import { TcpNetwork } from './tcp-network.ts'
+import { shareable, ThreadVerifier } from './thread-verifier.ts'
 import { type TorrentAddOptions, type TorrentDefaults, TorrentTask } from './torrent-task.ts'
 import { NodeTrackerTransport } from './tracker-transport.ts'
 
@@ -53,6 +53,7 @@ export class PeerNode {
   readonly #client: Client
   readonly #driver: SwarmDriver
   readonly #trackers: NodeTrackerTransport
+  readonly #verifier = new ThreadVerifier()
   readonly #listeners = new Set<NodeListener>()
   /** One for each torrent that was added. */
   readonly #tasks = new Map<number, TorrentTask>()
@@ -85,7 +86,7 @@ export class PeerNode {
         handshakeTimeoutSeconds: options.handshakeTimeoutSeconds,
         requestTimeoutSeconds: options.requestTimeoutSeconds,
         idleTimeoutSeconds: options.idleTimeoutSeconds,
-        buffers: new PieceBuffers(),
+        buffers: new PieceBuffers(undefined, shareable),
       },
       { prng: new Prng(seed!), crypto: nodeCrypto, buggify: () => false },
     )
@@ -95,7 +96,7 @@ export class PeerNode {
     })
     this.#driver = new SwarmDriver(
       this.#client,
-      { clock: nodeClock, network, verifier: inlineVerifier, trackers: this.#trackers },
+      { clock: nodeClock, network, verifier: this.#verifier, trackers: this.#trackers },
       {
         event: (torrent, event) => this.#tasks.get(torrent)?.swarmEvent(event),
         stopped: () => settleStopped(),
@@ -160,6 +161,7 @@ export class PeerNode {
     await this.#stopped
     this.#trackers.close()
     await this.#network.stop()
+    await this.#verifier.close()
     for (const task of this.#tasks.values()) task.stop()
     this.#emit({ event: 'stopped' }, undefined)
   }

@@ -1,0 +1,90 @@
+/**
+ * Hashes received pieces on a thread of its own, so that the network thread goes on reading. Pieces lie
+ * in shared memory (`shareable`), so only their description is passed. Jobs that come up while the
+ * thread is busy go over together.
+ * Small pieces, and whatever is not in shared memory, are hashed in place: a message
+ * costs more than their hash.
+ * Invariants: one batch is with the thread at a time; it keeps the process alive only while somebody waits.
+ */
+import { Worker } from 'node:worker_threads'
+import { ok, type Result } from '../base/result.ts'
+import type { PieceVerifier } from '../ports/piece-verifier.ts'
+import type { PieceDigests } from '../swarm/effects.ts'
+import type { MerklePiece } from '../swarm/geometry.ts'
+import { digestPiece } from './piece-digests.ts'
+
+/** Beside the source it is TypeScript, in the built package JavaScript. */
+const WORKER = new URL(`./verify-worker${import.meta.url.endsWith('.ts') ? '.ts' : '.js'}`, import.meta.url)
+
+/** A message there and back costs about 20 microseconds, the hash of this about 35. */
+const THREAD_BYTES_MIN = 64 * 1024
+
+export interface VerifyJob {
+  readonly id: number
+  readonly bytes: Uint8Array
+  readonly wantsSha1: boolean
+  readonly merkle: MerklePiece | undefined
+}
+
+export interface VerifyResult {
+  readonly id: number
+  readonly digests: PieceDigests
+}
+
+type Done = (result: Result<PieceDigests>) => void
+
+/** Memory that the verifier's thread can see. */
+export function shareable(length: number): Uint8Array {
+  return new Uint8Array(new SharedArrayBuffer(length))
+}
+
+export class ThreadVerifier implements PieceVerifier {
+  #worker: Worker | undefined
+  /** Bounded by `unverifiedBytesMax`: each job holds a buffer of the pool. */
+  readonly #waiting = new Map<number, Done>()
+  #queue: VerifyJob[] = []
+  #isBusy = false
+  #lastId = 0
+
+  digest(bytes: Uint8Array, wantsSha1: boolean, merkle: MerklePiece | undefined, done: Done): void {
+    if (bytes.length < THREAD_BYTES_MIN || !(bytes.buffer instanceof SharedArrayBuffer)) {
+      setImmediate(() => done(ok(digestPiece(bytes, wantsSha1, merkle))))
+      return
+    }
+    const id = ++this.#lastId
+    this.#waiting.set(id, done)
+    this.#queue.push({ id, bytes, wantsSha1, merkle })
+    this.#post()
+  }
+
+  /** Ends the thread; what it was asked for is never answered. */
+  async close(): Promise<void> {
+    this.#waiting.clear()
+    this.#queue = []
+    await this.#worker?.terminate()
+  }
+
+  #post(): void {
+    if (this.#isBusy || this.#queue.length === 0) return
+    this.#worker ??= this.#start()
+    this.#worker.ref()
+    this.#isBusy = true
+    this.#worker.postMessage(this.#queue)
+    this.#queue = []
+  }
+
+  #start(): Worker {
+    const worker = new Worker(WORKER)
+    worker.on('message', (results: readonly VerifyResult[]) => {
+      this.#isBusy = false
+      this.#post()
+      if (!this.#isBusy) worker.unref()
+      for (const { id, digests } of results) {
+        const done = this.#waiting.get(id)
+        this.#waiting.delete(id)
+        done?.(ok(digests))
+      }
+    })
+    return worker
+  }
+}
