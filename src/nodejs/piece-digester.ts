@@ -133,7 +133,7 @@ export class PieceDigester {
     this.#reserveLeaves(this.#leafCount + CHUNK / BLOCK)
     for (let at = 0; at < end; at += BLOCK) {
       const block = at + BLOCK <= end ? this.#blocks[at / BLOCK]! : this.chunk.subarray(at, end)
-      this.#leaves.set(hash('sha256', block, 'buffer'), SHA256 * this.#leafCount++)
+      putSha256(this.#leaves, this.#leafCount++, block)
     }
   }
 
@@ -150,7 +150,7 @@ export class PieceDigester {
     for (; width > 1; width /= 2) {
       if (count % 2 === 1) leaves.set(padding, SHA256 * count++)
       for (let i = 0; i < count; i += 2) {
-        leaves.set(hash('sha256', leaves.subarray(SHA256 * i, SHA256 * (i + 2)), 'buffer'), (SHA256 * i) / 2)
+        putSha256(leaves, i / 2, leaves.subarray(SHA256 * i, SHA256 * (i + 2)))
       }
       count /= 2
       padding = hash('sha256', Buffer.concat([padding, padding]), 'buffer')
@@ -172,6 +172,11 @@ export class PieceDigester {
     this.#leafCount = 0
     this.#sha1 = undefined
   }
+}
+
+/** By way of a string: half the cost of a Buffer for each hash, 8 % of all v2 hashing. */
+function putSha256(hashes: Buffer, index: number, bytes: Uint8Array): void {
+  hashes.write(hash('sha256', bytes, 'binary'), SHA256 * index, 'latin1')
 }
 
 function powerOfTwo(atLeast: number): number {

@@ -1,8 +1,8 @@
 import net from 'node:net'
 import { afterEach, describe, expect, it } from 'vitest'
-import type { DisconnectReason } from '../swarm/events.ts'
-import type { Endpoint } from '../wire/endpoint.ts'
-import { TcpNetwork } from './tcp-network.ts'
+import { TcpNetwork } from '../../src/nodejs/tcp-network.ts'
+import type { DisconnectReason } from '../../src/swarm/events.ts'
+import type { Endpoint } from '../../src/wire/endpoint.ts'
 
 /** A network whose events can be waited for. */
 class Listener {

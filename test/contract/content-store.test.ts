@@ -11,12 +11,12 @@ import {
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { Prng } from '../base/prng.ts'
-import type { Fault } from '../base/result.ts'
-import { Geometry } from '../swarm/geometry.ts'
-import type { FileEntry, Metainfo } from '../wire/metainfo.ts'
-import { ContentFolder } from './content-folder.ts'
-import { FileStore } from './file-store.ts'
+import { Prng } from '../../src/base/prng.ts'
+import type { Fault } from '../../src/base/result.ts'
+import { ContentFolder } from '../../src/nodejs/content-folder.ts'
+import { FileStore } from '../../src/nodejs/file-store.ts'
+import { Geometry } from '../../src/swarm/geometry.ts'
+import type { FileEntry, Metainfo } from '../../src/wire/metainfo.ts'
 
 const PIECE = 32 * 1024
 const CONTENT = new Prng(1).bytes(3 * PIECE)
