@@ -122,6 +122,7 @@ const WRITERS: Writers = {
   metadata: (e) => ({ sentence: `metadata received: ${e.name}` }),
   'piece-verified': (e) => ({ log: fetch(1, `piece ${e.piece} <- ${e.from}`) }),
   'piece-failed': (e) => ({ sentence: `piece ${e.piece} failed from ${e.from}, retry` }),
+  'piece-unreadable': (e) => ({ sentence: `piece ${e.piece} cannot be read any more: ${e.message}` }),
   progress: () => ({}),
 
   // Milestones.

@@ -15,6 +15,7 @@ import { MERKLE_BLOCK_LENGTH } from '../wire/merkle.ts'
 import { nodeClock } from './node-clock.ts'
 import { nodeCrypto } from './node-crypto.ts'
 import type { NodeEvent } from './node-events.ts'
+import { ShoalError } from './shoal-error.ts'
 import { TcpNetwork } from './tcp-network.ts'
 import { shareable, ThreadVerifier } from './thread-verifier.ts'
 import { type TorrentAddOptions, type TorrentDefaults, TorrentTask } from './torrent-task.ts'
@@ -126,12 +127,20 @@ export class PeerNode {
   /** Checks what is there and joins the swarm; throws ShoalError when the folder cannot be used. */
   async add(options: TorrentAddOptions): Promise<TorrentTask> {
     const id = ++this.#lastTorrent
+    if (this.#stopping !== undefined) throw new ShoalError('transfer/stopped', 'the peer has been stopped')
     const task = new TorrentTask(id, options, this.#defaults, {
       push: (input) => this.#driver.push(input),
       openStore: (torrent, store) => this.#driver.openStore(torrent, store),
       torrent: (torrent) => this.#client.torrents.get(torrent),
       emit: (torrent, event) => this.#taskEvent(torrent, event),
     })
+    for (const other of this.#tasks.values())
+      if (other.infoHash === task.infoHash)
+        throw new ShoalError(
+          'transfer/duplicate',
+          `${options.metainfo.name} is here already`,
+          'name each torrent once',
+        )
     this.#tasks.set(id, task)
     await task.start()
     return task
@@ -157,6 +166,7 @@ export class PeerNode {
 
   async #stop(): Promise<void> {
     clearInterval(this.#progressTimer)
+    for (const task of this.#tasks.values()) task.abort()
     this.#driver.push({ kind: 'stop' })
     await this.#stopped
     this.#trackers.close()

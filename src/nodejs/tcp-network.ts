@@ -6,12 +6,17 @@
  * moment, so that the other side gets our last bytes and a FIN instead of a reset.
  */
 import net from 'node:net'
+import { LIMITS } from '../base/limits.ts'
 import type { Network, NetworkSink } from '../ports/network.ts'
 import type { DisconnectReason } from '../swarm/events.ts'
 import { type Endpoint, formatAddress, parseAddress } from '../wire/endpoint.ts'
 import { listenServer } from './listen.ts'
 
 const READ_BUFFER_LENGTH = 256 * 1024
+/** A peer that lets so much pile up, answers and refusals together, reads nothing while it goes on asking. */
+const UNREAD_BYTES_MAX = LIMITS.uploadBufferBytesMax.value + 1024 * 1024
+/** More closed connections than this are not waited for: a flood of dials must not use up all descriptors. */
+const LINGERING_MAX = 64
 /** How long a closed connection may take to hand over its last bytes. */
 const LINGER_MS = 1000
 
@@ -77,10 +82,15 @@ export class TcpNetwork implements Network {
   send(connection: number, bytes: Uint8Array, frame?: Uint8Array): void {
     const socket = this.#sockets.get(connection)
     if (socket === undefined) return
+    if (socket.writableLength > UNREAD_BYTES_MAX) {
+      this.close(connection)
+      setImmediate(() => this.#sink?.closed(connection, 'stopped-reading'))
+      return
+    }
     if (frame === undefined) socket.write(bytes)
     else
       socket.write(bytes, (error) => {
-        if (!error) this.#sink?.sent(connection, frame, bytes.length)
+        if (!error) this.#sink?.sent(connection, frame)
       })
   }
 
@@ -88,7 +98,7 @@ export class TcpNetwork implements Network {
     const socket = this.#sockets.get(connection)
     if (socket === undefined) return
     this.#sockets.delete(connection)
-    if (socket.connecting || socket.destroyed) {
+    if (socket.connecting || socket.destroyed || this.#lingering.size >= LINGERING_MAX) {
       socket.destroy()
       return
     }

@@ -23,6 +23,14 @@ import { type Resume, saveResume, takeResume } from './resume-file.ts'
 import { ShoalError } from './shoal-error.ts'
 import { TransferState } from './transfer-state.ts'
 
+/** A download that paused because of the disk tries again after this. */
+const RESUME_AFTER_MS = 10_000
+const PASSING_FAULTS: ReadonlySet<string> = new Set([
+  'storage/disk-full',
+  'storage/io-error',
+  'storage/too-many-files',
+])
+
 export interface TorrentAddOptions {
   readonly metainfo: Metainfo
   /** The folder in which the torrent's own name stands. */
@@ -79,6 +87,7 @@ export class TorrentTask {
   #resolve!: () => void
   #reject!: (error: ShoalError) => void
   #hasAnnounced = false
+  #resumeTimer: NodeJS.Timeout | undefined
   #folder: ContentFolder
   #store: FileStore
   #state: TransferState | undefined
@@ -92,7 +101,7 @@ export class TorrentTask {
     this.#around = around
     this.#geometry = new Geometry(options.metainfo, MERKLE_BLOCK_LENGTH)
     this.#selectedFiles = selectFiles(options)
-    this.#folder = new ContentFolder(options.tmpDir ?? options.dir)
+    this.#folder = new ContentFolder(firstFolder(options))
     this.#paths = locateFiles(options.metainfo, this.#folder)
     this.#store = this.#openStore()
     this.failed = new Promise((_, reject) => {
@@ -115,6 +124,7 @@ export class TorrentTask {
   /** Checks what is there and joins the swarm. Throws ShoalError. */
   async start(): Promise<void> {
     const { metainfo, role } = this.options
+    if (role === 'download') refuseUnverifiable(metainfo)
     if (role === 'download') {
       this.#state = TransferState.open(this.#folder.root, this.infoHash)
       if (this.options.tmpDir !== undefined) new ContentFolder(this.options.dir).mkdirsSync([])
@@ -135,24 +145,23 @@ export class TorrentTask {
     }
     this.#around.emit(this.id, event)
     if (event.event === 'announced') this.#hasAnnounced = true
+    if (event.event === 'paused') this.#paused(event)
     if (event.event === 'announce-failed' && this.#defaults.requiresTracker && !this.#hasAnnounced)
       this.#reject(new ShoalError('tracker/required', event.message, event.hint))
   }
 
+  /** Ends checks under way. */
+  abort(): void {
+    this.#abort.abort()
+    clearTimeout(this.#resumeTimer)
+  }
+
   /** After the machine has stopped: remembers what is there and lets go of everything. */
   stop(): void {
-    this.#abort.abort()
+    this.abort()
     const torrent = this.#around.torrent(this.id)
     const isComplete = torrent?.isComplete ?? false
-    if (
-      this.#state !== undefined &&
-      torrent !== undefined &&
-      !isComplete &&
-      torrent.core.pieces.have.count > 0
-    ) {
-      const stats = this.options.metainfo.files.map((_, file) => this.#stat(file))
-      saveResume(this.#state.resumePath, torrent.core.pieces.have, stats)
-    }
+    if (torrent !== undefined && !isComplete) this.#remember(torrent)
     this.#store.close()
     this.#folder.close()
     this.#state?.close(isComplete)
@@ -163,6 +172,34 @@ export class TorrentTask {
         'stopped before the download was complete',
         'start it again to go on',
       ),
+    )
+  }
+
+  #remember(torrent: Torrent): void {
+    const { have } = torrent.core.pieces
+    if (this.#state === undefined || have.count === 0) return
+    try {
+      const stats = this.options.metainfo.files.map((_, file) => this.#stat(file))
+      saveResume(this.#state.resumePath, have, stats)
+    } catch (cause) {
+      this.#around.emit(this.id, {
+        event: 'warning',
+        code: 'resume/not-saved',
+        message: `the resume data could not be saved: ${(cause as Error).message}`,
+        hint: 'nothing is lost: all files are checked at the next start',
+      })
+    }
+  }
+
+  /**
+   * A full disk may have room again: it goes on by itself. What only the user can change
+   * ends it with the reason.
+   */
+  #paused({ code, reason, hint }: Extract<SwarmEvent, { event: 'paused' }>): void {
+    if (!PASSING_FAULTS.has(code)) return this.#reject(new ShoalError(code, reason, hint))
+    this.#resumeTimer = setTimeout(
+      () => this.#around.push({ kind: 'resume', torrent: this.id }),
+      RESUME_AFTER_MS,
     )
   }
 
@@ -183,9 +220,10 @@ export class TorrentTask {
 
   async #found(): Promise<Bitfield> {
     const resume = this.#takeResume()
-    if (resume === undefined) return this.#check()
+    if (resume === undefined) return this.#check(this.#checkablePieces())
     const doubtful = this.#doubtfulPieces(resume)
     const found = resume.pieces.copy()
+    for (const piece of found.ones()) if (!this.#isCheckable(piece)) found.clear(piece)
     for (const piece of doubtful.ones()) found.clear(piece)
     for (const piece of (await this.#check(doubtful)).ones()) found.set(piece)
     return found
@@ -313,13 +351,16 @@ export class TorrentTask {
 
   /** Pieces of selected files only; others lie partly in the side file. */
   #checkablePieces(): Bitfield {
-    const { files, pieceCount } = this.options.metainfo
-    const checkable = new Bitfield(pieceCount)
-    for (let piece = 0; piece < pieceCount; piece++) {
-      const segments = this.#geometry.segments(piece, 0, this.#geometry.pieceSize(piece))
-      if (segments.every(({ file }) => files[file]!.isPad || this.#isSelected(file))) checkable.set(piece)
-    }
+    const checkable = new Bitfield(this.options.metainfo.pieceCount)
+    for (let piece = 0; piece < checkable.length; piece++) if (this.#isCheckable(piece)) checkable.set(piece)
     return checkable
+  }
+
+  #isCheckable(piece: number): boolean {
+    const { files } = this.options.metainfo
+    if (this.#selectedFiles === undefined) return true
+    const segments = this.#geometry.segments(piece, 0, this.#geometry.pieceSize(piece))
+    return segments.every(({ file }) => files[file]!.isPad || this.#isSelected(file))
   }
 
   #isSelected(file: number): boolean {
@@ -349,4 +390,22 @@ function selectFiles({ metainfo, select }: TorrentAddOptions): ReadonlySet<numbe
   for (const [file, entry] of metainfo.files.entries())
     if (!entry.isPad && select(entry.path)) selected.add(file)
   return selected
+}
+
+/** The temporary folder is for what begins here; what stands in its place already is continued there. */
+function firstFolder({ dir, tmpDir, role, metainfo }: TorrentAddOptions): string {
+  if (tmpDir === undefined || role === 'seed') return dir
+  return new ContentFolder(dir).statSync([metainfo.name]) === undefined ? tmpDir : dir
+}
+
+/** Without the piece hashes of every file nothing that comes in could be checked (BEP 52 `piece layers`). */
+function refuseUnverifiable({ format, files, pieceLength }: Metainfo): void {
+  if (format !== 'v2') return
+  const isKnown = files.every((file) => file.length <= pieceLength || file.pieceLayer !== null)
+  if (isKnown) return
+  throw new ShoalError(
+    'transfer/missing-piece-layers',
+    'this v2 torrent lacks the hashes of its pieces',
+    'get the complete .torrent file from where it was published',
+  )
 }

@@ -8,6 +8,8 @@ import { DatabaseSync } from 'node:sqlite'
 import { ShoalError } from './shoal-error.ts'
 
 const SQLITE_BUSY = 5
+/** Held by this process. Opening and closing such a file again would drop the kernel's lock on it. */
+const HELD = new Set<string>()
 /** A holder that leaves deletes the file; whoever opened it just before has locked a file without a name. */
 const ATTEMPTS_MAX = 5
 
@@ -22,6 +24,7 @@ export class TransferLock {
 
   /** Throws ShoalError `transfer/locked` while another process holds it. */
   static take(path: string): TransferLock {
+    if (HELD.has(path)) throw lockError(path, undefined)
     for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt++) {
       closeSync(openSync(path, 'a', 0o666))
       const before = identity(path)
@@ -32,7 +35,10 @@ export class TransferLock {
         database.close()
         throw lockError(path, cause)
       }
-      if (before !== undefined && before === identity(path)) return new TransferLock(path, database)
+      if (before !== undefined && before === identity(path)) {
+        HELD.add(path)
+        return new TransferLock(path, database)
+      }
       database.close()
     }
     throw lockError(path, undefined)
@@ -41,6 +47,7 @@ export class TransferLock {
   release(): void {
     rmSync(this.#path, { force: true })
     this.#database.close()
+    HELD.delete(this.#path)
   }
 }
 

@@ -12,8 +12,8 @@ export interface NetworkSink {
   connected(connection: number): void
   /** `bytes` is borrowed until the call returns. */
   received(connection: number, bytes: Uint8Array): void
-  /** The kernel took `length` bytes that were sent with this frame. */
-  sent(connection: number, frame: Uint8Array, length: number): void
+  /** The kernel took what was sent with this frame. */
+  sent(connection: number, frame: Uint8Array): void
   closed(connection: number, reason: DisconnectReason): void
 }
 

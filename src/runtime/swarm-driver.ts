@@ -43,7 +43,7 @@ export class SwarmDriver {
       incoming: (connection, address) => this.push({ kind: 'incoming', connection, address }),
       connected: (connection) => this.push({ kind: 'connected', connection }),
       received: (connection, bytes) => this.push({ kind: 'received', connection, bytes }),
-      sent: (connection, frame, length) => this.push({ kind: 'sent', connection, frame, length }),
+      sent: (connection, frame) => this.push({ kind: 'sent', connection, frame }),
       closed: (connection, reason) => this.push({ kind: 'closed', connection, reason }),
     })
   }

@@ -70,6 +70,7 @@ export class Client implements Machine<SwarmInput, SwarmOutput> {
   readonly #outputs = new BoundedQueue<SwarmOutput>(1_000_000)
   #lastConnection = 0
   #halfOpenCount = 0
+  #turn = 0
   #nextTickAt: Instant
   #isStopping = false
   #isStopped = false
@@ -120,13 +121,13 @@ export class Client implements Machine<SwarmInput, SwarmOutput> {
   #dispatch(now: Instant, input: SwarmInput): void {
     switch (input.kind) {
       case 'tick':
-        for (const torrent of this.torrents.values()) torrent.tick(now)
+        for (const torrent of this.#torrentsInTurn()) torrent.tick(now)
         return
       case 'received':
         return this.#received(now, input.connection, input.bytes)
       case 'sent': {
         const { torrent, session } = this.#connections.get(input.connection) ?? {}
-        if (torrent && session) torrent.uploader.sent(now, session, input.frame, input.length)
+        if (torrent && session) torrent.uploader.sent(now, session, input.frame)
         return
       }
       case 'incoming':
@@ -160,8 +161,7 @@ export class Client implements Machine<SwarmInput, SwarmOutput> {
         for (const other of this.torrents.values()) if (other.downloader.isStarved) other.fillAll(now)
         return
       case 'blocks-read':
-        torrent.uploader.readDone(now, input.read, input.fault === undefined)
-        return
+        return torrent.readDone(now, input.read, input.fault)
       case 'checked':
         torrent.checked(now, input.pieces)
         return this.#admitHeld(now, torrent)
@@ -181,6 +181,7 @@ export class Client implements Machine<SwarmInput, SwarmOutput> {
   }
 
   #addTorrent(now: Instant, id: number, options: TorrentOptions): void {
+    if (this.#isStopping) return
     const torrent = new Torrent(
       now,
       id,
@@ -391,10 +392,23 @@ export class Client implements Machine<SwarmInput, SwarmOutput> {
       else if (session !== undefined && now - session.lastSentAt > seconds(KEEP_ALIVE_SECONDS))
         session.writer.keepAlive()
     }
-    for (const torrent of this.torrents.values()) {
+    let isStarved = false
+    for (const torrent of this.#torrentsInTurn()) {
       torrent.tick(now)
       this.#dial(now, torrent)
+      isStarved ||= torrent.downloader.isStarved
     }
+    if (!isStarved) return
+    // Memory is short: what nobody can finish now must not keep it from those who could go on.
+    for (const torrent of this.torrents.values()) torrent.downloader.abandonHopeless()
+    for (const torrent of this.#torrentsInTurn()) torrent.fillAll(now)
+  }
+
+  /** Another one first each time, because the first to draw on a short budget gets most of it. */
+  #torrentsInTurn(): Torrent[] {
+    const torrents = [...this.torrents.values()]
+    const start = torrents.length > 0 ? this.#turn++ % torrents.length : 0
+    return [...torrents.slice(start), ...torrents.slice(0, start)]
   }
 
   #driveAnnouncers(now: Instant): void {

@@ -46,7 +46,7 @@ export class Downloader {
   /** Requests blocks until the peer's window is full. Small gaps are left until they are worth a message. */
   fill(now: Instant, session: PeerSession): void {
     if (session.peerChoking || !session.amInterested) return
-    const depth = Math.min(session.window.depth, this.#fairShare())
+    const depth = Math.min(session.window.depth, session.requestQueueLength, this.#fairShare())
     const wasIdle = session.outstanding.size === 0
     if (session.outstanding.size > depth - Math.max(1, depth >> 2)) return
     while (session.outstanding.size < depth) {
@@ -76,16 +76,16 @@ export class Downloader {
   }
 
   blockEnds(now: Instant, session: PeerSession, range: BlockRange): void {
-    session.lastBlockAt = now
-    session.downloaded.add(now, range.length)
-    this.#core.downloaded.add(now, range.length)
     const wanted = this.#outstanding(session, range)
     if (wanted === undefined) return
     const { gathering, block } = wanted
+    session.lastBlockAt = now
+    session.downloaded.add(now, range.length)
+    this.#core.downloaded.add(now, range.length)
     session.outstanding.delete(this.#key(gathering.piece, block))
     session.window.received(now, range.length)
     if (session.arriving !== wanted) {
-      gathering.askers[block]!--
+      this.#core.pieces.withdraw(gathering, block, false)
       return
     }
     session.arriving = undefined
@@ -100,6 +100,11 @@ export class Downloader {
     session.outstanding.clear()
     session.arriving = undefined
     session.reader.target = undefined
+    this.disown(session)
+  }
+
+  /** Its pieces may be finished by others; what is still on its way is taken all the same. */
+  disown(session: PeerSession): void {
     session.current = undefined
     for (const gathering of session.gathering) {
       gathering.owner = undefined
@@ -108,16 +113,31 @@ export class Downloader {
     session.gathering.clear()
   }
 
-  rejected(session: PeerSession, range: BlockRange): void {
+  /** Frees the memory of orphans that no connected peer can finish now; true when there were any. */
+  abandonHopeless(): boolean {
+    let hasAbandoned = false
+    for (const gathering of this.#orphans) {
+      if (this.#canBeFinished(gathering.piece)) continue
+      this.#orphans.delete(gathering)
+      this.#core.pieces.abandon(gathering)
+      if (this.#core.pieces.isOpen(gathering.piece)) this.#core.picker.open(gathering.piece)
+      hasAbandoned = true
+    }
+    return hasAbandoned
+  }
+
+  /** True when the peer had promised to send the block. */
+  rejected(session: PeerSession, range: BlockRange): boolean {
     const refused = this.#outstanding(session, range)
-    if (refused === undefined) return
+    if (refused === undefined) return false
     session.outstanding.delete(this.#key(range.piece, refused.block))
     this.#core.pieces.withdraw(refused.gathering, refused.block, session.arriving === refused)
-    if (!session.gathering.delete(refused.gathering)) return
-    // Others may take it; this peer would only refuse again.
-    refused.gathering.owner = undefined
-    this.#orphans.add(refused.gathering)
+    if (session.gathering.delete(refused.gathering)) {
+      refused.gathering.owner = undefined
+      this.#orphans.add(refused.gathering)
+    }
     if (session.current === refused.gathering) session.current = undefined
+    return true
   }
 
   /** Snubs peers that owe blocks for too long; true when blocks became free. */
@@ -256,6 +276,12 @@ export class Downloader {
       .sort((a, b) => b.window.waitSeconds(b.outstanding.size) - a.window.waitSeconds(a.outstanding.size))
   }
 
+  #canBeFinished(piece: number): boolean {
+    for (const session of this.#core.sessions.values())
+      if (!session.peerChoking && session.have.has(piece)) return true
+    return false
+  }
+
   #isOnlyOn(session: PeerSession, gathering: GatheringPiece): boolean {
     for (const outstanding of session.outstanding.values()) return outstanding.gathering === gathering
     return true
@@ -296,9 +322,8 @@ export class Downloader {
     const { blockLength } = this.#core.geometry
     const block = range.begin / blockLength
     const outstanding = session.outstanding.get(this.#key(range.piece, block))
-    const isWhole =
-      outstanding !== undefined && range.length === this.#core.geometry.blockSize(range.piece, block)
-    return isWhole ? outstanding : undefined
+    if (outstanding?.gathering.piece !== range.piece || outstanding.block !== block) return undefined
+    return range.length === this.#core.geometry.blockSize(range.piece, block) ? outstanding : undefined
   }
 
   #key(piece: number, block: number): number {

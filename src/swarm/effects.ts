@@ -53,7 +53,6 @@ export type SwarmInput =
       readonly kind: 'sent'
       readonly connection: number
       readonly frame: Uint8Array
-      readonly length: number
     }
   /** The other side closed, the connection broke, or the dial failed. */
   | { readonly kind: 'closed'; readonly connection: number; readonly reason: DisconnectReason }

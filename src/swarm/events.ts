@@ -22,6 +22,7 @@ export type DisconnectReason =
   | 'duplicate-peer'
   | 'too-many-peers'
   | 'banned'
+  | 'stopped-reading'
   | 'protocol-error'
   | 'both-seeds'
 
@@ -56,6 +57,12 @@ export type SwarmEvent =
       readonly message: string
     }
   | { readonly event: 'piece-verified'; readonly piece: number; readonly from: string }
+  | {
+      readonly event: 'piece-unreadable'
+      readonly piece: number
+      readonly code: string
+      readonly message: string
+    }
   | { readonly event: 'piece-failed'; readonly piece: number; readonly from: string }
   | { readonly event: 'peer-banned'; readonly address: string; readonly pieces: readonly number[] }
   | { readonly event: 'downloaded'; readonly bytes: number; readonly seconds: number }

@@ -34,6 +34,18 @@ export class Holdings {
     if (pieces.wanted.has(piece) && !pieces.have.has(piece)) this.#needs(session, 1)
   }
 
+  /** The peer refuses to send the piece: for us it does not have it. */
+  withheld(session: PeerSession, piece: number): void {
+    const { picker, pieces } = this.#core
+    if (!session.have.has(piece)) return
+    if (session.isSeed) {
+      picker.seedCount--
+      for (const other of session.have.ones()) if (other !== piece) picker.peerHas(other)
+    } else picker.peerLost(piece)
+    session.have.clear(piece)
+    if (pieces.wanted.has(piece) && !pieces.have.has(piece)) this.#needs(session, -1)
+  }
+
   left(session: PeerSession): void {
     this.#forget(session.have)
   }

@@ -13,6 +13,8 @@ export type PeerSource = 'tracker' | 'manual' | 'incoming' | 'pex' | 'lan' | 'ri
 
 const FIRST_BACKOFF_SECONDS = 5
 const BACKOFF_SECONDS_MAX = 600
+/** Failed pieces shared with others before a peer is banned. */
+const STRIKES_MAX = 5
 
 export interface KnownPeer {
   readonly endpoint: Endpoint
@@ -31,6 +33,8 @@ export class PeerList {
   /** Hosts, because a liar may come back on another port. Bounded by `knownPeersMax`. */
   readonly #bannedHosts = new Set<string>()
   readonly #bannedEndpoints = new Set<string>()
+  /** Failed pieces that were not all its own work, by address. Bounded by `knownPeersMax`. */
+  readonly #strikes = new Map<string, number>()
 
   constructor(prng: Prng) {
     this.#prng = prng
@@ -96,6 +100,29 @@ export class PeerList {
       FIRST_BACKOFF_SECONDS * 2 ** Math.max(0, peer.failureCount - 1),
     )
     peer.retryAt = (now + seconds(wait * (0.75 + this.#prng.fraction() / 2))) as Instant
+  }
+
+  /**
+   * The peer had a part in a piece that failed its hash; alone, or with others. True when that is enough
+   * to ban it, which is then done.
+   */
+  strike(endpoint: Endpoint, isSole: boolean): boolean {
+    const address = formatEndpoint(endpoint)
+    const count = (this.#strikes.get(address) ?? 0) + 1
+    if (!isSole && count < STRIKES_MAX) {
+      if (this.#strikes.size < LIMITS.knownPeersMax.value) this.#strikes.set(address, count)
+      return false
+    }
+    this.#strikes.delete(address)
+    this.ban(endpoint)
+    return true
+  }
+
+  /** It had a part in a piece that verified: who only shared a piece with a liar is cleared in time. */
+  acquit(address: string): void {
+    const count = this.#strikes.get(address)
+    if (count === 1) this.#strikes.delete(address)
+    else if (count !== undefined) this.#strikes.set(address, count - 1)
   }
 
   /** We lack something again: seeds are worth a dial, now. */

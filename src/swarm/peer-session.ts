@@ -49,6 +49,8 @@ export interface OutstandingBlock {
   readonly block: number
 }
 
+const REQUEST_QUEUE_DEFAULT = 250
+
 export class PeerSession implements FrameSink {
   /** The connection's id. */
   readonly id: number
@@ -79,8 +81,6 @@ export class PeerSession implements FrameSink {
   neededCount = 0
   /** Whole pieces it gave us that verified. */
   verifiedPieces = 0
-  /** Pieces it had a part in that failed their hash. */
-  failedPieces = 0
   have: Bitfield
   /** What it said about itself over BEP 10. */
   extensions: ExtensionHandshake | undefined
@@ -97,6 +97,7 @@ export class PeerSession implements FrameSink {
   /** Bytes read for it or waiting in its socket. */
   uploadBytesInFlight = 0
   readonly #host: SessionHost
+  #hasToldAll = false
 
   constructor(
     id: number,
@@ -122,6 +123,11 @@ export class PeerSession implements FrameSink {
 
   get isSeed(): boolean {
     return this.have.isFull
+  }
+
+  /** Requests it is willing to keep; clients that do not say take about 250. */
+  get requestQueueLength(): number {
+    return this.extensions?.requestQueueLength ?? REQUEST_QUEUE_DEFAULT
   }
 
   /** The peer will not download (BEP 21), or has everything. */
@@ -240,6 +246,9 @@ export class PeerSession implements FrameSink {
 
   #haveAllOrNone(isAll: boolean): Fault | undefined {
     if (!this.supportsFast) return broken('fast extension message without the extension')
+    // Five bytes that cost a walk over all pieces: once is enough (BEP 6).
+    if (this.#hasToldAll) return broken('second have all or have none')
+    this.#hasToldAll = true
     const have = new Bitfield(this.#host.pieceCount)
     if (isAll) have.fill()
     return this.#bitfield(have)

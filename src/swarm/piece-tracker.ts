@@ -103,7 +103,8 @@ export class PieceTracker {
     const padding = this.#geometry.paddingLength(gathering.piece)
     if (padding === 0) return
     gathering.buffer.fill(0, size - padding)
-    const firstBlock = Math.ceil((size - padding) / this.#geometry.blockLength)
+    // One block is always asked for: a piece completes when a block of it arrives.
+    const firstBlock = Math.max(1, Math.ceil((size - padding) / this.#geometry.blockLength))
     for (let block = firstBlock; block < gathering.blocks.length; block++) {
       gathering.blocks[block] = BLOCK.received
       gathering.freeCount--

@@ -9,6 +9,7 @@ import type { Env } from '../base/env.ts'
 import { RateMeter } from '../base/rate-meter.ts'
 import type { Fault, Result } from '../base/result.ts'
 import { earliest, type Instant, MICROSECONDS_PER_SECOND } from '../base/time.ts'
+import { parseEndpoint } from '../wire/endpoint.ts'
 import type { ExtensionHandshake } from '../wire/extension-handshake.ts'
 import { handshakeHash } from '../wire/metainfo.ts'
 import { type BlockRange, MESSAGE } from '../wire/peer-messages.ts'
@@ -28,9 +29,6 @@ import type { TorrentOptions } from './torrent-options.ts'
 import type { TorrentSurroundings } from './torrent-surroundings.ts'
 import { UploadSlots } from './upload-slots.ts'
 import { Uploader } from './uploader.ts'
-
-/** Failed pieces a peer may have had a part in; one that was all its own work is enough. */
-const FAILED_PIECES_MAX = 3
 
 export type TorrentPhase = 'checking' | 'active' | 'paused' | 'stopping'
 
@@ -53,6 +51,7 @@ export class Torrent implements SessionHost {
   #now: Instant
   #startedAt: Instant
   #wasComplete = false
+  #fillCount = 0
 
   constructor(now: Instant, id: number, options: TorrentOptions, env: Env, around: TorrentSurroundings) {
     const geometry = new Geometry(options.metainfo, around.blockLength)
@@ -125,6 +124,7 @@ export class Torrent implements SessionHost {
   // What lies on disk.
 
   checked(now: Instant, found: Iterable<number>): void {
+    if (this.phase !== 'checking') return
     this.#now = this.#startedAt = this.seedingSince = now
     for (const piece of found) this.core.pieces.markHave(piece)
     for (const piece of this.core.pieces.have.zeros()) this.#openPiece(piece)
@@ -170,6 +170,7 @@ export class Torrent implements SessionHost {
     if (fault !== undefined) return this.#pause(piece, fault)
     this.core.pieces.confirm(piece)
     const from = mainContributor(written)
+    for (const address of written.contributors.keys()) this.peers.acquit(address)
     this.emit({ event: 'piece-verified', piece, from })
     this.#holdings.verified(piece)
     for (const session of this.core.sessions.values()) {
@@ -177,6 +178,17 @@ export class Torrent implements SessionHost {
       if (session.address === from) session.verifiedPieces++
     }
     if (this.isComplete && !this.#wasComplete) this.#completed(now)
+  }
+
+  /**
+   * A piece we thought we had cannot be read: it is not offered any more, and fetched again by a download.
+   */
+  readDone(now: Instant, read: number, fault: Fault | undefined): void {
+    this.#now = now
+    const piece = this.uploader.readDone(now, read, fault === undefined)
+    if (piece === undefined || fault === undefined || !this.core.pieces.have.has(piece)) return
+    this.emit({ event: 'piece-unreadable', piece, code: fault.code, message: fault.message })
+    this.lost(now, [piece])
   }
 
   // Sessions.
@@ -206,7 +218,12 @@ export class Torrent implements SessionHost {
   fillAll(now: Instant): void {
     this.downloader.isStarved = false
     if (this.phase !== 'active') return
-    for (const session of this.core.sessions.values()) this.downloader.fill(now, session)
+    // Peers that owe us blocks come last, or they would take back what they let lie.
+    const sessions = [...this.core.sessions.values()]
+    const start = sessions.length > 0 ? this.#fillCount++ % sessions.length : 0
+    const inTurn = [...sessions.slice(start), ...sessions.slice(0, start)]
+    for (const session of inTurn) if (!session.window.isSnubbed) this.downloader.fill(now, session)
+    for (const session of inTurn) if (session.window.isSnubbed) this.downloader.fill(now, session)
   }
 
   received(now: Instant, session: PeerSession, bytes: Uint8Array): Fault | undefined {
@@ -257,8 +274,9 @@ export class Torrent implements SessionHost {
   }
 
   peerChoked(session: PeerSession): void {
-    // With BEP 6 every request that will not be served is rejected one by one; without it all are void.
-    if (!session.supportsFast) this.downloader.release(session)
+    // With BEP 6 what will not be served is rejected one by one; without it all requests are void.
+    if (session.supportsFast) this.downloader.disown(session)
+    else this.downloader.release(session)
   }
 
   peerUnchoked(_session: PeerSession): void {
@@ -278,7 +296,8 @@ export class Torrent implements SessionHost {
   }
 
   peerRejects(session: PeerSession, range: BlockRange): void {
-    this.downloader.rejected(session, range)
+    const isWithheld = this.downloader.rejected(session, range) && !session.peerChoking
+    if (isWithheld) this.#holdings.withheld(session, range.piece)
   }
 
   blockStarts(session: PeerSession, range: BlockRange): void {
@@ -339,13 +358,13 @@ export class Torrent implements SessionHost {
     pieces.refute(failed.piece)
     this.#openPiece(failed.piece)
     this.emit({ event: 'piece-failed', piece: failed.piece, from: mainContributor(failed) })
-    for (const session of [...sessions.values()]) {
-      if (!failed.contributors.has(session.address)) continue
-      session.failedPieces++
-      if (failed.contributors.size > 1 && session.failedPieces < FAILED_PIECES_MAX) continue
-      this.peers.ban(session.endpoint)
-      this.emit({ event: 'peer-banned', address: session.address, pieces: [failed.piece] })
-      this.#around.close(session.id, 'banned')
+    const isSole = failed.contributors.size === 1
+    for (const address of failed.contributors.keys()) {
+      const endpoint = parseEndpoint(address)
+      if (endpoint === undefined || !this.peers.strike(endpoint, isSole)) continue
+      this.emit({ event: 'peer-banned', address, pieces: [failed.piece] })
+      for (const session of [...sessions.values()])
+        if (session.address === address) this.#around.close(session.id, 'banned')
     }
   }
 

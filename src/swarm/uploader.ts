@@ -82,29 +82,33 @@ export class Uploader {
     return this.#budget.readyAt(now) ?? now
   }
 
-  /** The bytes are in the frame: off they go. False when the disk could not give them. */
-  readDone(now: Instant, id: number, isRead: boolean): boolean {
+  /** The bytes are in the frame: off they go. Gives the piece that was read from. */
+  readDone(now: Instant, id: number, isRead: boolean): number | undefined {
     const read = this.#reads.get(id)
-    if (read === undefined) return true
+    if (read === undefined) return undefined
     this.#reads.delete(id)
     const { session, frame, ranges, length } = read
     const isThere = this.#core.sessions.get(session.id) === session
+    const { piece } = ranges[0]!
     if (!isThere || !isRead) {
       this.#frames.release(frame)
-      session.uploadBytesInFlight -= length
-      if (isThere) for (const range of ranges) session.reject(range)
-      return isRead
+      session.uploadBytesInFlight -= frame.length
+      if (isThere) {
+        for (const range of ranges) session.reject(range)
+        this.serve(now, session)
+      }
+      return piece
     }
     const bytes = length - ranges.length * PIECE_HEADER_LENGTH
     session.uploaded.add(now, bytes)
     this.#core.uploaded.add(now, bytes)
     this.#core.emit({ kind: 'send', connection: session.id, bytes: frame.subarray(0, length), frame })
-    return true
+    return piece
   }
 
   /** The kernel took a frame. */
-  sent(now: Instant, session: PeerSession, frame: Uint8Array, length: number): void {
-    session.uploadBytesInFlight -= length
+  sent(now: Instant, session: PeerSession, frame: Uint8Array): void {
+    session.uploadBytesInFlight -= frame.length
     this.#frames.release(frame)
     this.serve(now, session)
   }
@@ -130,7 +134,7 @@ export class Uploader {
       at += range.length
     }
     session.requests.drop(run.count)
-    session.uploadBytesInFlight += at
+    session.uploadBytesInFlight += frame.length
     const id = ++this.#lastRead
     this.#reads.set(id, { session, frame, ranges, length: at })
     const { piece, begin } = ranges[0]!

@@ -322,7 +322,7 @@ export class SmallWorld {
         })
         at += length
       }
-      if (frame !== undefined) this.#input(from, { kind: 'sent', connection, frame, length: copy.length })
+      if (frame !== undefined) this.#input(from, { kind: 'sent', connection, frame })
     })
   }
 }

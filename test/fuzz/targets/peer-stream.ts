@@ -92,9 +92,7 @@ function drain(machine: Client, now: number): void {
       inputs.push({
         kind: 'sent',
         connection: output.connection,
-        frame: output.frame,
-        length: output.bytes.length,
-      })
+        frame: output.frame, })
   }
 }
 
