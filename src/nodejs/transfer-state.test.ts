@@ -1,4 +1,4 @@
-import { spawn } from 'node:child_process'
+import { spawn, spawnSync } from 'node:child_process'
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
@@ -25,6 +25,17 @@ describe('the lock of a transfer', () => {
     other.close(true)
     expect(readdirSync(dir)).toEqual([])
     TransferState.open(dir, 'abc').close(true)
+  })
+
+  it('is not lost when the same process tries to take it twice', () => {
+    const state = TransferState.open(dir, 'abc')
+    expect(() => TransferState.open(dir, 'abc')).toThrow(expect.objectContaining({ code: 'transfer/locked' }))
+    const url = new URL('./transfer-state.ts', import.meta.url).href
+    const script = `const { TransferState } = await import(${JSON.stringify(url)})
+      try { TransferState.open(${JSON.stringify(dir)}, 'abc'); console.log('taken') } catch (e) { console.log(e.code) }`
+    const other = spawnSync(process.execPath, ['--input-type=module', '-e', script], { encoding: 'utf8' })
+    expect(other.stdout.trim()).toBe('transfer/locked')
+    state.close(true)
   })
 
   it('is let go of by a process that is killed', async () => {

@@ -113,6 +113,21 @@ describe('TcpNetwork', () => {
     expect((await b.until('closed')).reason).toBe('remote-closed')
   })
 
+  it('drops a peer that asks on without ever reading (S16)', async () => {
+    const server = await listen('127.0.0.1')
+    const socket = net.connect(server.network.endpoint)
+    socket.on('error', () => {})
+    socket.pause()
+    const { connection } = await server.until('incoming')
+    const isClosed = () => server.heard.some((event) => event.kind === 'closed')
+    for (let i = 0; i < 2000 && !isClosed(); i++) {
+      server.network.send(connection, new Uint8Array(64 * 1024))
+      await new Promise((resolve) => setImmediate(resolve))
+    }
+    expect((await server.until('closed')).reason).toBe('stopped-reading')
+    socket.destroy()
+  })
+
   it('names a port in use, an address of others', async () => {
     const a = await listen('127.0.0.1')
     const { port } = a.network.endpoint

@@ -92,7 +92,8 @@ function drain(machine: Client, now: number): void {
       inputs.push({
         kind: 'sent',
         connection: output.connection,
-        frame: output.frame, })
+        frame: output.frame,
+      })
   }
 }
 

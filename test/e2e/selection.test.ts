@@ -1,0 +1,86 @@
+/** Downloads of a part, and what becomes of them when the choice changes. */
+import { existsSync, readdirSync } from 'node:fs'
+import { join } from 'node:path'
+import { expect, test } from 'vitest'
+import { temporaryFolder } from '../kit/clean-up.ts'
+import { mustRun } from '../kit/shoal.ts'
+import { startGet, startSeed } from '../kit/stage.ts'
+import { treeDifferences, writeTree } from '../kit/trees.ts'
+
+/** Files that share pieces, because nothing is aligned. */
+const FILES = ['a', 'b', 'c', 'd'].map(
+  (name, i) => [`library/${name}.bin`, new Uint8Array(50_000 + 999 * i).fill(65 + i)] as const,
+)
+
+test('a part first, then everything: the shared pieces are right too', async () => {
+  const root = temporaryFolder('selection')
+  writeTree(join(root, 'source'), FILES)
+  const torrent = join(root, 'library.torrent')
+  const create = [
+    'create',
+    join(root, 'source', 'library'),
+    '-o',
+    torrent,
+    '--format',
+    'v1',
+    '--piece-length',
+    '32768',
+  ]
+  await mustRun(create)
+  const seed = startSeed(torrent, join(root, 'source'))
+  const peers = [await seed.readyEndpoint()]
+  const target = join(root, 'target')
+
+  const part = startGet(torrent, target, { peers, args: ['--select', 'b.bin'] })
+  await part.event('complete')
+  expect(readdirSync(join(target, 'library'))).toEqual(['b.bin'])
+  expect((await part.end()).code).toBe(0)
+  expect(existsSync(join(target, '.shoal'))).toBe(false)
+
+  const all = startGet(torrent, target, { peers, args: ['--final-check', 'off'] })
+  await all.event('complete')
+  expect(treeDifferences(join(root, 'source'), target)).toEqual([])
+  expect((await all.end()).code).toBe(0)
+})
+
+test('a part that was interrupted is taken up with another choice', async () => {
+  const root = temporaryFolder('selection')
+  writeTree(join(root, 'source'), FILES)
+  const torrent = join(root, 'library.torrent')
+  const create = [
+    'create',
+    join(root, 'source', 'library'),
+    '-o',
+    torrent,
+    '--format',
+    'v1',
+    '--piece-length',
+    '32768',
+  ]
+  await mustRun(create)
+  const seed = startSeed(torrent, join(root, 'source'), { args: ['--upload-limit', '100kB/s'] })
+  const peers = [await seed.readyEndpoint()]
+  const target = join(root, 'target')
+  const part = startGet(torrent, target, { peers, args: ['--select', 'a.bin', '--select', 'b.bin'] })
+  await part.event('piece-verified')
+  await part.end()
+  const rest = startGet(torrent, target, { peers, args: ['--final-check', 'off'] })
+  await rest.event('complete')
+  expect(treeDifferences(join(root, 'source'), target)).toEqual([])
+  expect((await rest.end()).code).toBe(0)
+})
+
+test('what stands where a file belongs ends the download with the reason', async () => {
+  const root = temporaryFolder('selection')
+  writeTree(join(root, 'source'), FILES)
+  const torrent = join(root, 'library.torrent')
+  await mustRun(['create', join(root, 'source', 'library'), '-o', torrent])
+  const seed = startSeed(torrent, join(root, 'source'))
+  const peers = [await seed.readyEndpoint()]
+  const target = join(root, 'target')
+  writeTree(target, [['library/b.bin/in the way', new Uint8Array(1)]])
+  const get = startGet(torrent, target, { peers, args: ['--exit'] })
+  const error = await get.event('error')
+  expect(error).toMatchObject({ code: 'storage/not-a-file', hint: expect.any(String) })
+  expect((await get.exitWithin()).code).toBe(2)
+})
