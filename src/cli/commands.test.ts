@@ -41,7 +41,7 @@ describe('the table', () => {
       const help = command.helpInformation()
       for (const option of command.options) {
         expect(option.description).toMatch(/^[a-zA-Z].*[^.]$/)
-        expect(help).toContain(option.long!)
+        expect(help.includes(`${option.long!} `) || help.includes(`${option.long!}\n`)).toBe(!option.hidden)
       }
       expect(command.options.length).toBe(
         (definition.options?.length ?? 0) + definition.groups.flatMap((group) => group.settings).length,
@@ -49,6 +49,12 @@ describe('the table', () => {
       expect(definition.examples.every((example) => example.includes(`shoal ${name}`))).toBe(true)
     },
   )
+
+  test('what has no effect yet is taken and not told', async () => {
+    const command = buildProgram(false, async () => {}).commands.find((known) => known.name() === 'get')!
+    expect(command.helpInformation()).not.toMatch(/--no-dht|without effect/)
+    expect((await typed('get', 'a', '--no-dht')).values).toMatchObject({ 'setting:dht': false })
+  })
 
   test('config takes every setting but the two whose flags belong to the tracker', () => {
     const config = COMMANDS.find(({ name }) => name === 'config')!

@@ -5,7 +5,7 @@
  */
 import type { CommandModule } from './command-context.ts'
 import { count, type Kind, PATH, SWITCH, TEXT } from './setting-kinds.ts'
-import type { SettingName } from './settings.ts'
+import { LOCAL_TRACKER, type SettingName } from './settings.ts'
 
 export interface CommandOption {
   /** As commander reads it: `-o, --output <FILE>`. */
@@ -86,6 +86,9 @@ const PEER: readonly OptionGroup[] = [MEETING, TRANSFERRING, SAYING]
 const CONSOLE_NOTE =
   'While it runs, type status, peers or help; end, quit or q stops it in good order, and so does Ctrl+C.'
 
+const TRACKER_CONSOLE_NOTE =
+  'While it runs, type status or help; end, quit or q stops it in good order, and so does Ctrl+C.'
+
 const DIR: CommandOption = {
   flags: '-d, --dir <DIR>',
   kind: PATH,
@@ -152,7 +155,7 @@ export const COMMANDS: readonly CommandDefinition[] = [
     name: 'share',
     arguments: '<PATH...>',
     summary: 'create, seed and print the share link',
-    description: `Makes a torrent of every PATH (a folder or a file), seeds them and prints their share links. ${CONSOLE_NOTE}`,
+    description: `Makes a torrent of every PATH (a folder or a file), seeds them and prints which .torrent to send, and a share link for other programs. Without --tracker it announces to the tracker of this machine, ${LOCAL_TRACKER}, unless --no-tracker. ${CONSOLE_NOTE}`,
     options: CREATE_OPTIONS,
     groups: [MAKING, ...PEER],
     examples: ['shoal share pictures', 'shoal share a.jpg b.jpg --tracker http://127.0.0.1:6969'],
@@ -211,13 +214,13 @@ export const COMMANDS: readonly CommandDefinition[] = [
   {
     name: 'tracker',
     summary: 'run a tracker',
-    description: `Answers announces and scrapes over HTTP, and forgets peers that stop announcing. ${CONSOLE_NOTE}`,
+    description: `Answers announces and scrapes over HTTP, and forgets peers that stop announcing. ${TRACKER_CONSOLE_NOTE}`,
     options: [
       { flags: '--store <STORE>', kind: TEXT, about: 'where swarms are kept (default: memory)' },
       { flags: '--mode <MODE>', kind: TEXT, about: 'who may announce (default: open)' },
     ],
     groups: [TRACKING, SAYING],
-    examples: ['shoal tracker', 'shoal tracker --host 127.0.0.1 --port 7000 --heartbeat 30s'],
+    examples: ['shoal tracker', 'shoal tracker --host 127.0.0.1 --port 7000 --interval 5m'],
     load: () => import('./tracker.ts'),
   },
   {

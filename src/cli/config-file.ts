@@ -4,10 +4,10 @@
  * It stands at `$SHOAL_CONFIG`, else `$XDG_CONFIG_HOME/shoal/config.json`, else
  * `~/.config/shoal/config.json`; only a file that was named must exist.
  */
-import { readFileSync } from 'node:fs'
 import { homedir } from 'node:os'
 import { join } from 'node:path'
 import { ShoalError } from '../nodejs/shoal-error.ts'
+import { readInputFile } from './input-file.ts'
 
 export interface ConfigFile {
   readonly path: string
@@ -15,6 +15,9 @@ export interface ConfigFile {
   readonly isPresent: boolean
   readonly values: Readonly<Record<string, unknown>>
 }
+
+/** A file where a folder should be is no configuration either. */
+const ABSENT: ReadonlySet<string> = new Set(['storage/not-found', 'storage/not-a-folder'])
 
 export type Environment = Readonly<Record<string, string | undefined>>
 
@@ -24,13 +27,13 @@ export function readConfigFile(environment: Environment): ConfigFile {
     named || join(environment.XDG_CONFIG_HOME || join(homedir(), '.config'), 'shoal', 'config.json')
   let text: string
   try {
-    text = readFileSync(path, 'utf8')
+    text = readInputFile(path).toString('utf8')
   } catch (cause) {
-    const code = (cause as NodeJS.ErrnoException).code
-    if (!named && (code === 'ENOENT' || code === 'ENOTDIR')) return { path, isPresent: false, values: {} }
+    if (!(cause instanceof ShoalError)) throw cause
+    if (!named && ABSENT.has(cause.code)) return { path, isPresent: false, values: {} }
     throw new ShoalError(
       'usage/config-unreadable',
-      `cannot read the configuration file ${path} (${code})`,
+      `cannot read the configuration file: ${cause.message}`,
       'Set SHOAL_CONFIG to a file that can be read, or unset it.',
       { cause },
     )

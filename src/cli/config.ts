@@ -3,21 +3,30 @@ import type { CommandContext } from './command-context.ts'
 import { readConfigFile } from './config-file.ts'
 import type { Kind } from './setting-kinds.ts'
 import { plainSetting, settingText } from './setting-text.ts'
-import { settingFlag, settingKey, settingOf, settingVariable } from './settings.ts'
+import { type SettingName, settingFlag, settingKey, settingOf, settingVariable } from './settings.ts'
 import type { ResolvedSetting } from './settings-resolution.ts'
 
 export async function run({ output, resolved }: CommandContext): Promise<number> {
   const file = readConfigFile(process.env)
   const settings: Record<string, unknown> = {}
   for (const entry of resolved) {
-    const { kind, about } = settingOf(entry.name)
+    const { kind, isLater = false } = settingOf(entry.name)
+    const about = meaningOf(entry.name)
     const name = settingKey(entry.name)
     const value = plainSetting(kind, entry.value)
     settings[name] = value
     const { origin, source } = entry
     const where = { origin, source, flag: settingFlag(entry.name), variable: settingVariable(entry.name) }
     if (output.isJson)
-      output.event({ event: 'setting', name, value, unit: UNITS[kind.type] ?? null, ...where, about })
+      output.event({
+        event: 'setting',
+        name,
+        value,
+        unit: UNITS[kind.type] ?? null,
+        ...where,
+        about,
+        hasEffect: !isLater,
+      })
   }
   output.table(
     [{ title: 'setting' }, { title: 'value' }, { title: 'from' }, { title: 'meaning', isFlexible: true }],
@@ -37,7 +46,12 @@ const UNITS: Readonly<Partial<Record<Kind<unknown>['type'], string>>> = {
 }
 
 function row({ name, value, origin, source }: ResolvedSetting): string[] {
-  const { kind, about } = settingOf(name)
+  const { kind } = settingOf(name)
   const from = origin === 'default' ? 'default' : origin === 'file' ? 'file' : `${origin} ${source}`
-  return [settingKey(name), settingText(kind, value) || '-', from, about]
+  return [settingKey(name), settingText(kind, value) || '-', from, meaningOf(name)]
+}
+
+function meaningOf(name: SettingName): string {
+  const { about, isLater } = settingOf(name)
+  return isLater ? `${about} (accepted, but without effect in this version)` : about
 }

@@ -44,7 +44,9 @@ describe.each([
     expect(ran()).toBe(2)
     expect(said()).not.toContain('stop in good order')
     await type('frobnicate\n')
-    expect(said()).toMatch(/status +how it stands[\s\S]*end, quit, q, Q +stop in good order/)
+    expect(said()).toMatch(
+      /unknown command frobnicate\n[\s\S]* +status +how it stands[\s\S]*end, quit, q, Q +stop in good order/,
+    )
     expect(stops()).toBe(0)
   })
 })

@@ -1,6 +1,7 @@
 /**
  * Words typed while a program runs, one a line: those the command offers (`status`, `peers`),
- * `help`, and the stop words, which all mean the same orderly stop. Any other word prints the help.
+ * `help`, and the stop words, which all mean the same orderly stop. Any other word is called unknown, and
+ * prints the help.
  * A closed standard input stops nothing.
  * On a terminal the line being typed is kept below the live bars, so typing and progress
  * do not overwrite one another.
@@ -77,17 +78,19 @@ export class ConsoleWords {
     }
     const word = this.#words.find((known) => known.word === line)
     if (word) word.run()
-    else this.#help()
+    else this.#help(line)
   }
 
-  #help(): void {
+  #help(line: string): void {
     const { output } = this.#options
+    const unknown = line === 'help' ? undefined : line
+    if (unknown !== undefined) output.text(`unknown command ${unknown}`)
     const entries = [
       ...this.#words.map(({ word, about }) => ({ word, about })),
       { word: 'help', about: 'this list' },
       { word: STOP_WORDS.join(', '), about: 'stop in good order' },
     ]
-    if (output.isJson) output.event({ event: 'help', words: entries })
+    if (output.isJson) output.event({ event: 'help', words: entries, unknown })
     else output.text(...entries.map(({ word, about }) => `  ${padEnd(word, HELP_COLUMNS)}  ${about}`))
   }
 }

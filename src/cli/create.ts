@@ -2,20 +2,22 @@
  * `shoal create`: writes a `.torrent` for files and folders.
  * Invariants: the file is written beside its place and put there whole, or not at all; no file
  * that is not an earlier `.torrent` of the same name is ever replaced among the content, and none
- * that is no `.torrent` anywhere.
+ * that is no `.torrent` anywhere; another torrent is replaced only where `--output` names it.
  */
-import { accessSync, constants, readFileSync, statSync } from 'node:fs'
+import { accessSync, constants, statSync } from 'node:fs'
 import path from 'node:path'
-import { toHex } from '../base/bytes.ts'
+import { equalBytes, toHex } from '../base/bytes.ts'
 import type { FoundContent } from '../nodejs/folder-walk.ts'
 import { type CreatedMetainfo, createMetainfo } from '../nodejs/metainfo-creation.ts'
 import { nodeCrypto } from '../nodejs/node-crypto.ts'
 import { ShoalError } from '../nodejs/shoal-error.ts'
 import { writeWhole } from '../nodejs/whole-file.ts'
 import { formatMagnet } from '../wire/magnet.ts'
-import { parseMetainfo } from '../wire/metainfo.ts'
+import { type Metainfo, parseMetainfo } from '../wire/metainfo.ts'
 import type { CommandContext } from './command-context.ts'
+import { tellExclusion } from './exclusion.ts'
 import { HashingProgress } from './hashing-progress.ts'
+import { readInputFile } from './input-file.ts'
 import { readVersion } from './version.ts'
 
 interface CreateOptions {
@@ -33,12 +35,15 @@ export async function run(context: CommandContext): Promise<number> {
   let made: CreatedMetainfo
   try {
     made = await create(context, target)
+    signal.throwIfAborted()
   } catch (error) {
     if (!signal.aborted) throw error
     output.event({ event: 'stopped' }, 'stopped, nothing was written')
     return 1
   }
   for (const warning of made.warnings) output.warning(warning)
+  warnIfUnreachable(context)
+  target.refuseAnother(made)
   writeWhole(target.path, made.bytes)
   if (context.settings.format === 'auto') output.text(`format ${made.reason}`)
   output.event({
@@ -81,6 +86,7 @@ async function create(
       outputFile: (torrentName) => target.resolve(torrentName),
       onFound: (content) => {
         target.refuseContent(content)
+        tellExclusion(exclude, args, content, output)
         for (const { file, reason } of content.skipped)
           output.event({ event: 'skipped', file, reason }, `skipped ${file} (${reason})`)
       },
@@ -90,6 +96,16 @@ async function create(
   } finally {
     progress.end()
   }
+}
+
+/** BEP 27: peers of a private torrent come from its trackers only. */
+function warnIfUnreachable({ options, settings, output }: CommandContext): void {
+  if (!(options as CreateOptions).private || (settings.useTracker && settings.tracker.length > 0)) return
+  output.warning({
+    code: 'create/private-without-tracker',
+    message: 'a private torrent without a tracker: nobody will find its peers',
+    hint: 'Give --tracker URL, or leave --private out.',
+  })
 }
 
 /** Not by way of `made.metainfo`: reading the file back takes a while where there are many files. */
@@ -115,8 +131,8 @@ function magnetOf(
 class OutputFile {
   readonly #given: string | undefined
   #path = ''
-  /** Name of the torrent that stands there already. */
-  #replacedName: string | undefined
+  /** The torrent that stands there already. */
+  #replaced: Metainfo | undefined
 
   constructor(given: string | undefined) {
     this.#given = given
@@ -143,14 +159,14 @@ class OutputFile {
     } catch (cause) {
       throw new ShoalError(
         'create/bad-output',
-        `nothing can be written to ${folder}`,
+        isThere(folder) ? `nothing can be written to ${folder}` : `the folder ${folder} does not exist`,
         'Choose another place with --output.',
         { cause },
       )
     }
     const old = statSync(this.#path, { throwIfNoEntry: false })
-    if (old !== undefined) this.#replacedName = old.isFile() ? torrentNameOf(this.#path) : undefined
-    if (old !== undefined && this.#replacedName === undefined)
+    if (old !== undefined) this.#replaced = old.isFile() ? torrentIn(this.#path) : undefined
+    if (old !== undefined && this.#replaced === undefined)
       throw this.#refusal('is there already and is no .torrent')
     return this.#path
   }
@@ -158,20 +174,36 @@ class OutputFile {
   /** A `.torrent` among the content may be content; only an earlier one of this very content is not. */
   refuseContent({ name, skipped }: FoundContent): void {
     const isAmongContent = skipped.some(({ reason }) => reason === 'output file')
-    if (isAmongContent && this.#replacedName !== name) throw this.#refusal('is one of the files to be shared')
+    if (isAmongContent && this.#replaced?.name !== name)
+      throw this.#refusal('is one of the files to be shared')
   }
 
-  #refusal(why: string): ShoalError {
-    return new ShoalError(
-      'create/output-exists',
-      `${this.#path} ${why}`,
-      'Choose another place with --output, or move it away.',
+  /** A name that nobody chose must not cost another library its torrent. */
+  refuseAnother({ infoHashV1, infoHashV2 }: CreatedMetainfo): void {
+    const old = this.#replaced
+    if (this.#given !== undefined || old === undefined) return
+    if (isSameHash(old.infoHashV1, infoHashV1) && isSameHash(old.infoHashV2, infoHashV2)) return
+    throw this.#refusal(
+      'is there already and is another torrent',
+      `Replace it with --output ${this.#path}, or choose another --output or --name.`,
     )
+  }
+
+  #refusal(why: string, hint = 'Choose another place with --output, or move it away.'): ShoalError {
+    return new ShoalError('create/output-exists', `${this.#path} ${why}`, hint)
   }
 }
 
 /** Undefined for anything that is not a torrent. */
-function torrentNameOf(file: string): string | undefined {
-  const parsed = parseMetainfo(readFileSync(file), nodeCrypto)
-  return parsed.ok ? parsed.value.name : undefined
+function torrentIn(file: string): Metainfo | undefined {
+  const parsed = parseMetainfo(readInputFile(file), nodeCrypto)
+  return parsed.ok ? parsed.value : undefined
+}
+
+function isThere(folder: string): boolean {
+  return statSync(folder, { throwIfNoEntry: false }) !== undefined
+}
+
+function isSameHash(a: Uint8Array | null, b: Uint8Array | null): boolean {
+  return a === null || b === null ? a === b : equalBytes(a, b)
 }

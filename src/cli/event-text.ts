@@ -4,6 +4,7 @@
  * Tracks what has been said, so that a tracker that is asked every minute is reported
  * once, and again when that changes.
  */
+import type { DisconnectReason } from '../swarm/events.ts'
 import type { EventContext, KnownEvent, ShoalEvent } from './events.ts'
 import type { LogCategory } from './setting-kinds.ts'
 import { formatBytes, formatCount, formatDuration, formatRate } from './units.ts'
@@ -58,9 +59,11 @@ class Said {
     return true
   }
 
-  /** True when something had been said about it. */
-  forget(about: string): boolean {
-    return this.#last.delete(about)
+  /** What had been said about it; from now on it is news again. */
+  take(about: string): string | undefined {
+    const what = this.#last.get(about)
+    this.#last.delete(about)
+    return what
   }
 }
 
@@ -112,8 +115,9 @@ const WRITERS: Writers = {
     return { sentence: `+peer ${e.address} ${[e.peerId.slice(0, 8), e.client].join(' ').trim()}` }
   },
   'peer-disconnected': (e, said) => {
-    const message = `-peer ${e.address} ${e.reason}`
-    return said.forget(`peer ${e.node} ${e.address}`) ? { sentence: message } : { log: fetch(1, message) }
+    const message = `-peer ${e.address} ${DISCONNECTS[e.reason]}`
+    const wasThere = said.take(`peer ${e.node} ${e.address}`) !== undefined
+    return wasThere && !EVERYDAY.has(e.reason) ? { sentence: message } : { log: fetch(1, message) }
   },
   'peer-banned': (e) => ({ sentence: `banned ${e.address}, it sent wrong data` }),
   'protocol-error': (e) => ({ log: fetch(1, `${e.address} broke the protocol: ${e.message}`) }),
@@ -130,14 +134,18 @@ const WRITERS: Writers = {
     sentence: `downloaded ${formatBytes(e.bytes)} in ${formatDuration(e.seconds)}, ${formatRate(e.bytes / Math.max(e.seconds, 0.001))}`,
   }),
   complete: (e, said) => {
-    said.isNews(`torrent ${e.node} ${e.infoHash}`, 'complete')
     const rate = formatRate(e.bytes / Math.max(e.seconds, 0.001))
     const what = `complete, ${formatBytes(e.bytes)} in ${formatDuration(e.seconds)} (${rate})`
-    return { sentence: e.bytes === 0 ? 'already complete' : what, isResult: true }
+    const sentence = e.bytes === 0 ? 'already complete' : what
+    said.isNews(`torrent ${e.node} ${e.infoHash}`, sentence)
+    return { sentence, isResult: true }
   },
-  seeding: (e, said) => ({
-    sentence: said.forget(`torrent ${e.node} ${e.infoHash}`) ? 'complete, seeding' : 'seeding',
-  }),
+  seeding: (e, said) => {
+    const complete = said.take(`torrent ${e.node} ${e.infoHash}`)
+    return complete === undefined
+      ? { sentence: 'seeding' }
+      : { sentence: `${complete}, seeding`, isResult: true }
+  },
   paused: (e) => ({ sentence: `paused: ${e.reason}` }),
   resumed: () => ({ sentence: 'resumed' }),
 
@@ -150,6 +158,31 @@ const WRITERS: Writers = {
   'share-link': (e) => ({ sentence: e.link, isResult: true, isWhole: true }),
   refused: (e) => ({ sentence: `${e.path} refused (${e.message})`, isResult: true }),
 }
+
+/** Why a peer has gone, for people. */
+const DISCONNECTS: Readonly<Record<DisconnectReason, string>> = {
+  done: 'done',
+  stopped: 'we stopped',
+  refused: 'refused the connection',
+  unreachable: 'cannot be reached',
+  'connect-timeout': 'did not answer',
+  'handshake-timeout': 'did not introduce itself in time',
+  'idle-timeout': 'was silent too long',
+  'remote-closed': 'left',
+  'connection-reset': 'connection lost',
+  'not-bittorrent': 'does not speak BitTorrent',
+  'unknown-torrent': 'asked for a torrent we do not have',
+  'wrong-torrent': 'has another torrent',
+  'self-connection': 'is this program itself',
+  'duplicate-peer': 'is connected already',
+  'too-many-peers': 'had to go: too many peers',
+  banned: 'banned',
+  'stopped-reading': 'stopped reading',
+  'protocol-error': 'broke the protocol',
+  'both-seeds': 'has everything, as we do',
+}
+/** Nothing anybody has to know of. */
+const EVERYDAY: ReadonlySet<DisconnectReason> = new Set(['both-seeds', 'duplicate-peer', 'self-connection'])
 
 function tracker(level: 1 | 2, message: string): LogLine {
   return { category: 'tracker', level, message }

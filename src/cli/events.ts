@@ -28,7 +28,13 @@ export type ProgramEvent =
       readonly bytes: number
       readonly magnet: string
     }
-  | { readonly event: 'share-link'; readonly name: string; readonly link: string }
+  | {
+      readonly event: 'share-link'
+      readonly name: string
+      readonly link: string
+      /** The `.torrent` to send; null where it could not be kept. */
+      readonly file: string | null
+    }
   | { readonly event: 'refused'; readonly path: string; readonly code: string; readonly message: string }
   | {
       readonly event: 'launched'

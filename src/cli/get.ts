@@ -1,8 +1,10 @@
 /** `shoal get`: downloads what is missing, then keeps seeding, and at the end says who gave what. */
 import { compileGlobs } from '../nodejs/file-glob.ts'
 import { ShoalError } from '../nodejs/shoal-error.ts'
+import type { Metainfo } from '../wire/metainfo.ts'
 import type { CommandContext } from './command-context.ts'
-import type { KnownEvent } from './events.ts'
+import { DownloadProgress } from './download-progress.ts'
+import { trackerTiers } from './peer-options.ts'
 import { runPeer } from './peer-run.ts'
 import { PieceTally } from './piece-tally.ts'
 import { readSource } from './torrent-source.ts'
@@ -38,17 +40,43 @@ export async function run(context: CommandContext): Promise<number> {
   const of = wanted.length < files.length ? ` of ${files.length}` : ''
   output.text(`${metainfo.name}: ${formatBytes(bytes)} in ${formatCount(wanted.length, 'file')}${of}`)
   const tally = new PieceTally(metainfo)
+  const progress = new DownloadProgress(metainfo, new Set(wanted))
   const startedAt = performance.now()
-  let seconds: number | undefined
   await runPeer(context, {
     torrents: [{ metainfo, dir, role: seedOnly ? 'seed' : 'download', ...(selects && { select: selects }) }],
     endsWhenComplete: exit,
-    ...(exit && { sentences: { seeding: '' } }),
-    onEvent: (event: KnownEvent) => {
+    onEvent: (event) => {
       tally.record(event)
-      if (event.event === 'complete') seconds = event.seconds
+      progress.record(event)
     },
+    onStarted: (node) => {
+      progress.update(node)
+      if (!seedOnly && !progress.isComplete) warnIfNowhereToLook(context, metainfo, exit)
+    },
+    onEnding: (node) => progress.update(node),
   })
-  tally.report(output, seconds ?? (performance.now() - startedAt) / 1000)
-  return 0
+  const { isComplete, seconds } = progress
+  tally.report(output, {
+    seconds: seconds ?? (performance.now() - startedAt) / 1000,
+    isComplete,
+    missing: progress.missing,
+  })
+  if (isComplete || seedOnly) return 0
+  output.text(`incomplete: ${progress.text}; run the same command again to go on`)
+  return exit ? 1 : 0
+}
+
+/** Peers may still come by themselves, so this is no error. */
+function warnIfNowhereToLook(
+  { settings, output, signal }: CommandContext,
+  metainfo: Metainfo,
+  exit: boolean,
+): void {
+  if (signal.aborted || settings.peer.length > 0 || trackerTiers(settings, metainfo).length > 0) return
+  const until = exit ? '; --exit waits for them' : ''
+  output.warning({
+    code: 'get/nowhere-to-look',
+    message: `nobody to ask: no tracker and no --peer; peers must find this program by themselves${until}`,
+    hint: 'Give --peer HOST:PORT or --tracker URL.',
+  })
 }

@@ -44,7 +44,11 @@ export async function run(context: CommandContext): Promise<number> {
     for (const plan of plans)
       launched.push({
         ...plan,
-        node: await startNode(context, { node: plan.name, portOffset: launched.length }),
+        node: await startNode(context, {
+          node: plan.name,
+          portOffset: launched.length,
+          endsWhenComplete: exit,
+        }),
       })
     launched.forEach(({ dir, name, node }, i) => {
       const role = i === 0 ? 'seed-only' : 'download'

@@ -115,7 +115,7 @@ describe('sentences', () => {
       announced, 4 peers, my address is 127.0.0.1
       +peer 127.0.0.3:6881 -TR4060- Transmission 4.0.6
       piece 8 failed from 127.0.0.3:6881, retry
-      -peer 127.0.0.3:6881 remote-closed
+      -peer 127.0.0.3:6881 left
       downloaded 4.6 MB in 2.0s, 2.3 MB/s
       verified: 18/18 pieces, files 5/5
       complete, seeding
@@ -124,7 +124,7 @@ describe('sentences', () => {
     `)
     expect(stderr()).toMatchInlineSnapshot(`
       "[fetch] connecting to 127.0.0.3:6881
-      [fetch] -peer 127.0.0.9:1 refused
+      [fetch] -peer 127.0.0.9:1 refused the connection
       [fetch] piece 7 <- 127.0.0.3:6881
       "
     `)
@@ -146,6 +146,24 @@ describe('sentences', () => {
       'tracker udp://t:1: no answer',
       '',
     ])
+  })
+
+  test('completion is one line, with seeding or without', () => {
+    const { output, stdout } = screen()
+    const complete = { event: 'complete', infoHash: 'ab', bytes: 1000, seconds: 1 } as const
+    output.event(complete, '')
+    output.event({ event: 'seeding', infoHash: 'ab' })
+    output.event({ event: 'seeding', infoHash: 'cd' })
+    expect(stdout()).toBe('complete, 1.0 kB in 1.0s (1.0 kB/s), seeding\nseeding\n')
+  })
+
+  test('a peer that nobody needs to miss leaves silently', () => {
+    const { output, stdout, stderr } = screen({ verbose: { tracker: 0, serve: 0, fetch: 1 } })
+    const address = '127.0.0.3:6881'
+    output.event({ event: 'peer-connected', address, peerId: '-TR4060-abcdefghijkl', client: 'T' })
+    output.event({ event: 'peer-disconnected', address, reason: 'both-seeds' })
+    expect(stdout()).not.toContain(`-peer ${address}`)
+    expect(stderr()).toContain(`-peer ${address} has everything, as we do`)
   })
 
   test('an event without a sentence shows its plain fields', () => {
@@ -226,6 +244,12 @@ describe('progress', () => {
 })
 
 describe('errors', () => {
+  test('a fault without a hint gets one', () => {
+    const { output, stderr } = screen()
+    output.error(new ShoalError('magnet/too-long', 'too long'))
+    expect(stderr()).toMatch(/^error: too long\nhint: \S.*--help/)
+  })
+
   test('system errors become two lines a user can act on', () => {
     const { output, stderr } = screen()
     output.error(

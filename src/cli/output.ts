@@ -10,6 +10,7 @@ import { ShoalError } from '../nodejs/shoal-error.ts'
 import { storageError } from '../nodejs/storage-error.ts'
 import { EventWriter, type LogLine } from './event-text.ts'
 import type { KnownEvent, ProgressEvent, ShoalEvent } from './events.ts'
+import { exitStatusOf } from './exit-status.ts'
 import type { LogFile } from './log-file.ts'
 import { plainValue } from './plain-value.ts'
 import {
@@ -122,8 +123,8 @@ export class Output {
   }
 
   error(error: unknown): void {
-    const { code, message, hint } = asShoalError(error)
-    const event = { event: 'error', code, message, hint: hint ?? '' }
+    const { code, message, hint = defaultHint(code) } = asShoalError(error)
+    const event = { event: 'error', code, message, hint }
     this.#options.logFile?.write(event)
     if (this.isJson) return this.#json(event)
     this.#aside('red', 'error', message, hint)
@@ -196,6 +197,13 @@ export function asShoalError(error: unknown): ShoalError {
     'This is a bug in Shoal; SHOAL_DEBUG=1 shows where.',
     { cause: error },
   )
+}
+
+/** For faults that say only what is wrong. */
+function defaultHint(code: string): string {
+  return exitStatusOf(code) === 2
+    ? 'Check what was given; --help says what the command takes.'
+    : 'Try again; if it fails again, SHOAL_DEBUG=1 shows where.'
 }
 
 function hasUnicode(environment: OutputOptions['environment']): boolean {

@@ -27,12 +27,10 @@ export interface PeerPlan {
   readonly endsWhenComplete: boolean
   /** Called once the node listens and has its torrents. */
   readonly onStarted?: (node: PeerNode) => void
+  /** Called before the node is stopped, whatever the reason. */
+  readonly onEnding?: (node: PeerNode) => void
   readonly onEvent?: (event: KnownEvent) => void
-  readonly sentences?: Sentences
 }
-
-/** Better words for events of these names; empty ones for silence. */
-export type Sentences = Readonly<Partial<Record<KnownEvent['event'], string>>>
 
 /** Resolves once the peer was told to stop, or has done all there was to do. Throws what went wrong. */
 export async function runPeer(context: CommandContext, plan: PeerPlan): Promise<void> {
@@ -49,6 +47,7 @@ export async function runPeer(context: CommandContext, plan: PeerPlan): Promise<
     await Promise.race(ends)
   } finally {
     words.close()
+    plan.onEnding?.(node)
     await node.stop()
   }
 }
@@ -101,7 +100,8 @@ export interface NodeStart {
   readonly node?: string
   readonly portOffset?: number
   readonly onEvent?: (event: KnownEvent) => void
-  readonly sentences?: Sentences
+  /** It does not go on seeding, so completion is told without that. */
+  readonly endsWhenComplete?: boolean
   /** Its events are not for the user. */
   readonly isSilent?: boolean
 }
@@ -119,7 +119,9 @@ export async function startNode(
     }
     const known: KnownEvent = { ...event, ...about }
     start.onEvent?.(known)
-    if (!start.isSilent) output.event(known, start.sentences?.[event.event])
+    // Completion is one line: with `seeding` in it, or without.
+    const isToldByOther = event.event === (start.endsWhenComplete ? 'seeding' : 'complete')
+    if (!start.isSilent) output.event(known, isToldByOther ? '' : undefined)
   })
 }
 

@@ -27,10 +27,11 @@ function report(json: boolean): string {
   let text = ''
   const stream = { write: (more: string) => (text += more) }
   const verbose = { tracker: 0, serve: 0, fetch: 0 }
-  tally.report(
-    new Output({ json, quiet: false, verbose, stdout: stream, stderr: stream, environment: {} }),
-    2,
-  )
+  tally.report(new Output({ json, quiet: false, verbose, stdout: stream, stderr: stream, environment: {} }), {
+    seconds: 2,
+    isComplete: false,
+    missing: 1,
+  })
   return text
 }
 
@@ -51,6 +52,15 @@ test('for programs: a line for each source, then the sum', () => {
   expect(events).toMatchObject([
     { event: 'source', address: '127.0.0.2:1', client: 'Other 1.0', pieces: 2, bytes: 200 },
     { event: 'source', address: '127.0.0.3:1', pieces: 1, bytes: 50 },
-    { event: 'summary', infoHash: '00'.repeat(20), pieces: 3, bytes: 250, seconds: 2, sources: 2 },
+    {
+      event: 'summary',
+      infoHash: '00'.repeat(20),
+      pieces: 3,
+      bytes: 250,
+      seconds: 2,
+      sources: 2,
+      complete: false,
+      missing: 1,
+    },
   ])
 })

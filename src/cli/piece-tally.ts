@@ -19,6 +19,14 @@ export interface Source {
   bytes: number
 }
 
+/** How it stood when the download ended. */
+interface DownloadEnd {
+  readonly seconds: number
+  readonly isComplete: boolean
+  /** Wanted pieces that are not there. */
+  readonly missing: number
+}
+
 export class PieceTally {
   readonly #metainfo: Metainfo
   readonly #geometry: Geometry
@@ -48,20 +56,21 @@ export class PieceTally {
   }
 
   /** The last words of a download: which peer gave how much, and the sum. */
-  report(output: Output, seconds: number): void {
+  report(output: Output, { seconds, isComplete, missing }: DownloadEnd): void {
     const { sources } = this
     const { name, infoHashV1, infoHashV2 } = this.#metainfo
     const infoHash = toHex(infoHashV1 ?? infoHashV2!)
     const pieces = sources.reduce((sum, source) => sum + source.pieces, 0)
     const bytes = sources.reduce((sum, source) => sum + source.bytes, 0)
     for (const source of sources) output.event({ event: 'source', infoHash, name, ...source })
-    output.event({ event: 'summary', infoHash, name, pieces, bytes, seconds, sources: sources.length }, '')
+    const given = { pieces, bytes, seconds, sources: sources.length }
+    output.event({ event: 'summary', infoHash, name, ...given, complete: isComplete, missing }, '')
     if (sources.length === 0) return
     output.text('')
     output.table(
       [
-        { title: 'peer', isFlexible: true },
-        { title: 'client', isFlexible: true },
+        { title: 'peer' },
+        { title: 'client', isFlexible: true, isOptional: true },
         { title: 'pieces', align: 'right' },
         { title: 'bytes', align: 'right' },
       ],

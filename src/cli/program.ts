@@ -6,6 +6,7 @@
  */
 import { Command, CommanderError, Option } from 'commander'
 import { ShoalError } from '../nodejs/shoal-error.ts'
+import { closest } from './closest-word.ts'
 import { COMMANDS, type CommandDefinition, type CommandOption } from './commands.ts'
 import { ConsoleWords } from './console-words.ts'
 import { exitStatusOf } from './exit-status.ts'
@@ -26,12 +27,27 @@ export async function runProgram(argv: readonly string[]): Promise<number> {
     status = await runCommand(definition, command, shutdown)
   })
   try {
+    refuseUnknownHelp(argv)
     await program.parseAsync(argv, { from: 'user' })
     return status
   } catch (error) {
     if (error instanceof CommanderError && error.exitCode === 0) return 0
+    if (error instanceof CommanderError && error.code === 'commander.help') program.outputHelp()
     return await report(error, isJson)
   }
+}
+
+/** Commander answers `help bananas` with the help for everything. */
+function refuseUnknownHelp(argv: readonly string[]): void {
+  const [first, topic] = optionsOf(argv).filter((word) => !word.startsWith('-'))
+  const names = [...COMMANDS.map(({ name }) => name), 'help']
+  if (first !== 'help' || topic === undefined || names.includes(topic)) return
+  const guess = closest(topic, names)
+  throw new ShoalError(
+    'usage/unknown-command',
+    `unknown command '${topic}'`,
+    guess ? `Did you mean ${guess}?` : 'Run `shoal --help` for the list.',
+  )
 }
 
 type Run = (definition: CommandDefinition, command: Command) => Promise<void>
@@ -63,7 +79,12 @@ function buildCommand(definition: CommandDefinition, run: Run): Command {
   for (const option of definition.options ?? [])
     command.addOption(commandOption(option).helpGroup('Options:'))
   for (const group of definition.groups)
-    for (const name of group.settings) command.addOption(settingOption(name).helpGroup(`${group.title}:`))
+    for (const name of group.settings)
+      command.addOption(
+        settingOption(name)
+          .helpGroup(`${group.title}:`)
+          .hideHelp(settingOf(name).isLater === true),
+      )
   command.addHelpText(
     'after',
     `\nExamples:\n${definition.examples.map((example) => `  $ ${example}`).join('\n')}`,
@@ -116,12 +137,17 @@ function collected(value: string, previous: readonly string[] | undefined): read
   return [...(previous ?? []), value]
 }
 
+/** Their threads take as long to start as everything else does to load, so both happen at once. */
+const HASHING_COMMANDS: ReadonlySet<string> = new Set(['create', 'verify'])
+
 async function runCommand(
   definition: CommandDefinition,
   command: Command,
   shutdown: Shutdown,
 ): Promise<number> {
-  const [{ resolveSettings }, { readConfigFile }, { validateOptions }] = await Promise.all([
+  if (HASHING_COMMANDS.has(definition.name)) (await import('../nodejs/hash-pool.ts')).HashPool.shared.start()
+  const { run } = await definition.load()
+  const [{ resolveSettings, unknownVariables }, { readConfigFile }, { validateOptions }] = await Promise.all([
     import('./settings-resolution.ts'),
     import('./config-file.ts'),
     import('./command-options.ts'),
@@ -144,9 +170,14 @@ async function runCommand(
     stop: () => shutdown.begin(),
     interrupt: () => shutdown.interrupt(),
   })
+  for (const { name, guess } of unknownVariables(environment))
+    output.warning({
+      code: 'usage/unknown-variable',
+      message: `there is no setting ${name}`,
+      hint: guess ? `Did you mean ${guess}?` : '`shoal config --json` lists every variable.',
+    })
   shutdown.listen()
   try {
-    const { run } = await definition.load()
     return await run({
       args: command.args,
       options,

@@ -2,13 +2,21 @@
  * A validating schema for every kind of setting. Input is what a flag, a variable or a JSON file can
  * hold: text, numbers, booleans and lists of them. An issue's message continues the sentence that
  * begins with the setting's name:
- * `--piece-length` + `must be >= 16384`.
+ * `--piece-length` + `must be >= 16KiB`.
  */
 import { isIP } from 'node:net'
 import { z } from 'zod'
 import { ok, type Result } from '../base/result.ts'
 import { type HostPort, type Kind, LOG_CATEGORIES, type Verbosity } from './setting-kinds.ts'
-import { exactDuration, parseCount, parseDuration, parseRate, parseSize } from './units.ts'
+import {
+  exactDuration,
+  exactRate,
+  exactSize,
+  parseCount,
+  parseDuration,
+  parseRate,
+  parseSize,
+} from './units.ts'
 
 const TRUE = new Set(['true', 'yes', 'on', '1'])
 const FALSE = new Set(['false', 'no', 'off', '0'])
@@ -30,9 +38,9 @@ export function schemaOf(kind: Kind<unknown>): z.ZodType<unknown> {
     case 'count':
       return measured(kind, parseCount, String)
     case 'size':
-      return measured(kind, parseSize, String)
+      return measured(kind, parseSize, exactSize)
     case 'rate':
-      return measured(kind, parseRate, String)
+      return measured(kind, parseRate, exactRate)
     case 'duration':
       return measured(kind, parseDuration, exactDuration)
     case 'choice':

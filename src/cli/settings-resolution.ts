@@ -107,6 +107,17 @@ function refuseUnknownKeys(file: ConfigFile): void {
   }
 }
 
+/** Variables beside those of settings. */
+const OTHER_VARIABLES = ['SHOAL_CONFIG', 'SHOAL_DEBUG']
+
+/** `SHOAL_…` variables that nothing reads, likely misspelt. */
+export function unknownVariables(environment: Environment): { name: string; guess: string | undefined }[] {
+  const known = [...SETTING_NAMES.map(settingVariable), ...OTHER_VARIABLES]
+  return Object.keys(environment)
+    .filter((name) => name.startsWith('SHOAL_') && !known.includes(name))
+    .map((name) => ({ name, guess: closest(name, known) }))
+}
+
 /**
  * A rule names the settings it is about, so that a contradiction with a default or a
  * profile is not blamed on the user.

@@ -14,7 +14,7 @@ import {
   settingOf,
   settingVariable,
 } from './settings.ts'
-import { resolveSettings, type SettingSources } from './settings-resolution.ts'
+import { resolveSettings, type SettingSources, unknownVariables } from './settings-resolution.ts'
 
 function file(values: Record<string, unknown> = {}): ConfigFile {
   return { path: 'config.json', isPresent: true, values }
@@ -116,8 +116,8 @@ describe('origins', () => {
 
 describe('refusals are one line that names what to change', () => {
   test.each<[Partial<SettingSources>, string, string]>([
-    [{ flags: { pieceLength: '3' } }, 'usage/bad-setting', '--piece-length must be >= 16384 (or auto)'],
-    [{ flags: { pieceLength: '-5' } }, 'usage/bad-setting', '--piece-length must be >= 16384 (or auto)'],
+    [{ flags: { pieceLength: '3' } }, 'usage/bad-setting', '--piece-length must be >= 16KiB (or auto)'],
+    [{ flags: { pieceLength: '-5' } }, 'usage/bad-setting', '--piece-length must be >= 16KiB (or auto)'],
     [{ flags: { port: 'nan' } }, 'usage/bad-setting', '--port must be a whole number (or auto)'],
     [{ flags: { port: '65536' } }, 'usage/bad-setting', '--port must be <= 65535 (or auto)'],
     [{ flags: { maxPeers: '' } }, 'usage/bad-setting', '--max-peers must not be empty'],
@@ -182,4 +182,9 @@ describe('refusals are one line that names what to change', () => {
       }),
     )
   })
+})
+
+test('variables that nothing reads are noticed', () => {
+  const environment = { SHOAL_UPLOAD_LIMT: '1', SHOAL_UPLOAD_LIMIT: '1', SHOAL_CONFIG: 'x', PATH: '' }
+  expect(unknownVariables(environment)).toEqual([{ name: 'SHOAL_UPLOAD_LIMT', guess: 'SHOAL_UPLOAD_LIMIT' }])
 })

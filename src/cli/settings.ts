@@ -39,6 +39,8 @@ export interface Setting<T> {
   readonly flag?: string
   /** How the default reads when the bare value would not be understood. */
   readonly defaultText?: string
+  /** Without effect in this version: not in `--help`, and `shoal config` says so. */
+  readonly isLater?: boolean
 }
 
 function setting<T>(
@@ -58,9 +60,10 @@ const NO_ENDPOINTS: readonly HostPort[] = []
 const QUIET: Verbosity = { tracker: 0, serve: 0, fetch: 0 }
 
 /** Accepted from the start, so that scripts may name it; what it switches is not built yet. */
-function later(about: string): string {
-  return `${about} (accepted, but without effect in this version)`
-}
+const LATER = { isLater: true } as const
+
+/** Where a tracker on this machine listens unless told otherwise. */
+export const LOCAL_TRACKER = 'http://127.0.0.1:6969/announce'
 
 export const SETTINGS = {
   // Where a peer listens and whom it meets.
@@ -81,13 +84,17 @@ export const SETTINGS = {
     },
   ),
   peer: setting(ENDPOINTS, NO_ENDPOINTS, 'connect to this peer; may be given more than once'),
-  tracker: setting(URLS, NO_URLS, 'announce to this tracker; may be given more than once'),
+  tracker: setting(
+    URLS,
+    NO_URLS,
+    `announce to this tracker; may be given more than once (share alone has a default: ${LOCAL_TRACKER})`,
+  ),
   useTracker: setting(SWITCH, true, 'announce to trackers', { flag: '--no-tracker' }),
   requireTracker: setting(SWITCH, false, 'stop with exit status 2 when no tracker answers'),
-  ring: setting(SWITCH, true, later('look for peers in the ring'), { flag: '--no-ring' }),
-  dht: setting(SWITCH, true, later('look for peers in the DHT'), { flag: '--no-dht' }),
-  lan: setting(SWITCH, true, later('look for peers in the local network'), { flag: '--no-lan' }),
-  pex: setting(SWITCH, true, later('exchange peer addresses with peers'), { flag: '--no-pex' }),
+  ring: setting(SWITCH, true, 'look for peers in the ring', { flag: '--no-ring', ...LATER }),
+  dht: setting(SWITCH, true, 'look for peers in the DHT', { flag: '--no-dht', ...LATER }),
+  lan: setting(SWITCH, true, 'look for peers in the local network', { flag: '--no-lan', ...LATER }),
+  pex: setting(SWITCH, true, 'exchange peer addresses with peers', { flag: '--no-pex', ...LATER }),
 
   // How a peer transfers.
   uploadLimit: setting(
@@ -116,11 +123,12 @@ export const SETTINGS = {
     'most pieces in flight at one peer; 1 keeps exactly one piece at a time',
   ),
   uploadSlots: setting(count({ min: 1, max: 10_000 }), 50, 'peers served at the same time'),
-  oneAtATime: setting(SWITCH, false, later('serve one peer at a time, the others wait in order')),
+  oneAtATime: setting(SWITCH, false, 'serve one peer at a time, the others wait in order', LATER),
   uploadDelay: setting(
     orWord(duration({ min: 0, max: 60_000 }), 'off'),
     'off',
-    later('wait before each block sent, to be slow on purpose'),
+    'wait before each block sent, to be slow on purpose',
+    LATER,
   ),
   picker: setting(
     choice('ORDER', 'rarest', 'sequential', 'random'),
@@ -174,8 +182,9 @@ export const SETTINGS = {
   udpPort: setting(
     orWord(orWord(count(PORT), 'same'), 'off'),
     'same',
-    later('UDP port of the tracker, same as the HTTP port, or off'),
+    'UDP port of the tracker, same as the HTTP port, or off',
     {
+      ...LATER,
       defaultText: 'same as the HTTP port',
     },
   ),
@@ -187,9 +196,10 @@ export const SETTINGS = {
   heartbeat: setting(
     orWord(duration({ min: 100, max: 86_400_000 }), 'off'),
     60_000,
-    later('how often each peer is probed'),
+    'how often each peer is probed',
+    LATER,
   ),
-  heartbeatWindow: setting(duration(TIMEOUT), 3000, later('a probed peer has this long to answer')),
+  heartbeatWindow: setting(duration(TIMEOUT), 3000, 'a probed peer has this long to answer', LATER),
   fullList: setting(
     orWord(count({ min: 0, max: 100_000 }), 'all'),
     50,

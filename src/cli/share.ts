@@ -11,12 +11,19 @@ import { ShoalError } from '../nodejs/shoal-error.ts'
 import { STATE_FOLDER } from '../nodejs/transfer-state.ts'
 import { writeWhole } from '../nodejs/whole-file.ts'
 import type { CommandContext } from './command-context.ts'
+import { tellExclusion } from './exclusion.ts'
 import { HashingProgress } from './hashing-progress.ts'
 import { asShoalError, type Output } from './output.ts'
 import { trackerTiers } from './peer-options.ts'
 import { runPeer, type TorrentPlan } from './peer-run.ts'
+import { LOCAL_TRACKER } from './settings.ts'
 import { shareLink } from './share-link.ts'
 import { readVersion } from './version.ts'
+
+interface SharedTorrent extends TorrentPlan {
+  /** The `.torrent`, null where it could not be kept. */
+  readonly file: string | null
+}
 
 interface ShareOptions {
   readonly name?: string
@@ -26,9 +33,6 @@ interface ShareOptions {
   readonly exclude?: readonly string[]
 }
 
-/** Where a tracker on this machine listens unless told otherwise. */
-const LOCAL_TRACKER = 'http://127.0.0.1:6969/announce'
-
 export async function run(context: CommandContext): Promise<number> {
   const { args, output, signal } = context
   if (args.length > 1 && context.options.name !== undefined)
@@ -37,7 +41,7 @@ export async function run(context: CommandContext): Promise<number> {
       '--name is for one path',
       'Share the paths one by one, or leave --name out.',
     )
-  const shared: TorrentPlan[] = []
+  const shared: SharedTorrent[] = []
   let failure: ShoalError | undefined
   for (const path of args) {
     try {
@@ -54,10 +58,12 @@ export async function run(context: CommandContext): Promise<number> {
     torrents: shared,
     endsWhenComplete: false,
     onStarted: ({ endpoint }) => {
-      for (const { metainfo } of shared) {
+      for (const { metainfo, file } of shared) {
         const link = shareLink(metainfo, trackerTiers(context.settings, metainfo), endpoint)
-        output.event({ event: 'share-link', name: metainfo.name, link })
+        if (file !== null) output.text(`send this file: ${file}`)
+        output.event({ event: 'share-link', name: metainfo.name, link, file })
       }
+      output.text('(the link is for other programs: Shoal cannot fetch magnet links yet, send the .torrent)')
     },
   })
   return 0
@@ -66,7 +72,7 @@ export async function run(context: CommandContext): Promise<number> {
 async function share(
   { options, settings, output, signal }: CommandContext,
   path: string,
-): Promise<TorrentPlan> {
+): Promise<SharedTorrent> {
   const { name, private: isPrivate, comment, webSeed, exclude } = options as ShareOptions
   const named = settings.tracker.length > 0 ? settings.tracker : [LOCAL_TRACKER]
   const progress = new HashingProgress(output, path)
@@ -81,6 +87,7 @@ async function share(
     comment,
     webSeeds: webSeed,
     excludes: exclude,
+    onFound: (content) => tellExclusion(exclude, [path], content, output),
     createdBy: `Shoal ${readVersion().version}`,
     signal,
     onProgress: (bytes, total) => progress.show(bytes, total),
@@ -95,9 +102,10 @@ async function share(
       '--name must be the name of the path to seed it where it is',
       'Rename it, or leave --name out.',
     )
+  const file = keepTorrent(join(dir, STATE_FOLDER), created.name, created.bytes, output)
   output.event({
     event: 'created',
-    file: keepTorrent(join(dir, STATE_FOLDER), created.name, created.bytes, output),
+    file,
     name: created.name,
     infoHash: hexOrNull(created.infoHashV1),
     infoHashV2: hexOrNull(created.infoHashV2),
@@ -107,7 +115,7 @@ async function share(
     bytes: created.contentLength,
     magnet: shareLink(metainfo),
   })
-  return { metainfo, dir, role: 'seed' }
+  return { metainfo, dir, role: 'seed', file }
 }
 
 /** The path of the `.torrent`, or null where it could not be written; sharing goes on without it. */

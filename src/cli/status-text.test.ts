@@ -94,6 +94,21 @@ test('one row for each peer', () => {
   expect(shown((output) => showPeers({ ...status, torrents: [] }, output))).toBe('')
 })
 
+test('a narrow terminal loses columns, never part of an address', () => {
+  let text = ''
+  const stream = { isTTY: true, columns: 40, write: (more: string) => (text += more) }
+  const verbose = { tracker: 0, serve: 0, fetch: 0 }
+  const environment = { TERM: 'dumb' }
+  showPeers(
+    status,
+    new Output({ json: false, quiet: false, verbose, stdout: stream, stderr: stream, environment }),
+  )
+  const lines = text.trimEnd().split('\n')
+  expect(lines.every((line) => line.length <= 40)).toBe(true)
+  expect(lines[0]).toMatch(/^peer +has +down$/)
+  expect(lines[1]).toMatch(/^127\.0\.0\.3:6881 /)
+})
+
 test('programs get everything', () => {
   const limits = { uploadLimit: 'off', downloadLimit: 'off' } as const
   expect(JSON.parse(shown((output) => showStatus(status, limits, output), true))).toEqual({

@@ -60,13 +60,13 @@ export function showPeers(status: NodeStatus, output: Output, node?: string): vo
 
 const PEER_COLUMNS: readonly Column[] = [
   { title: 'peer' },
-  { title: 'client', isFlexible: true },
+  { title: 'client', isFlexible: true, isOptional: true },
   { title: 'has', align: 'right' },
   { title: 'down', align: 'right' },
-  { title: 'up', align: 'right' },
-  { title: 'pieces from', align: 'right' },
-  { title: 'in flight', align: 'right' },
-  { title: 'flags' },
+  { title: 'up', align: 'right', isOptional: true },
+  { title: 'pieces from', align: 'right', isOptional: true },
+  { title: 'in flight', align: 'right', isOptional: true },
+  { title: 'flags', isOptional: true },
 ]
 
 function peerRow(peer: PeerStatus, pieceCount: number): (string | number)[] {

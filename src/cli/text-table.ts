@@ -8,6 +8,8 @@ export interface Column {
   readonly align?: 'left' | 'right'
   /** Cut when the table is wider than it may be; the widest such column first. */
   readonly isFlexible?: boolean
+  /** Left out where even the cut columns are too wide together; the last such column first. */
+  readonly isOptional?: boolean
 }
 
 const GAP = '  '
@@ -26,33 +28,45 @@ export function formatTable(
     columns.map((column) => column.title),
     ...rows.map((row) => row.map((cell) => safeText(String(cell)))),
   ]
-  const widths = columns.map((_, i) => Math.max(...cells.map((row) => displayWidth(row[i] ?? ''))))
-  if (columnsMax !== undefined) narrow(columns, widths, columnsMax)
+  const sized = columns.map((column, index) => ({
+    ...column,
+    index,
+    width: cells.reduce((width, row) => Math.max(width, displayWidth(row[index] ?? '')), 0),
+  }))
+  if (columnsMax !== undefined) narrow(sized, columnsMax)
   return cells.map((row) =>
-    columns
-      .map((column, i) => {
-        const cell = fitText(row[i] ?? '', widths[i]!)
-        return column.align === 'right' ? padStart(cell, widths[i]!) : padEnd(cell, widths[i]!)
+    sized
+      .map(({ index, width, align }) => {
+        const cell = fitText(row[index] ?? '', width)
+        return align === 'right' ? padStart(cell, width) : padEnd(cell, width)
       })
       .join(GAP)
       .trimEnd(),
   )
 }
 
-function narrow(columns: readonly Column[], widths: number[], columnsMax: number): void {
-  let excess = widths.reduce((sum, width) => sum + width, GAP.length * (columns.length - 1)) - columnsMax
-  while (excess > 0) {
-    let widest = -1
-    columns.forEach((column, i) => {
-      if (
-        column.isFlexible &&
-        widths[i]! > FLEXIBLE_COLUMNS_MIN &&
-        (widest < 0 || widths[i]! > widths[widest]!)
-      )
-        widest = i
-    })
-    if (widest < 0) return
-    widths[widest]!--
-    excess--
+interface SizedColumn extends Column {
+  width: number
+}
+
+/** Leaves out what does not fit, then cuts what is flexible. */
+function narrow(columns: SizedColumn[], columnsMax: number): void {
+  while (tableWidth(columns, narrowest) > columnsMax) {
+    const last = columns.findLastIndex((column) => column.isOptional)
+    if (last < 0) break
+    columns.splice(last, 1)
   }
+  for (let excess = tableWidth(columns, ({ width }) => width) - columnsMax; excess > 0; excess--) {
+    const flexible = columns.filter((column) => narrowest(column) < column.width)
+    if (flexible.length === 0) return
+    flexible.reduce((widest, column) => (column.width > widest.width ? column : widest)).width--
+  }
+}
+
+function narrowest({ isFlexible, width }: SizedColumn): number {
+  return isFlexible ? Math.min(width, FLEXIBLE_COLUMNS_MIN) : width
+}
+
+function tableWidth(columns: readonly SizedColumn[], widthOf: (column: SizedColumn) => number): number {
+  return columns.reduce((sum, column) => sum + widthOf(column), GAP.length * (columns.length - 1))
 }

@@ -35,6 +35,8 @@ interface Call {
   readonly options?: Record<string, unknown>
   readonly flags?: Partial<Record<SettingName, unknown>>
   readonly signal?: AbortSignal
+  /** Called at each line that is written. */
+  readonly onLine?: () => void
 }
 
 let base: string
@@ -58,6 +60,7 @@ async function ran(
   let text = ''
   const write = (chunk: string, done?: () => void) => {
     text += chunk
+    call.onLine?.()
     done?.()
     return true
   }
@@ -161,18 +164,54 @@ describe('create', () => {
     expect(readFileSync(at('Hamilton/other.torrent'))).toEqual(before)
   })
 
+  test('a name that nobody chose costs no other torrent its file', async () => {
+    const here = process.cwd()
+    process.chdir(base)
+    try {
+      const make = (options = {}) => runJson(create, { args: ['Hamilton'], options })
+      expect((await make()).status).toBe(0)
+      expect((await make()).status).toBe(0)
+      appendFileSync(at('Hamilton/one.png'), 'more')
+      const before = readFileSync(at('Hamilton.torrent'))
+      expect((await make()).status).toBe('create/output-exists')
+      expect(readFileSync(at('Hamilton.torrent'))).toEqual(before)
+      expect((await make({ output: 'Hamilton.torrent' })).status).toBe(0)
+    } finally {
+      process.chdir(here)
+    }
+  })
+
+  test('says what --exclude did', async () => {
+    const warned = await createBook({}, { exclude: ['*.tmp', 'two.*'] })
+    expect(warned.events[0]).toMatchObject({ code: 'create/unused-exclude', message: /\*\.tmp/ })
+    expect(warned.events.filter(({ event }) => event === 'warning')).toHaveLength(1)
+    expect((await createBook({}, { exclude: ['*'] })).status).toBe('create/no-content')
+  })
+
+  test('warns of a private torrent that nobody can find', async () => {
+    const codes = (ran: Ran) => ran.events.map(({ code }) => code)
+    expect(codes(await createBook({}, { private: true }))).toContain('create/private-without-tracker')
+    const found = await createBook({ tracker: ['http://127.0.0.1:9/announce'] }, { private: true })
+    expect(codes(found)).not.toContain('create/private-without-tracker')
+  })
+
   test('refuses before it hashes when it cannot write', async () => {
     expect((await createBook({}, { output: at('nowhere/x.torrent') })).status).toBe('create/bad-output')
   })
 
   test('leaves nothing behind when stopped', async () => {
-    for (const signal of [AbortSignal.abort(), AbortSignal.timeout(0)]) {
+    // Told of before anything is hashed.
+    symlinkSync('one.png', at('Hamilton/link'))
+    const whileHashing = new AbortController()
+    for (const signal of [whileHashing.signal, AbortSignal.abort()]) {
       const stopped = await runJson(create, {
         args: [at('Hamilton')],
         options: { output: at('out.torrent') },
         signal,
+        onLine: () => whileHashing.abort(),
       })
-      expect(stopped).toMatchObject({ status: 1, events: [{ event: 'stopped' }] })
+      expect(stopped.status).toBe(1)
+      expect(stopped.events.at(-1)).toEqual({ event: 'stopped' })
       expect(readdirSync(base)).toEqual(['Hamilton'])
     }
   })
@@ -244,6 +283,22 @@ describe('info', () => {
     expect((await runJson(info, { args: ['magnet:?dn=nothing'] })).status).toBe('magnet/missing-hash')
   })
 
+  test('says what was taken for a .torrent', async () => {
+    const hints: string[] = []
+    const texts = ['\ufeff <!DOCTYPE html>', '\x89PNG\r\n', '\xff\xd8\xff\xe0', 'PK\x03\x04']
+    for (const [index, text] of texts.entries()) {
+      writeFileSync(at('wrong.torrent'), text, index === 0 ? 'utf8' : 'latin1')
+      const context = { args: [at('wrong.torrent')], options: {}, output: {} }
+      hints.push(await info.run(context as never).catch((error) => error.hint))
+    }
+    const what = hints.map((hint) => /looks like a (.*), not a \.torrent/.exec(hint)?.[1])
+    expect(what).toEqual(['web page', 'picture', 'picture', 'packed archive'])
+  })
+
+  test('fetches no URL', async () => {
+    expect((await runJson(info, { args: ['https://t.example/a.torrent'] })).status).toBe('usage/url-source')
+  })
+
   test('refuses what is cut off', async () => {
     await createBook()
     const bytes = readFileSync(at('out.torrent'))
@@ -277,6 +332,36 @@ describe('verify', () => {
       { event: 'damaged', file: 'sub/two.png', reason: 'has wrong pieces' },
       { event: 'compromised', pieces: [3, 4] },
     ])
+  })
+
+  test('tells people of missing and damaged pieces, and of twenty files', async () => {
+    for (let i = 0; i < 25; i++) writeFileSync(at(`Hamilton/${i}`), Buffer.alloc(16_384, i))
+    await createBook({ align: true })
+    for (let i = 0; i < 24; i++) unlinkSync(at(`Hamilton/${i}`))
+    writeFileSync(at('Hamilton/24'), Buffer.alloc(16_384, 99))
+    const { text } = await runText(verify, { args: [at('out.torrent'), base] })
+    const lines = text.trimEnd().split('\n')
+    expect(lines.slice(-2)).toEqual(['and 5 more files', '24 of 30 pieces missing, 1 damaged'])
+    expect(lines).toHaveLength(22)
+    expect(lines).toContain('0: missing')
+    expect((await verifyBook()).events).toHaveLength(26)
+  })
+
+  test('a file beside a missing one is not called damaged', async () => {
+    await createBook()
+    unlinkSync(at('Hamilton/one.png'))
+    const { text } = await runText(verify, { args: [at('out.torrent'), base] })
+    expect(text).toBe(
+      'one.png: missing\nsub/two.png: shares a piece with a missing file\n3 of 4 pieces missing\n',
+    )
+  })
+
+  test('notices swapped arguments and a folder that is none', async () => {
+    await createBook()
+    const statusOf = async (...args: string[]) => (await runJson(verify, { args })).status
+    expect(await statusOf(base, at('out.torrent'))).toBe('usage/swapped-arguments')
+    expect(await statusOf(at('out.torrent'), at('nowhere'))).toBe('input/not-a-folder')
+    expect(await statusOf(at('out.torrent'), at('out.torrent'))).toBe('input/not-a-folder')
   })
 
   test('a file that is too long is no copy, though its pieces are right', async () => {

@@ -1,34 +1,61 @@
 /** Torrents as users name them: a `.torrent` file, a folder of them, a magnet link. */
-import { readdirSync, readFileSync, statSync } from 'node:fs'
+import { readdirSync, statSync } from 'node:fs'
 import { join } from 'node:path'
-import { LIMITS } from '../base/limits.ts'
 import { nodeCrypto } from '../nodejs/node-crypto.ts'
 import { ShoalError } from '../nodejs/shoal-error.ts'
 import { parseMagnet } from '../wire/magnet.ts'
 import { type Metainfo, parseMetainfo } from '../wire/metainfo.ts'
+import { readInputFile } from './input-file.ts'
 import type { Output } from './output.ts'
 
-/** Throws `input/…`, `bencode/…` or `metainfo/…`; what is odd but loadable is a warning. */
+/** Throws `usage/…`, `input/…`, `bencode/…` or `metainfo/…`; what is odd but loadable is a warning. */
 export function readTorrent(path: string, output: Output): Metainfo {
-  const { size } = statSync(path)
-  if (size > LIMITS.metainfoBytesMax.value)
-    throw new ShoalError(
-      'input/too-large',
-      `${path} is too large for a .torrent (${size} bytes)`,
-      'Check that it is the right file.',
-    )
-  const parsed = parseMetainfo(readFileSync(path), nodeCrypto)
+  refuseLinks(path)
+  const bytes = readInputFile(path)
+  const parsed = parseMetainfo(bytes, nodeCrypto)
   if (!parsed.ok) {
     const { code, message, hint } = parsed.error
     throw new ShoalError(
       code,
       `${path}: ${message}`,
-      hint ?? 'Check that it is a whole .torrent file; get it again.',
+      mistakenFor(bytes) ?? hint ?? 'Check that it is a whole .torrent file; get it again.',
     )
   }
   for (const { code, message, hint } of parsed.value.warnings)
     output.warning({ code, message: `${path}: ${message}`, hint })
   return parsed.value
+}
+
+/** What a link leads to must be on disk first. */
+function refuseLinks(source: string): void {
+  if (/^magnet:/i.test(source))
+    throw new ShoalError('usage/magnet-source', 'a magnet link is not enough here', 'Name the .torrent file.')
+  if (/^[a-z][a-z0-9+.-]*:\/\//i.test(source))
+    throw new ShoalError(
+      'usage/url-source',
+      `URLs are not fetched: ${source}`,
+      'Download the .torrent first, then name the file.',
+    )
+}
+
+/** How files begin that are often saved in place of a `.torrent`; Latin-1, in lower case. */
+const MISTAKES: readonly (readonly [what: string, beginnings: readonly string[]])[] = [
+  ['a web page', ['<!doctype', '<html', '<head', '<body', '<?xml', '<!--']],
+  ['a picture', ['\x89png', '\xff\xf8\xff', 'gif8', 'riff']],
+  ['a packed archive', ['pk\x03\x04', '\x1f\x8b', '7z\xbc\xaf', 'rar!']],
+  ['a magnet link', ['magnet:']],
+]
+
+function mistakenFor(bytes: Buffer): string | undefined {
+  const beginning = bytes
+    .toString('latin1', 0, 256)
+    .replace(/^\xef\xbb\xbf/, '')
+    .trimStart()
+    .toLowerCase()
+  for (const [what, beginnings] of MISTAKES)
+    if (beginnings.some((known) => beginning.startsWith(known)))
+      return `This looks like ${what}, not a .torrent; get the .torrent file itself.`
+  return undefined
 }
 
 /** The `.torrent` files in a folder, by name. */
@@ -42,6 +69,7 @@ export function torrentsIn(folder: string): string[] {
 /** Files stay; a folder becomes the torrents in it. Throws `input/no-torrents` for one without any. */
 export function expandTorrents(paths: readonly string[]): string[] {
   return paths.flatMap((path) => {
+    refuseLinks(path)
     if (!statSync(path).isDirectory()) return [path]
     const torrents = torrentsIn(path)
     if (torrents.length === 0)

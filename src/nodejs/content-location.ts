@@ -2,25 +2,67 @@
  * Where the files of a torrent stand below the folder that its name stands in.
  * A file whose name had to be made safe may be on disk under its exact name, because it was shared from here:
  * that is tried first where it can be a file name at all. New files only ever get the safe name.
+ * Invariants: no two files are at one place, and nothing is in the folder that Shoal keeps
+ * its notes in, whatever the torrent says.
  */
+import { safeComponent, safeTorrentName } from '../wire/file-names.ts'
 import type { Metainfo } from '../wire/metainfo.ts'
 import type { ContentFolder, PathComponent } from './content-folder.ts'
 
+type ContentPath = readonly PathComponent[]
+
 /** Components below `folder` for each entry of `metainfo.files`; those of padding lead nowhere. */
-export function locateFiles(metainfo: Metainfo, folder: ContentFolder): (readonly PathComponent[])[] {
-  const exactName = metainfo.rawName
-  return metainfo.files.map((file) => {
-    const safe = metainfo.isSingleFile ? [metainfo.name] : [metainfo.name, ...file.path]
-    if (file.isPad) return safe
-    const exact = metainfo.isSingleFile ? [exactName] : [exactName, ...file.rawPath]
-    const isSame =
-      exact.length === safe.length && exact.every((name, i) => Buffer.from(safe[i]!).equals(name))
-    return !isSame && exact.every(isFileName) && isThere(folder, exact) ? exact : safe
-  })
+export function locateFiles(metainfo: Metainfo, folder: ContentFolder): ContentPath[] {
+  const { files, isSingleFile, name, rawName } = metainfo
+  const located: ContentPath[] = files.map((file) => (isSingleFile ? [name] : [name, ...file.path]))
+  if (isReserved(rawName)) return located
+  /** Files that are there under another name than the safe one; bounded by filesMax. */
+  const exactPaths = new Map<string, { readonly index: number; readonly path: ContentPath }>()
+  for (const [index, file] of files.entries()) {
+    const path = isSingleFile ? [rawName] : [rawName, ...file.rawPath]
+    if (file.isPad || isSame(path, located[index]!) || !path.every(isFileName)) continue
+    const key = keyOf(path)
+    if (!exactPaths.has(key) && isThere(folder, path)) exactPaths.set(key, { index, path })
+  }
+  if (exactPaths.size === 0) return located
+  keepApart(metainfo, located, exactPaths)
+  for (const { index, path } of exactPaths.values()) located[index] = path
+  return located
+}
+
+/**
+ * Drops exact names that are safe names of other files which stand there: in a folder downloaded to,
+ * `backslash` is what is called `back\slash` in the torrent, and not the torrent's own `backslash`.
+ */
+function keepApart(
+  { files }: Metainfo,
+  safePaths: readonly ContentPath[],
+  exactPaths: Map<string, { readonly index: number }>,
+): void {
+  const exactIndexes = new Set([...exactPaths.values()].map(({ index }) => index))
+  const atSafePath = [...files.keys()].filter((index) => !files[index]!.isPad && !exactIndexes.has(index))
+  for (const index of atSafePath) {
+    const key = keyOf(safePaths[index]!)
+    const rival = exactPaths.get(key)
+    if (rival === undefined) continue
+    exactPaths.delete(key)
+    // It is at its own safe path now, which another may have claimed; the loop comes to it.
+    atSafePath.push(rival.index)
+  }
+}
+
+/** The name is safe, or was made safe, by being told from the folder of our notes. */
+function isReserved(rawName: Uint8Array): boolean {
+  const rules = { windows: true }
+  return safeTorrentName(rawName, rules) !== safeComponent(rawName, rules)
+}
+
+function isSame(a: ContentPath, b: ContentPath): boolean {
+  return a.length === b.length && a.every((name, depth) => Buffer.from(b[depth]!).equals(Buffer.from(name)))
 }
 
 /** A link on the way is not followed; what is behind it is not there. */
-function isThere(folder: ContentFolder, path: readonly PathComponent[]): boolean {
+function isThere(folder: ContentFolder, path: ContentPath): boolean {
   try {
     return folder.statSync(path)?.isFile === true
   } catch {
@@ -28,8 +70,15 @@ function isThere(folder: ContentFolder, path: readonly PathComponent[]): boolean
   }
 }
 
-/** Names one thing in a folder. */
+/**
+ * Names one thing in a folder. What else the system cannot have in a name is for `ContentFolder` to refuse.
+ */
 function isFileName(name: Uint8Array): boolean {
   const text = Buffer.from(name).toString('latin1')
-  return text !== '' && text !== '.' && text !== '..' && !/[/\\\0]/.test(text)
+  return text !== '' && text !== '.' && text !== '..' && !/[/\0]/.test(text)
+}
+
+/** Equal for paths of the same bytes; no name holds a slash. */
+function keyOf(path: ContentPath): string {
+  return path.map((name) => Buffer.from(name).toString('latin1')).join('/')
 }

@@ -176,7 +176,9 @@ export class TorrentTask {
   }
 
   #remember(torrent: Torrent): void {
-    const { have } = torrent.core.pieces
+    // Pieces that lie partly in the side file mean nothing to a download with another selection.
+    const have = torrent.core.pieces.have.copy()
+    for (const piece of have.ones()) if (!this.#isCheckable(piece)) have.clear(piece)
     if (this.#state === undefined || have.count === 0) return
     try {
       const stats = this.options.metainfo.files.map((_, file) => this.#stat(file))

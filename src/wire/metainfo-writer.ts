@@ -110,8 +110,8 @@ export function buildInfo(description: InfoDescription, crypto: Crypto): Result<
   if (!content.some((file) => file.length > 0))
     return fail('metainfo/no-content', 'there is no byte to share', 'Add a file that is not empty.')
   const roots = format === 'v1' ? [] : files.map((_, index) => rootOf(description, index, crypto))
-  const tree = fileTree(files, format === 'v1' ? undefined : roots)
-  if (tree === undefined)
+  const tree = format === 'v1' ? undefined : fileTree(files, roots)
+  if (format === 'v1' ? hasNameConflict(content) : tree === undefined)
     return fail('metainfo/name-conflict', 'two of the files have the same path', 'Rename one of them.')
   assert(!isSingleFile || content.length === 1, 'a single-file torrent has one file')
 
@@ -121,7 +121,7 @@ export function buildInfo(description: InfoDescription, crypto: Crypto): Result<
       (isSingleFile
         ? { attr: attributesOf(content[0]!), length: content[0]!.length }
         : { files: files.map(listEntry) })),
-    'file tree': format === 'v1' ? undefined : tree,
+    'file tree': tree,
     'meta version': format === 'v1' ? undefined : 2,
     name,
     'piece length': pieceLength,
@@ -162,6 +162,10 @@ function comparePaths(a: readonly Uint8Array[], b: readonly Uint8Array[]): numbe
   return a.length - b.length
 }
 
+function isSameName(name: Uint8Array, other: Uint8Array | undefined): boolean {
+  return other !== undefined && compareBytes(name, other) === 0
+}
+
 /** Where libtorrent puts padding; part of the infohash. */
 function padPath(length: number): Uint8Array[] {
   return [encodeUtf8('.pad'), encodeUtf8(String(length))]
@@ -177,16 +181,24 @@ function attributesOf(file: PlacedFile): string | undefined {
   return file.isExecutable === true ? 'x' : undefined
 }
 
+/**
+ * True when a path stands twice or is both file and folder. In the order of `placeFiles` such
+ * paths are neighbours: whatever stands between a file and one below it is below it too.
+ */
+function hasNameConflict(content: readonly PlacedFile[]): boolean {
+  return content.some((file, index) => {
+    const before = index === 0 ? undefined : content[index - 1]!.path
+    return before?.every((name, depth) => isSameName(name, file.path[depth])) === true
+  })
+}
+
 type Tree = Map<string, Tree | BValue>
 
 /**
  * Folders as dictionaries, each file under an empty key (BEP 52); undefined when two
  * entries want the same place.
  */
-function fileTree(
-  files: readonly PlacedFile[],
-  roots: readonly (Uint8Array | null)[] | undefined,
-): Tree | undefined {
+function fileTree(files: readonly PlacedFile[], roots: readonly (Uint8Array | null)[]): Tree | undefined {
   const tree: Tree = new Map()
   for (const [index, file] of files.entries()) {
     if (file.isPad) continue
@@ -201,7 +213,7 @@ function fileTree(
     folder.set('', {
       attr: attributesOf(file),
       length: file.length,
-      'pieces root': roots?.[index] ?? undefined,
+      'pieces root': roots[index] ?? undefined,
     })
   }
   return tree

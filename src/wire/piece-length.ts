@@ -124,9 +124,10 @@ function hybridObstacle(lengths: readonly number[], pieceLength: number): string
   if (pieceCount > HYBRID_PIECES_MAX)
     return `a hybrid would have ${pieceCount} pieces, more than ${HYBRID_PIECES_MAX}`
   const share = paddingShare(lengths, pieceLength)
-  return share > HYBRID_PADDING_MAX
-    ? `a hybrid would have ${percent(share)} padding, more than ${percent(HYBRID_PADDING_MAX)}`
-    : undefined
+  if (share <= HYBRID_PADDING_MAX) return undefined
+  return share > 1
+    ? `a hybrid would have far more than ${percent(HYBRID_PADDING_MAX)} padding`
+    : `a hybrid would have ${percent(share)} padding, more than ${percent(HYBRID_PADDING_MAX)}`
 }
 
 function autoReason(
