@@ -57,6 +57,7 @@ export async function run(context: CommandContext): Promise<number> {
     files: made.fileCount,
     bytes: made.contentLength,
     magnet: magnetOf(made, context),
+    skipped: made.skipped.length,
     format: made.format,
     reason: made.reason,
   })

@@ -27,6 +27,8 @@ export type ProgramEvent =
       readonly files: number
       readonly bytes: number
       readonly magnet: string
+      /** Files that were left out, each told before. */
+      readonly skipped?: number
     }
   | {
       readonly event: 'share-link'

@@ -208,6 +208,8 @@ ours = lt.torrent_info(sys.argv[4]).info_hashes()
 print(hashes.v1, hashes.v2, ours.v1, ours.v2)
 `
 
+if (!hasLibtorrent) console.warn('not compared with libtorrent: apt-get install python3-libtorrent')
+
 describe.skipIf(!hasLibtorrent)('beside libtorrent', () => {
   test.each(FORMATS)('%s: the infohash is the same for the same tree', async (format: Format) => {
     const lengths = fc.array(fc.oneof(fc.nat(50_000), fc.constantFrom(0, 16_384, 32_768)), {
