@@ -302,7 +302,9 @@ export class TorrentTask {
     // Everything was there, and has just been checked.
     if (isComplete && role === 'download') {
       this.#putInPlace()
+      if (this.options.finalCheck === 'before') this.#emitVerified()
       this.#around.emit(this.id, this.#completeEvent())
+      if (this.options.finalCheck === 'after') this.#emitVerified()
     }
     if (isComplete || role === 'seed') this.#around.emit(this.id, { event: 'seeding' })
     if (isComplete) this.#resolve()
@@ -327,14 +329,13 @@ export class TorrentTask {
    * asked for the verdict first.
    */
   async #finalCheck(): Promise<boolean> {
-    const { finalCheck, metainfo } = this.options
+    const { finalCheck } = this.options
     const checkable = this.#checkablePieces()
     const wrong = checkable.copy()
     for (const piece of (await this.#check(checkable)).ones()) wrong.clear(piece)
     if (this.#abort.signal.aborted) return false
     if (wrong.count === 0) {
-      const files = metainfo.files.filter((file, index) => !file.isPad && this.#isSelected(index)).length
-      this.#around.emit(this.id, { event: 'verified', pieces: checkable.count, files })
+      this.#emitVerified()
       return true
     }
     const pieces = [...wrong.ones()]
@@ -349,6 +350,13 @@ export class TorrentTask {
       )
     this.#around.push({ kind: 'pieces-lost', torrent: this.id, pieces })
     return false
+  }
+
+  /** Everything wanted was read from disk just now, and is right. */
+  #emitVerified(): void {
+    const files = this.options.metainfo.files.filter((file, index) => !file.isPad && this.#isSelected(index))
+    const pieces = this.#checkablePieces().count
+    this.#around.emit(this.id, { event: 'verified', pieces, files: files.length })
   }
 
   /** Pieces of selected files only; others lie partly in the side file. */
