@@ -12,21 +12,17 @@ const FILES = ['a', 'b', 'c', 'd'].map(
   (name, i) => [`library/${name}.bin`, new Uint8Array(50_000 + 999 * i).fill(65 + i)] as const,
 )
 
-test('a part first, then everything: the shared pieces are right too', async () => {
+async function library(): Promise<{ root: string; torrent: string }> {
   const root = temporaryFolder('selection')
   writeTree(join(root, 'source'), FILES)
   const torrent = join(root, 'library.torrent')
-  const create = [
-    'create',
-    join(root, 'source', 'library'),
-    '-o',
-    torrent,
-    '--format',
-    'v1',
-    '--piece-length',
-    '32768',
-  ]
-  await mustRun(create)
+  const format = ['--format', 'v1', '--piece-length', '32768']
+  await mustRun(['create', join(root, 'source', 'library'), '-o', torrent, ...format])
+  return { root, torrent }
+}
+
+test('a part first, then everything: the shared pieces are right too', async () => {
+  const { root, torrent } = await library()
   const seed = startSeed(torrent, join(root, 'source'))
   const peers = [await seed.readyEndpoint()]
   const target = join(root, 'target')
@@ -44,20 +40,7 @@ test('a part first, then everything: the shared pieces are right too', async () 
 })
 
 test('a part that was interrupted is taken up with another choice', async () => {
-  const root = temporaryFolder('selection')
-  writeTree(join(root, 'source'), FILES)
-  const torrent = join(root, 'library.torrent')
-  const create = [
-    'create',
-    join(root, 'source', 'library'),
-    '-o',
-    torrent,
-    '--format',
-    'v1',
-    '--piece-length',
-    '32768',
-  ]
-  await mustRun(create)
+  const { root, torrent } = await library()
   const seed = startSeed(torrent, join(root, 'source'), { args: ['--upload-limit', '60kB/s'] })
   const peers = [await seed.readyEndpoint()]
   const target = join(root, 'target')
@@ -75,10 +58,7 @@ test('a part that was interrupted is taken up with another choice', async () => 
 })
 
 test('what stands where a file belongs ends the download with the reason', async () => {
-  const root = temporaryFolder('selection')
-  writeTree(join(root, 'source'), FILES)
-  const torrent = join(root, 'library.torrent')
-  await mustRun(['create', join(root, 'source', 'library'), '-o', torrent])
+  const { root, torrent } = await library()
   const seed = startSeed(torrent, join(root, 'source'))
   const peers = [await seed.readyEndpoint()]
   const target = join(root, 'target')
