@@ -14,6 +14,18 @@ export function concatBytes(parts: readonly Uint8Array[]): Uint8Array {
   return joined
 }
 
+/** `source.subarray(start, end)` to `target` from `at` on. */
+export type CopyBytes = (
+  source: Uint8Array,
+  start: number,
+  end: number,
+  target: Uint8Array,
+  at: number,
+) => void
+
+export const copyBytes: CopyBytes = (source, start, end, target, at) =>
+  target.set(source.subarray(start, end), at)
+
 export function equalBytes(a: Uint8Array, b: Uint8Array): boolean {
   if (a.length !== b.length) return false
   for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return false

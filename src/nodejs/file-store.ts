@@ -13,6 +13,7 @@ import type { ContentFolder, PathComponent } from './content-folder.ts'
 import { OpenFiles } from './open-files.ts'
 import { ShoalError } from './shoal-error.ts'
 import { storageError } from './storage-error.ts'
+import { Turns } from './turns.ts'
 
 /** Far below the usual limit of 1,024 descriptors, far above the files a few peers work on at once. */
 const OPEN_FILES_MAX = 256
@@ -36,6 +37,7 @@ type Done = (fault: Fault | undefined) => void
 export class FileStore implements ContentStore {
   readonly #options: FileStoreOptions
   readonly #files: OpenFiles<number>
+  readonly #writes = new Turns<number>()
 
   constructor(options: FileStoreOptions) {
     this.#options = options
@@ -52,7 +54,7 @@ export class FileStore implements ContentStore {
       const part = bytes.subarray(at, at + segment.length)
       at += segment.length
       if (this.#isPadding(segment)) continue
-      this.#use(segment, true, join, (fd, position, settle) => writeAll(fd, part, position, settle))
+      this.#write(segment, part, join.open())
     }
     join.close()
   }
@@ -66,7 +68,7 @@ export class FileStore implements ContentStore {
       const parts = cursor.take(segment.length)
       if (this.#isPadding(segment)) for (const part of parts) part.fill(0)
       else
-        this.#use(segment, false, join, (fd, position, settle) =>
+        this.#use(segment, false, join.open(), (fd, position, settle) =>
           readAll(fd, parts, segment.length, position, settle),
         )
     }
@@ -85,7 +87,9 @@ export class FileStore implements ContentStore {
     }
   }
 
+  /** Writes that wait for their turn are dropped. */
   close(): void {
+    this.#writes.clear()
     this.#files.closeAll()
   }
 
@@ -97,25 +101,48 @@ export class FileStore implements ContentStore {
     return this.#options.selectedFiles?.has(file) ?? true
   }
 
+  /**
+   * One write at a time to each file: the kernel lets only one in anyway, and threads that wait for it spin.
+   */
+  #write(segment: Segment, bytes: Uint8Array, settle: (fault: Fault | undefined) => void): void {
+    const file = this.#fileOf(segment)
+    this.#writes.enter(file, () =>
+      this.#use(
+        segment,
+        true,
+        (fault) => {
+          this.#writes.leave(file)
+          settle(fault)
+        },
+        (fd, position, settleWrite) => writeAll(fd, bytes, position, settleWrite),
+      ),
+    )
+  }
+
+  #fileOf(segment: Segment): number {
+    return this.#isSelected(segment.file) ? segment.file : SIDE_FILE
+  }
+
   #use(
     segment: Segment,
     isWriting: boolean,
-    join: Join,
+    settle: (fault: Fault | undefined) => void,
     operation: (fd: number, position: number, settle: (cause: unknown) => void) => void,
   ): void {
-    const isSelected = this.#isSelected(segment.file)
-    const position = isSelected
-      ? segment.position
-      : segment.position + this.#options.metainfo.files[segment.file]!.offset
-    const settle = join.open()
+    const file = this.#fileOf(segment)
+    const position =
+      file === SIDE_FILE
+        ? segment.position + this.#options.metainfo.files[segment.file]!.offset
+        : segment.position
     try {
-      const { fd, release } = this.#files.use(isSelected ? segment.file : SIDE_FILE, isWriting)
+      const { fd, release } = this.#files.use(file, isWriting)
       operation(fd, position, (cause) => {
         release()
         settle(cause === undefined ? undefined : this.#fault(segment, isWriting, cause))
       })
     } catch (cause) {
-      settle(this.#fault(segment, isWriting, cause))
+      const fault = this.#fault(segment, isWriting, cause)
+      setImmediate(() => settle(fault))
     }
   }
 

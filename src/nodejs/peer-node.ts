@@ -15,9 +15,10 @@ import { MERKLE_BLOCK_LENGTH } from '../wire/merkle.ts'
 import { nodeClock } from './node-clock.ts'
 import { nodeCrypto } from './node-crypto.ts'
 import type { NodeEvent } from './node-events.ts'
+import { SHARED_MEMORY } from './shared-memory.ts'
 import { ShoalError } from './shoal-error.ts'
 import { TcpNetwork } from './tcp-network.ts'
-import { shareable, ThreadVerifier } from './thread-verifier.ts'
+import { ThreadVerifier } from './thread-verifier.ts'
 import { type TorrentAddOptions, type TorrentDefaults, TorrentTask } from './torrent-task.ts'
 import { NodeTrackerTransport } from './tracker-transport.ts'
 
@@ -87,7 +88,7 @@ export class PeerNode {
         handshakeTimeoutSeconds: options.handshakeTimeoutSeconds,
         requestTimeoutSeconds: options.requestTimeoutSeconds,
         idleTimeoutSeconds: options.idleTimeoutSeconds,
-        buffers: new PieceBuffers(undefined, shareable),
+        buffers: new PieceBuffers(undefined, SHARED_MEMORY),
       },
       { prng: new Prng(seed!), crypto: nodeCrypto, buggify: () => false },
     )

@@ -1,6 +1,6 @@
 /**
  * Hashes received pieces on a thread of its own, so that the network thread goes on reading. Pieces lie
- * in shared memory (`shareable`), so only their description is passed. Jobs that come up while the
+ * in shared memory (`shared-memory.ts`), so only their description is passed. Jobs that come up while the
  * thread is busy go over together.
  * Small pieces, and whatever is not in shared memory, are hashed in place: a message
  * costs more than their hash.
@@ -32,11 +32,6 @@ export interface VerifyResult {
 }
 
 type Done = (result: Result<PieceDigests>) => void
-
-/** Memory that the verifier's thread can see. */
-export function shareable(length: number): Uint8Array {
-  return new Uint8Array(new SharedArrayBuffer(length))
-}
 
 export class ThreadVerifier implements PieceVerifier {
   #worker: Worker | undefined

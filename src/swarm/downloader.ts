@@ -71,7 +71,7 @@ export class Downloader {
     if (wanted === undefined || wanted.gathering.blocks[wanted.block] !== BLOCK.requested) return
     wanted.gathering.blocks[wanted.block] = BLOCK.arriving
     session.arriving = wanted
-    session.reader.target = wanted.gathering.buffer
+    session.reader.target = this.#core.pieces.bufferOf(wanted.gathering)
     session.reader.targetAt = range.begin
   }
 
@@ -312,7 +312,7 @@ export class Downloader {
       kind: 'hash-piece',
       torrent: this.#core.id,
       piece: gathering.piece,
-      bytes: gathering.buffer,
+      bytes: this.#core.pieces.bufferOf(gathering),
       wantsSha1: options.metainfo.pieceHashesV1 !== null,
       merkle: options.metainfo.infoHashV2 === null ? undefined : geometry.merklePiece(gathering.piece),
     })

@@ -166,23 +166,36 @@ describe('PeerList', () => {
 })
 
 describe('PieceBuffers', () => {
-  it('never hands out more than its budget, except one oversized piece alone', () => {
+  it('never promises more than its budget, except one oversized piece alone', () => {
     const buffers = new PieceBuffers(100)
-    const a = buffers.take(60)
-    expect(buffers.take(60)).toBeUndefined()
-    const b = buffers.take(40)
-    buffers.release(a!)
-    buffers.release(b!)
-    expect(buffers.usedBytes).toBe(0)
-    expect(buffers.take(500)?.length).toBe(500)
-    expect(buffers.take(1)).toBeUndefined()
+    expect(buffers.reserve(60)).toBe(true)
+    expect(buffers.reserve(60)).toBe(false)
+    expect(buffers.reserve(40)).toBe(true)
+    buffers.release(60, buffers.draw(60))
+    buffers.release(40, undefined)
+    expect(buffers.reservedBytes).toBe(0)
+    expect(buffers.reserve(500)).toBe(true)
+    expect(buffers.draw(500).length).toBe(500)
+    expect(buffers.reserve(1)).toBe(false)
   })
 
-  it('reuses memory of the same length', () => {
+  it('reuses memory of the same length, the last released first', () => {
     const buffers = new PieceBuffers(100)
-    const a = buffers.take(30)
-    buffers.release(a!)
-    expect(buffers.take(30)).toBe(a)
+    for (let i = 0; i < 3; i++) buffers.reserve(30)
+    const [a, b] = [buffers.draw(30), buffers.draw(30)]
+    buffers.release(30, a)
+    buffers.release(30, b)
+    expect(buffers.draw(30)).toBe(b)
+    expect(buffers.heldBytes).toBe(60)
+  })
+
+  it('holds no more memory than its budget when lengths change', () => {
+    const buffers = new PieceBuffers(100)
+    for (const length of [30, 40, 50, 60, 70]) {
+      buffers.reserve(length)
+      buffers.release(length, buffers.draw(length))
+      expect(buffers.heldBytes).toBeLessThanOrEqual(100)
+    }
   })
 })
 

@@ -6,7 +6,7 @@
  * answered, oldest first.
  */
 import { Bitfield } from '../base/bitfield.ts'
-import { readUint32 } from '../base/bytes.ts'
+import { type CopyBytes, readUint32 } from '../base/bytes.ts'
 import { LIMITS } from '../base/limits.ts'
 import { RateMeter } from '../base/rate-meter.ts'
 import { type Fault, fail } from '../base/result.ts'
@@ -27,6 +27,8 @@ import { RequestWindow } from './request-window.ts'
 export interface SessionHost {
   readonly pieceCount: number
   readonly blockLength: number
+  /** Copies blocks to where they are gathered. */
+  readonly copy: CopyBytes
   /** Validates the piece range as far as the torrent knows it. */
   isBlock(range: BlockRange): boolean
   peerBitfield(session: PeerSession, before: Bitfield): void
@@ -116,7 +118,7 @@ export class PeerSession implements FrameSink {
     this.supportsExtensions = handshake.supportsExtensions
     this.connectedAt = this.lastReceivedAt = this.lastSentAt = this.lastBlockAt = now
     this.#host = host
-    this.reader = new FrameReader(this, host.pieceCount)
+    this.reader = new FrameReader(this, host.pieceCount, host.copy)
     this.window = new RequestWindow(host.blockLength)
     this.have = new Bitfield(host.pieceCount)
   }

@@ -1,55 +1,79 @@
 /**
  * The one pool in which unverified bytes wait: pieces are gathered here and leave for the
  * disk only once their hash fits.
- * Shared by all torrents of a client. Invariant: buffers handed out and buffers kept for reuse together never
- * exceed the budget, except that one piece larger than the whole budget may be out at a time, alone.
+ * Room is reserved when a piece is started and memory drawn when its first byte comes, the one released last
+ * first: the few buffers in use at any moment stay in the processor's caches, however deep the request
+ * windows are.
+ * Shared by all torrents of a client. Invariants: reserved bytes never exceed the budget, except that one
+ * piece larger than the whole budget may be out at a time, alone; neither do buffers drawn and buffers kept
+ * for reuse together.
  */
+import { type CopyBytes, copyBytes } from '../base/bytes.ts'
 import { LIMITS } from '../base/limits.ts'
 
+/** The kind of memory pieces are gathered in. */
+export interface PieceMemory {
+  allocate(length: number): Uint8Array
+  readonly copy: CopyBytes
+}
+
+export const PLAIN_MEMORY: PieceMemory = {
+  allocate: (length) => new Uint8Array(length),
+  copy: copyBytes,
+}
+
 export class PieceBuffers {
+  readonly memory: PieceMemory
   readonly #budget: number
-  readonly #allocate: (length: number) => Uint8Array
   /** By length. Bounded by the budget. */
   readonly #free = new Map<number, Uint8Array[]>()
   #freeBytes = 0
-  #usedBytes = 0
+  #drawnBytes = 0
+  #reservedBytes = 0
 
-  /** @param allocate gives memory of the kind the hasher can share; plain memory by default */
-  constructor(
-    budgetBytes: number = LIMITS.unverifiedBytesMax.value,
-    allocate: (length: number) => Uint8Array = (length) => new Uint8Array(length),
-  ) {
+  /** @param memory of the kind the hasher can share; plain memory by default */
+  constructor(budgetBytes: number = LIMITS.unverifiedBytesMax.value, memory: PieceMemory = PLAIN_MEMORY) {
     this.#budget = budgetBytes
-    this.#allocate = allocate
+    this.memory = memory
   }
 
-  get usedBytes(): number {
-    return this.#usedBytes
+  get reservedBytes(): number {
+    return this.#reservedBytes
   }
 
-  canTake(length: number): boolean {
-    return this.#usedBytes === 0 || this.#usedBytes + length <= this.#budget
+  /** Memory that is there: in use or kept. */
+  get heldBytes(): number {
+    return this.#drawnBytes + this.#freeBytes
   }
 
-  /** A buffer of exactly `length` bytes with arbitrary content, or undefined when the budget is used up. */
-  take(length: number): Uint8Array | undefined {
-    if (!this.canTake(length)) return undefined
-    this.#usedBytes += length
+  /** False when the budget is used up. */
+  reserve(length: number): boolean {
+    if (this.#reservedBytes > 0 && this.#reservedBytes + length > this.#budget) return false
+    this.#reservedBytes += length
+    return true
+  }
+
+  /** A buffer of exactly `length` reserved bytes with arbitrary content. */
+  draw(length: number): Uint8Array {
+    this.#drawnBytes += length
     const kept = this.#free.get(length)?.pop()
     if (kept !== undefined) {
       this.#freeBytes -= length
       return kept
     }
-    if (this.#usedBytes + this.#freeBytes > this.#budget) this.#dropFree()
-    return this.#allocate(length)
+    if (this.heldBytes > this.#budget) this.#dropFree()
+    return this.memory.allocate(length)
   }
 
-  release(buffer: Uint8Array): void {
-    this.#usedBytes -= buffer.length
-    if (this.#usedBytes + this.#freeBytes + buffer.length > this.#budget) return
-    this.#freeBytes += buffer.length
-    const kept = this.#free.get(buffer.length)
-    if (kept === undefined) this.#free.set(buffer.length, [buffer])
+  /** Gives back a reservation, with the buffer if one was drawn. */
+  release(length: number, buffer: Uint8Array | undefined): void {
+    this.#reservedBytes -= length
+    if (buffer === undefined) return
+    this.#drawnBytes -= length
+    if (this.heldBytes + length > this.#budget) return
+    this.#freeBytes += length
+    const kept = this.#free.get(length)
+    if (kept === undefined) this.#free.set(length, [buffer])
     else kept.push(buffer)
   }
 

@@ -6,7 +6,7 @@
  *      ^                   |                        |                    |
  *      +------abandon------+---------refute---------+-------lose---------+
  *
- * A gathering piece owns a buffer of the pool and a state per block; one peer at a time owns the
+ * A gathering piece owns room in the pool and a state per block; one peer at a time owns the
  * piece, others may join only in the endgame. A block streams in from one peer at a time, so a late
  * copy never overwrites a received one.
  * Invariant: `have` holds exactly the pieces whose bytes were verified and written.
@@ -21,7 +21,8 @@ export const BLOCK = { free: 0, requested: 1, arriving: 2, received: 3 } as cons
 /** A piece between its first request and its verdict. */
 export interface GatheringPiece {
   readonly piece: number
-  readonly buffer: Uint8Array
+  /** Drawn when the first byte comes. */
+  buffer: Uint8Array | undefined
   /** One `BLOCK` state per block. */
   readonly blocks: Uint8Array
   /** How many peers each block is requested from at this moment; more than one only in the endgame. */
@@ -40,7 +41,7 @@ export class PieceTracker {
   readonly have: Bitfield
   /** Selected for download. */
   readonly wanted: Bitfield
-  /** Bounded by `unverifiedBytesMax`: each entry holds a buffer of the pool. */
+  /** Bounded by `unverifiedBytesMax`: each entry holds room in the pool. */
   readonly gathering = new Map<number, GatheringPiece>()
   /** Being hashed or written. Bounded the same way. */
   readonly checking = new Map<number, GatheringPiece>()
@@ -79,12 +80,11 @@ export class PieceTracker {
   start(piece: number, owner: number): GatheringPiece | undefined {
     assert(this.isMissing(piece), 'only a missing piece is started')
     const size = this.#geometry.pieceSize(piece)
-    const buffer = this.#buffers.take(size)
-    if (buffer === undefined) return undefined
+    if (!this.#buffers.reserve(size)) return undefined
     const blockCount = this.#geometry.blockCount(piece)
     const gathering: GatheringPiece = {
       piece,
-      buffer,
+      buffer: undefined,
       blocks: new Uint8Array(blockCount),
       askers: new Uint8Array(blockCount),
       freeCount: blockCount,
@@ -93,16 +93,25 @@ export class PieceTracker {
       owner,
       contributors: new Map(),
     }
-    this.#fillPadding(gathering, size)
+    this.#skipPadding(gathering, size)
     this.gathering.set(piece, gathering)
     return gathering
   }
 
+  /** Where the piece's bytes go, padding filled in. */
+  bufferOf(gathering: GatheringPiece): Uint8Array {
+    if (gathering.buffer !== undefined) return gathering.buffer
+    const size = this.#geometry.pieceSize(gathering.piece)
+    gathering.buffer = this.#buffers.draw(size)
+    const padding = this.#geometry.paddingLength(gathering.piece)
+    if (padding > 0) gathering.buffer.fill(0, size - padding)
+    return gathering.buffer
+  }
+
   /** Blocks that are all padding are known to be zero and never asked for (BEP 47). */
-  #fillPadding(gathering: GatheringPiece, size: number): void {
+  #skipPadding(gathering: GatheringPiece, size: number): void {
     const padding = this.#geometry.paddingLength(gathering.piece)
     if (padding === 0) return
-    gathering.buffer.fill(0, size - padding)
     // One block is always asked for: a piece completes when a block of it arrives.
     const firstBlock = Math.max(1, Math.ceil((size - padding) / this.#geometry.blockLength))
     for (let block = firstBlock; block < gathering.blocks.length; block++) {
@@ -158,7 +167,7 @@ export class PieceTracker {
 
   /** Gathering -> missing. */
   abandon(gathering: GatheringPiece): void {
-    if (this.gathering.delete(gathering.piece)) this.#buffers.release(gathering.buffer)
+    if (this.gathering.delete(gathering.piece)) this.#release(gathering)
   }
 
   /** Checking -> have. */
@@ -186,6 +195,11 @@ export class PieceTracker {
     const gathering = this.checking.get(piece)
     assert(gathering !== undefined, 'the piece is being checked')
     this.checking.delete(piece)
-    this.#buffers.release(gathering.buffer)
+    this.#release(gathering)
+  }
+
+  #release(gathering: GatheringPiece): void {
+    this.#buffers.release(this.#geometry.pieceSize(gathering.piece), gathering.buffer)
+    gathering.buffer = undefined
   }
 }

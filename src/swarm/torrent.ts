@@ -5,6 +5,7 @@
  * Invariant: `have` goes out only after a piece is verified and written.
  */
 import type { Bitfield } from '../base/bitfield.ts'
+import type { CopyBytes } from '../base/bytes.ts'
 import type { Env } from '../base/env.ts'
 import { RateMeter } from '../base/rate-meter.ts'
 import type { Fault, Result } from '../base/result.ts'
@@ -95,6 +96,10 @@ export class Torrent implements SessionHost {
     return this.core.geometry.blockLength
   }
 
+  get copy(): CopyBytes {
+    return this.#around.buffers.memory.copy
+  }
+
   get isComplete(): boolean {
     return this.core.pieces.isComplete
   }
@@ -159,7 +164,12 @@ export class Torrent implements SessionHost {
     if (checked === undefined) return
     if (!result.ok) this.#pause(piece, result.error)
     else if (this.downloader.isRight(piece, result.value))
-      this.core.emit({ kind: 'write-piece', torrent: this.core.id, piece, bytes: checked.buffer })
+      this.core.emit({
+        kind: 'write-piece',
+        torrent: this.core.id,
+        piece,
+        bytes: this.core.pieces.bufferOf(checked),
+      })
     else this.#pieceFailed(checked)
   }
 

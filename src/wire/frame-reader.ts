@@ -4,7 +4,7 @@
  * buffered here; everything else is small, capped by type (S13) and handed over whole.
  * Invariant: at most one partial small message is held, never more bytes than its type's cap.
  */
-import { readUint32 } from '../base/bytes.ts'
+import { type CopyBytes, copyBytes, readUint32 } from '../base/bytes.ts'
 import { LIMITS } from '../base/limits.ts'
 import { type Fault, fail } from '../base/result.ts'
 import { MESSAGE } from './peer-messages.ts'
@@ -49,6 +49,7 @@ export class FrameReader {
   targetAt = 0
 
   readonly #sink: FrameSink
+  readonly #copy: CopyBytes
   readonly #bitfieldLength: number
   readonly #header = new Uint8Array(BLOCK_HEADER_LENGTH)
   #headerLength = 0
@@ -61,8 +62,9 @@ export class FrameReader {
   #begin = 0
   #blockLength = 0
 
-  constructor(sink: FrameSink, pieceCount: number) {
+  constructor(sink: FrameSink, pieceCount: number, copy: CopyBytes = copyBytes) {
     this.#sink = sink
+    this.#copy = copy
     this.#bitfieldLength = Math.ceil(pieceCount / 8)
   }
 
@@ -143,7 +145,7 @@ export class FrameReader {
     const taken = Math.min(this.#remaining, bytes.length - at)
     if (this.#type === MESSAGE.piece) {
       if (this.target !== undefined) {
-        this.target.set(bytes.subarray(at, at + taken), this.targetAt)
+        this.#copy(bytes, at, at + taken, this.target, this.targetAt)
         this.targetAt += taken
       }
     } else if (this.#payload === undefined && taken === this.#remaining) {

@@ -1,0 +1,28 @@
+import { describe, expect, it } from 'vitest'
+import { Turns } from './turns.ts'
+
+describe('Turns', () => {
+  it('lets one in at a time for each key, in order', () => {
+    const turns = new Turns<string>()
+    const log: string[] = []
+    for (const name of ['a1', 'a2', 'b1', 'a3']) turns.enter(name[0]!, () => log.push(name))
+    expect(log).toEqual(['a1', 'b1'])
+    turns.leave('a')
+    turns.leave('a')
+    expect(log).toEqual(['a1', 'b1', 'a2', 'a3'])
+    turns.leave('a')
+    turns.enter('a', () => log.push('a4'))
+    expect(log.at(-1)).toBe('a4')
+  })
+
+  it('forgets who waits when cleared', () => {
+    const turns = new Turns<string>()
+    const log: number[] = []
+    turns.enter('a', () => log.push(1))
+    turns.enter('a', () => log.push(2))
+    turns.clear()
+    turns.leave('a')
+    turns.enter('a', () => log.push(3))
+    expect(log).toEqual([1, 3])
+  })
+})
