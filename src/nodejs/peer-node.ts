@@ -143,6 +143,7 @@ export class PeerNode {
           'name each torrent once',
         )
     this.#tasks.set(id, task)
+    if (options.role === 'download') this.#verifier.start()
     await task.start()
     return task
   }

@@ -47,9 +47,11 @@ export async function checkPieces(
 ): Promise<Bitfield> {
   const { pieceLength } = metainfo
   const pool = options.pool ?? HashPool.shared
-  pool.start()
   const folder = new ContentFolder(dir)
   const entries = contentEntries(metainfo, options.paths ?? locateFiles(metainfo, folder))
+  // Threads take a while to come up; looking for the files takes as long.
+  const [first] = entries
+  if (first !== undefined && folder.statSync(first.path.slice(0, 1)) !== undefined) pool.start()
   const absent = await findAbsent(metainfo, folder, entries, options.signal)
   folder.close()
 
@@ -58,6 +60,7 @@ export async function checkPieces(
   if (options.pieces === undefined) wanted.fill()
   else for (const piece of options.pieces) wanted.set(piece)
   for (const piece of absent.ones()) if (wanted.clear(piece)) judge.reject(piece)
+  if (wanted.count === 0) return judge.conclude()
   let bytes = 0
   const work = {
     settings: {

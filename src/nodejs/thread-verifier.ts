@@ -41,6 +41,12 @@ export class ThreadVerifier implements PieceVerifier {
   #isBusy = false
   #lastId = 0
 
+  /** Brings the thread up ahead of the first piece. */
+  start(): void {
+    this.#worker ??= this.#startWorker()
+    if (!this.#isBusy) this.#worker.unref()
+  }
+
   digest(bytes: Uint8Array, wantsSha1: boolean, merkle: MerklePiece | undefined, done: Done): void {
     if (bytes.length < THREAD_BYTES_MIN || !(bytes.buffer instanceof SharedArrayBuffer)) {
       setImmediate(() => done(ok(digestPiece(bytes, wantsSha1, merkle))))
@@ -61,14 +67,14 @@ export class ThreadVerifier implements PieceVerifier {
 
   #post(): void {
     if (this.#isBusy || this.#queue.length === 0) return
-    this.#worker ??= this.#start()
+    this.#worker ??= this.#startWorker()
     this.#worker.ref()
     this.#isBusy = true
     this.#worker.postMessage(this.#queue)
     this.#queue = []
   }
 
-  #start(): Worker {
+  #startWorker(): Worker {
     const worker = new Worker(WORKER)
     worker.on('message', (results: readonly VerifyResult[]) => {
       this.#isBusy = false

@@ -21,6 +21,9 @@ const ENDGAME_ASKERS_MAX = 3
 /** A peer with fewer requests than this may take over blocks of others in the endgame. */
 const ENDGAME_REQUESTS_MIN = 2
 
+/** Complete pieces waiting for hash and disk; with more, no requests are made until some are written. */
+const CHECKING_BYTES_MAX = 8 * 1024 * 1024
+
 /** With more unstarted pieces than this there is plenty for everybody. */
 const FAIR_SHARE_PIECES_MAX = 200
 const FAIR_SHARE_MIN = 4
@@ -50,7 +53,7 @@ export class Downloader {
     const wasIdle = session.outstanding.size === 0
     if (session.outstanding.size > depth - Math.max(1, depth >> 2)) return
     while (session.outstanding.size < depth) {
-      if (this.#budget.readyAt(now) !== undefined) {
+      if (this.#budget.readyAt(now) !== undefined || this.#isAheadOfDisk()) {
         this.isStarved = true
         break
       }
@@ -170,6 +173,12 @@ export class Downloader {
     const isRootRight =
       root === undefined || (digests.merkleRoot !== undefined && equalBytes(root, digests.merkleRoot))
     return isSha1Right && isRootRight
+  }
+
+  /** Asking on would only fill memory with pieces that have fallen out of the caches when their turn comes. */
+  #isAheadOfDisk(): boolean {
+    const { geometry, pieces } = this.#core
+    return pieces.checkingBytes > Math.max(CHECKING_BYTES_MAX, geometry.pieceLength)
   }
 
   #next(session: PeerSession): OutstandingBlock | undefined {

@@ -48,6 +48,7 @@ export class PieceTracker {
   readonly #geometry: Geometry
   readonly #buffers: PieceBuffers
   #missingWantedCount: number
+  #checkingBytes = 0
 
   constructor(geometry: Geometry, buffers: PieceBuffers) {
     this.#geometry = geometry
@@ -61,6 +62,11 @@ export class PieceTracker {
   /** Every wanted piece is verified and written. */
   get isComplete(): boolean {
     return this.#missingWantedCount === 0
+  }
+
+  /** Complete, and waiting for hash and disk. */
+  get checkingBytes(): number {
+    return this.#checkingBytes
   }
 
   isMissing(piece: number): boolean {
@@ -162,6 +168,7 @@ export class PieceTracker {
     if (gathering.receivedCount < gathering.blocks.length) return false
     this.gathering.delete(gathering.piece)
     this.checking.set(gathering.piece, gathering)
+    this.#checkingBytes += this.#geometry.pieceSize(gathering.piece)
     return true
   }
 
@@ -195,6 +202,7 @@ export class PieceTracker {
     const gathering = this.checking.get(piece)
     assert(gathering !== undefined, 'the piece is being checked')
     this.checking.delete(piece)
+    this.#checkingBytes -= this.#geometry.pieceSize(piece)
     this.#release(gathering)
   }
 
