@@ -23,7 +23,7 @@ const NINE = 0x39
 export const MINUS = 0x2d
 export const COLON = 0x3a
 export const DICT = 0x64
-const END = 0x65
+export const END = 0x65
 export const INTEGER = 0x69
 export const LIST = 0x6c
 
