@@ -41,7 +41,19 @@ const SAYING: OptionGroup = {
 
 const MEETING: OptionGroup = {
   title: 'Network',
-  settings: ['port', 'host', 'peer', 'tracker', 'useTracker', 'requireTracker', 'ring', 'dht', 'lan', 'pex'],
+  settings: [
+    'port',
+    'host',
+    'peer',
+    'tracker',
+    'useTracker',
+    'requireTracker',
+    'rebuiltInfoHash',
+    'ring',
+    'dht',
+    'lan',
+    'pex',
+  ],
 }
 
 const TRANSFERRING: OptionGroup = {

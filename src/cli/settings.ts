@@ -91,6 +91,11 @@ export const SETTINGS = {
   ),
   useTracker: setting(SWITCH, true, 'announce to trackers', { flag: '--no-tracker' }),
   requireTracker: setting(SWITCH, false, 'stop with exit status 2 when no tracker answers'),
+  rebuiltInfoHash: setting(
+    SWITCH,
+    false,
+    'also announce hybrid torrents under the infohash that aria2 computes',
+  ),
   ring: setting(SWITCH, true, 'look for peers in the ring', { flag: '--no-ring', ...LATER }),
   dht: setting(SWITCH, true, 'look for peers in the DHT', { flag: '--no-dht', ...LATER }),
   lan: setting(SWITCH, true, 'look for peers in the local network', { flag: '--no-lan', ...LATER }),

@@ -59,6 +59,8 @@ export interface TorrentDefaults {
   /** The first announce must succeed. */
   readonly requiresTracker: boolean
   readonly announceIntervalSeconds: number | undefined
+  /** Hybrids announce under the infohash that aria2 computes, too. */
+  readonly announcesRebuilt: boolean
 }
 
 export interface TaskSurroundings {
@@ -290,6 +292,7 @@ export class TorrentTask {
         connectionsMax: defaults.connectionsMax,
         uploadSlotCount: defaults.uploadSlotCount,
         announceIntervalSeconds: defaults.announceIntervalSeconds,
+        announcesRebuilt: defaults.announcesRebuilt,
       },
     })
   }

@@ -15,7 +15,6 @@ import { TokenBucket } from '../base/token-bucket.ts'
 import { formatEndpoint } from '../wire/endpoint.ts'
 import { encodeExtensionHandshake } from '../wire/extension-handshake.ts'
 import { decodeHandshake, encodeHandshake, type Handshake } from '../wire/handshake.ts'
-import { handshakeHash } from '../wire/metainfo.ts'
 import { Connection } from './connection.ts'
 import type { SwarmInput, SwarmOutput } from './effects.ts'
 import type { DisconnectReason } from './events.ts'
@@ -62,7 +61,7 @@ export class Client implements Machine<SwarmInput, SwarmOutput> {
   readonly options: ClientOptions
   readonly #env: Env
   readonly #around: TorrentSurroundings
-  /** By every infohash a peer may name: 40 hex digits. Two for a hybrid. */
+  /** By every infohash a peer may name: 40 hex digits. Up to three for each torrent. */
   readonly #byHash = new Map<string, Torrent>()
   /** Bounded by `connectionsMax`. */
   readonly #connections = new Map<number, Connection>()
@@ -193,6 +192,9 @@ export class Client implements Machine<SwarmInput, SwarmOutput> {
     const { infoHashV1, infoHashV2 } = options.metainfo
     if (infoHashV1 !== null) this.#byHash.set(toHex(infoHashV1), torrent)
     if (infoHashV2 !== null) this.#byHash.set(toHex(infoHashV2.subarray(0, 20)), torrent)
+    // Not its own name, so it never takes one from another torrent.
+    const rebuilt = torrent.rebuiltInfoHash === null ? undefined : toHex(torrent.rebuiltInfoHash)
+    if (rebuilt !== undefined && !this.#byHash.has(rebuilt)) this.#byHash.set(rebuilt, torrent)
   }
 
   // Connections.
@@ -235,7 +237,7 @@ export class Client implements Machine<SwarmInput, SwarmOutput> {
     connection.isOpen = true
     this.#halfOpenCount--
     connection.deadline = (now + seconds(this.options.handshakeTimeoutSeconds)) as Instant
-    this.#sendHandshake(id, handshakeHash(connection.torrent.core.options.metainfo))
+    this.#sendHandshake(id, connection.torrent.infoHashFor(connection.endpoint))
   }
 
   #received(now: Instant, id: number, bytes: Uint8Array): void {
@@ -367,6 +369,8 @@ export class Client implements Machine<SwarmInput, SwarmOutput> {
     if (torrent === undefined) return
     if (connection.isOutgoing)
       torrent.peers.release(now, endpoint, session !== undefined && session.downloaded.total > 0)
+    if (connection.isUnanswered && (reason === 'remote-closed' || reason === 'connection-reset'))
+      torrent.hungUp(now, endpoint)
     if (session !== undefined) torrent.detach(now, session, reason)
     else if (connection.isOutgoing) {
       torrent.dialingCount--
@@ -427,7 +431,7 @@ export class Client implements Machine<SwarmInput, SwarmOutput> {
           })
         else if (output.kind === 'event') torrent.emit(output.event)
         else if (output.kind === 'stopped') torrent.hasLeftTrackers = true
-        else for (const endpoint of output.peers) torrent.peers.add(endpoint, 'tracker')
+        else for (const endpoint of output.peers) torrent.peers.add(endpoint, 'tracker', output.isRebuilt)
         hasNews = true
       }
       if (hasNews) this.#dial(now, torrent)

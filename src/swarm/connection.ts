@@ -43,6 +43,11 @@ export class Connection {
     return this.id > 0
   }
 
+  /** We said our handshake and have not heard a byte. */
+  get isUnanswered(): boolean {
+    return this.isOutgoing && this.isOpen && this.#handshakeLength === 0
+  }
+
   /** The 68 bytes once they are all there. */
   get handshake(): Uint8Array | undefined {
     return this.#handshakeLength === HANDSHAKE_LENGTH ? this.#handshake : undefined

@@ -13,6 +13,8 @@ export type PeerSource = 'tracker' | 'manual' | 'incoming' | 'pex' | 'lan' | 'ri
 
 const FIRST_BACKOFF_SECONDS = 5
 const BACKOFF_SECONDS_MAX = 600
+/** Until the one early dial with the other infohash. */
+const OTHER_HASH_SECONDS = 1
 /** Failed pieces shared with others before a peer is banned. */
 const STRIKES_MAX = 5
 
@@ -25,6 +27,12 @@ export interface KnownPeer {
   isConnected: boolean
   /** Not to be dialled: it is ourselves, or it is a seed while we are one. */
   pointless: 'self' | 'seed' | undefined
+  /** Dials name the rebuilt infohash instead of the torrent's own. */
+  namesRebuilt: boolean
+  /** It has answered a dial, so the infohash named then is the one it knows. */
+  hasAnswered: boolean
+  /** It has had its early dial with the other infohash. */
+  hasTriedOther: boolean
 }
 
 export class PeerList {
@@ -44,8 +52,11 @@ export class PeerList {
     return this.#known.size
   }
 
-  /** False when it was known already, is banned, or there is no room. */
-  add(endpoint: Endpoint, source: PeerSource): boolean {
+  /**
+   * False when it was known already, is banned, or there is no room.
+   * @param namesRebuilt the first dial names the rebuilt infohash
+   */
+  add(endpoint: Endpoint, source: PeerSource, namesRebuilt = false): boolean {
     const key = formatEndpoint(endpoint)
     if (endpoint.port === 0 || this.isBanned(endpoint)) return false
     const known = this.#known.get(key)
@@ -58,6 +69,9 @@ export class PeerList {
       retryAt: 0 as Instant,
       isConnected: false,
       pointless: undefined,
+      namesRebuilt,
+      hasAnswered: false,
+      hasTriedOther: false,
     })
     return true
   }
@@ -100,6 +114,24 @@ export class PeerList {
       FIRST_BACKOFF_SECONDS * 2 ** Math.max(0, peer.failureCount - 1),
     )
     peer.retryAt = (now + seconds(wait * (0.75 + this.#prng.fraction() / 2))) as Instant
+  }
+
+  /** The handshake of a dial was answered: later dials name the same infohash. */
+  answered(endpoint: Endpoint): void {
+    const peer = this.get(endpoint)
+    if (peer !== undefined) peer.hasAnswered = true
+  }
+
+  /**
+   * After `release` of a dial that was hung up on: the next one names the other infohash, and comes early the
+   * first time. The two take turns until one is answered.
+   */
+  tryOtherHash(now: Instant, endpoint: Endpoint): void {
+    const peer = this.get(endpoint)
+    if (peer === undefined || peer.hasAnswered) return
+    peer.namesRebuilt = !peer.namesRebuilt
+    if (!peer.hasTriedOther) peer.retryAt = (now + seconds(OTHER_HASH_SECONDS)) as Instant
+    peer.hasTriedOther = true
   }
 
   /**

@@ -21,4 +21,8 @@ export interface TorrentOptions {
   readonly uploadSlotCount: number
   /** Overrides the trackers' interval; undefined = as they say. */
   readonly announceIntervalSeconds: number | undefined
+  /**
+   * A hybrid that is not private announces under its rebuilt infohash too (`wire/rebuilt-infohash.ts`).
+   */
+  readonly announcesRebuilt: boolean
 }

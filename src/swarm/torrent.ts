@@ -10,11 +10,12 @@ import type { Env } from '../base/env.ts'
 import { RateMeter } from '../base/rate-meter.ts'
 import type { Fault, Result } from '../base/result.ts'
 import { earliest, type Instant, MICROSECONDS_PER_SECOND } from '../base/time.ts'
-import { parseEndpoint } from '../wire/endpoint.ts'
+import { type Endpoint, parseEndpoint } from '../wire/endpoint.ts'
 import type { ExtensionHandshake } from '../wire/extension-handshake.ts'
 import { handshakeHash } from '../wire/metainfo.ts'
 import { type BlockRange, MESSAGE } from '../wire/peer-messages.ts'
-import { Announcer } from './announcer.ts'
+import { rebuiltInfoHash } from '../wire/rebuilt-infohash.ts'
+import { Announcements } from './announcements.ts'
 import { clientName, peerIdText } from './client-name.ts'
 import { Downloader } from './downloader.ts'
 import type { PieceDigests, SwarmOutput } from './effects.ts'
@@ -38,7 +39,9 @@ export class Torrent implements SessionHost {
   readonly peers: PeerList
   readonly downloader: Downloader
   readonly uploader: Uploader
-  readonly announcer: Announcer
+  readonly announcer: Announcements
+  /** By which some peers know a hybrid; null for others, and for private torrents, which stay out of it. */
+  readonly rebuiltInfoHash: Uint8Array | null
   phase: TorrentPhase = 'checking'
   /** Connections being opened. */
   dialingCount = 0
@@ -76,7 +79,9 @@ export class Torrent implements SessionHost {
     this.uploader = new Uploader(this.core, around.uploadBudget, around.frames)
     this.#holdings = new Holdings(this.core, () => this.isDownloading)
     this.#slots = new UploadSlots(this.core, now)
-    this.announcer = new Announcer(this.#announcerOptions(), env.prng.fork('announcer'), {
+    const { metainfo, announcesRebuilt } = options
+    this.rebuiltInfoHash = metainfo.private ? null : rebuiltInfoHash(metainfo, env.crypto)
+    const mediator = {
       stats: () => ({
         uploaded: this.core.uploaded.total,
         downloaded: this.core.downloaded.total,
@@ -84,7 +89,13 @@ export class Torrent implements SessionHost {
       }),
       wantsPeers: () => this.phase === 'active' && this.core.sessions.size < options.connectionsMax,
       isShortOfPeers: () => this.isDownloading && !this.#hasUsefulPeer(),
-    })
+    }
+    this.announcer = new Announcements(
+      this.#announcerOptions(),
+      env.prng.fork('announcer'),
+      mediator,
+      announcesRebuilt ? this.rebuiltInfoHash : null,
+    )
     this.#selectFiles(options.selectedFiles)
   }
 
@@ -203,9 +214,21 @@ export class Torrent implements SessionHost {
 
   // Sessions.
 
+  /** The 20 bytes to name in the handshake with this peer. */
+  infoHashFor(endpoint: Endpoint): Uint8Array {
+    const rebuilt = this.peers.get(endpoint)?.namesRebuilt === true ? this.rebuiltInfoHash : null
+    return rebuilt ?? handshakeHash(this.core.options.metainfo)
+  }
+
+  /** Who hangs up on our handshake, as on an infohash it does not know, may know the other one. */
+  hungUp(now: Instant, endpoint: Endpoint): void {
+    if (this.rebuiltInfoHash !== null) this.peers.tryOtherHash(now, endpoint)
+  }
+
   attach(now: Instant, session: PeerSession): void {
     this.#now = now
     this.core.sessions.set(session.id, session)
+    if (session.isOutgoing) this.peers.answered(session.endpoint)
     session.sendHave(this.core.pieces.have)
     if (session.supportsExtensions) this.#around.sendExtensions(this, session)
     const { address } = session

@@ -79,6 +79,7 @@ export class OneClient {
       connectionsMax: 50,
       uploadSlotCount: 50,
       announceIntervalSeconds: undefined,
+      announcesRebuilt: false,
       ...torrent,
     }
     this.input({ kind: 'add-torrent', torrent: id, options })

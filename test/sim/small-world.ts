@@ -150,6 +150,7 @@ export class SmallWorld {
       connectionsMax: 50,
       uploadSlotCount: 50,
       announceIntervalSeconds: undefined,
+      announcesRebuilt: false,
       ...setup.options,
     }
     const pieces = [...(setup.pieces ?? [])]

@@ -66,6 +66,7 @@ function client(): Client {
       connectionsMax: 5,
       uploadSlotCount: 4,
       announceIntervalSeconds: undefined,
+      announcesRebuilt: false,
     },
   })
   made.handle(instant(0), { kind: 'checked', torrent: 1, pieces: [0, 1, 2] })
