@@ -1,4 +1,6 @@
-/** Compared with decoding, dropping and encoding by the kit's bencoder, which shares no code with the product. */
+/**
+ * Compared with decoding, dropping and encoding by the kit's bencoder, which shares no code with the product.
+ */
 import { createHash } from 'node:crypto'
 import * as fc from 'fast-check'
 import { describe, expect, it } from 'vitest'

@@ -1,6 +1,7 @@
 /**
- * A hybrid torrent among peers that know it by its rebuilt infohash: who dials under it is answered, who hangs
- * up on the own one is dialled with the other, and a setting announces both. Private torrents stay out of it.
+ * A hybrid torrent among peers that know it by its rebuilt infohash: who dials under it is
+ * answered, who hangs up on the own one is dialled with the other, and a setting announces both.
+ * Private torrents stay out of it.
  */
 import { describe, expect, it } from 'vitest'
 import { equalBytes, toHex } from '../../src/base/bytes.ts'
