@@ -2,7 +2,7 @@
  * Real clients, both directions: each downloads from a Shoal seeder, then, with Shoal gone, seeds to a Shoal
  * downloader. Every file is compared. Some clients tell peers apart by address only, so each has its own.
  */
-import { expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { FakeTracker } from '../kit/fake-tracker.ts'
 import {
   type ClientOptions,
@@ -23,7 +23,8 @@ interface Client {
   start: (options: ClientOptions) => Promise<RealClient>
 }
 
-// aria2 gets the infohash of hybrids wrong, Transmission 3 cannot parse them; rtorrent sees their v1 side
+// aria2 has another infohash for hybrids (below), Transmission 3 cannot parse them;
+// rtorrent sees their v1 side
 const CLIENTS: Client[] = [
   { name: 'aria2', format: 'v1', start: startAria2 },
   { name: 'rtorrent', format: 'v1', start: startRtorrent },
@@ -72,6 +73,52 @@ test.for(CLIENTS)(
     expect(get.all('piece-verified')).toHaveLength(torrent.pieceCount)
   },
 )
+
+describe('aria2, hybrid, which it knows by its rebuilt infohash', () => {
+  const REBUILT = ['--rebuilt-info-hash']
+  const hybrid = (trackers: string[] = []) => stage({ format: 'hybrid', files: FILES, trackers })
+
+  test('downloads from Shoal by the tracker, then seeds to another Shoal by the tracker', async () => {
+    const tracker = await FakeTracker.start({ reply: { intervalSeconds: 2 } })
+    const { file, source, target, torrent, folder } = hybrid([tracker.url])
+    const seed = startSeed(file, source, { host: '127.0.0.2', args: REBUILT })
+    await tracker.members(2)
+    const client = await startAria2({ torrent: file, dir: target, host: '127.0.0.3' })
+    await client.finished(30_000)
+    expect(differences(source, target)).toEqual([])
+    expect((await seed.end()).code).toBe(0)
+
+    const get = startGet(file, folder('back'), { host: '127.0.0.4', args: REBUILT })
+    await get.event('complete', undefined, 30_000)
+    expect(treeDifferences(source, folder('back'))).toEqual([])
+    expect(get.all('piece-failed')).toEqual([])
+    expect(get.all('piece-verified')).toHaveLength(torrent.pieceCount)
+    expect((await get.end()).code).toBe(0)
+    const hashes = new Set(tracker.announces.items.map(({ infoHash }) => infoHash.toString('hex')))
+    expect(hashes.size).toBe(2)
+  })
+
+  test('seeds to a Shoal that is only told its address', async () => {
+    // whole pieces but for the last file, for aria2 wants to see padding on disk
+    const files = { 'a.bin': 98_304, 'b/empty': 0, 'b/ü.bin': 327_680, z: 5 }
+    const { file, source, torrent, folder } = stage({ format: 'hybrid', files })
+    const dir = torrent.writeContent(folder('aria2'))
+    const client = await startAria2({ torrent: file, dir, host: '127.0.0.3' })
+    const get = startGet(file, folder('back'), { host: '127.0.0.4', peers: [client] })
+    await get.event('complete', undefined, 30_000)
+    expect(treeDifferences(source, folder('back'))).toEqual([])
+    expect(get.all('piece-failed')).toEqual([])
+    expect(get.all('piece-verified')).toHaveLength(torrent.pieceCount)
+  })
+
+  test('downloads from a Shoal that is only told its address', async () => {
+    const { file, source, target } = hybrid()
+    const client = await startAria2({ torrent: file, dir: target, host: '127.0.0.3' })
+    startSeed(file, source, { host: '127.0.0.2', peers: [client] })
+    await client.finished(40_000)
+    expect(differences(source, target)).toEqual([])
+  })
+})
 
 test('Transmission, v1: Shoal dials it, to seed and to download', async () => {
   const { file, source, target, torrent, folder } = stage({ files: FILES })

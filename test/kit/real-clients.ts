@@ -124,7 +124,10 @@ export async function startLibtorrent(options: ClientOptions): Promise<RealClien
   return client
 }
 
-/** aria2: v1 and the v1 side of hybrids. Checks what is in `dir`, fetches the rest, then seeds for ever. */
+/**
+ * aria2: v1, and the v1 side of hybrids under an infohash of its own. Checks what is in `dir`, fetches the
+ * rest, then seeds for ever.
+ */
 export async function startAria2(options: ClientOptions): Promise<RealClient> {
   needProgram('aria2c')
   const { host = '127.0.0.1' } = options
