@@ -175,7 +175,9 @@ export class Downloader {
     return isSha1Right && isRootRight
   }
 
-  /** Asking on would only fill memory with pieces that have fallen out of the caches when their turn comes. */
+  /**
+   * Asking on would only fill memory with pieces that have fallen out of the caches when their turn comes.
+   */
   #isAheadOfDisk(): boolean {
     const { geometry, pieces } = this.#core
     return pieces.checkingBytes > Math.max(CHECKING_BYTES_MAX, geometry.pieceLength)

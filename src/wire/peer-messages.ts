@@ -77,7 +77,8 @@ export class MessageWriter {
   }
 
   bitfield(bits: Uint8Array): void {
-    this.#bytes.set(bits, this.#begin(MESSAGE.bitfield, bits.length))
+    const at = this.#begin(MESSAGE.bitfield, bits.length)
+    this.#bytes.set(bits, at)
   }
 
   /** BEP 10: `id` 0 is the handshake, others are what the receiver named in its own. */
@@ -89,9 +90,11 @@ export class MessageWriter {
 
   /** A hash request (BEP 52) that is refused comes back with another type and the same 48 bytes. */
   hashReject(request: Uint8Array): void {
-    this.#bytes.set(request, this.#begin(MESSAGE.hashReject, request.length))
+    const at = this.#begin(MESSAGE.hashReject, request.length)
+    this.#bytes.set(request, at)
   }
 
+  /** Where the payload goes. `#bytes` may be another buffer afterwards. */
   #begin(type: number, payloadLength: number): number {
     const at = this.#reserve(5 + payloadLength)
     writeUint32(this.#bytes, at, 1 + payloadLength)
