@@ -15,7 +15,7 @@ describe('RequestQueue', () => {
   it('is a bounded queue from which entries can be taken out', () => {
     const step = fc.oneof(
       fc.record({ kind: fc.constant('push'), begin: fc.nat(30) }),
-      fc.record({ kind: fc.constant('drop'), begin: fc.constant(0) }),
+      fc.record({ kind: fc.constant('drop'), begin: fc.nat(30) }),
       fc.record({ kind: fc.constant('remove'), begin: fc.nat(30) }),
     )
     fc.assert(
@@ -27,8 +27,10 @@ describe('RequestQueue', () => {
             expect(queue.push(0, begin, 1)).toBe(model.length < 150)
             if (model.length < 150) model.push(begin)
           } else if (kind === 'drop' && model.length > 0) {
-            queue.drop(1)
-            model.shift()
+            const at = begin % model.length
+            const count = Math.min(2, model.length - at)
+            queue.drop(count, at)
+            model.splice(at, count)
           } else if (kind === 'remove') {
             const at = model.indexOf(begin)
             expect(queue.remove({ piece: 0, begin, length: 1 })).toBe(at >= 0)
@@ -52,6 +54,8 @@ describe('RequestQueue', () => {
       queue.push(piece, begin, 16)
     expect(queue.run(8)).toEqual({ count: 3, bytes: 48 })
     expect(queue.run(2)).toEqual({ count: 2, bytes: 32 })
+    expect(queue.run(8, 1)).toEqual({ count: 2, bytes: 32 })
+    expect(queue.run(8, 4)).toEqual({ count: 1, bytes: 16 })
     queue.drop(3)
     expect(queue.run(8)).toEqual({ count: 1, bytes: 16 })
   })

@@ -38,7 +38,15 @@ export class RequestQueue {
     return { piece: this.#ring[at]!, begin: this.#ring[at + 1]!, length: this.#ring[at + 2]! }
   }
 
-  drop(count: number): void {
+  pieceAt(index: number): number {
+    return this.#ring[this.#slot(index)]!
+  }
+
+  /** Takes out `count` entries, the first of them `index` places from the head. */
+  drop(count: number, index = 0): void {
+    // Those before them move up into the gap.
+    for (let at = index - 1; at >= 0; at--)
+      this.#ring.copyWithin(this.#slot(at + count), this.#slot(at), this.#slot(at) + FIELDS)
     this.#head = this.#slot(count)
     this.#size -= count
   }
@@ -62,17 +70,17 @@ export class RequestQueue {
   }
 
   /**
-   * How many entries at the head are consecutive blocks of one piece, at most `countMax`, and their bytes:
-   * they are read in one go.
+   * How many entries from `index` on are consecutive blocks of one piece, at most `countMax`, and their
+   * bytes: they are read in one go.
    */
-  run(countMax: number): { count: number; bytes: number } {
-    if (this.#size === 0) return { count: 0, bytes: 0 }
-    const first = this.#slot(0)
+  run(countMax: number, index = 0): { count: number; bytes: number } {
+    if (this.#size <= index) return { count: 0, bytes: 0 }
+    const first = this.#slot(index)
     const piece = this.#ring[first]
     let bytes = this.#ring[first + 2]!
     let count = 1
-    while (count < Math.min(countMax, this.#size)) {
-      const at = this.#slot(count)
+    while (count < Math.min(countMax, this.#size - index)) {
+      const at = this.#slot(index + count)
       if (this.#ring[at] !== piece || this.#ring[at + 1] !== this.#ring[first + 1]! + bytes) break
       bytes += this.#ring[at + 2]!
       count++

@@ -1,6 +1,8 @@
 /**
  * Serves what peers request: takes runs of neighbouring blocks off their queues within the upload budget, has
- * them read straight into a frame of `piece` messages, and sends the frame when the read is done.
+ * them read straight into a frame of `piece` messages, and sends the frame when the read is done. Without a
+ * limit every peer is served at once and in order; with one, whoever waits takes turns, and what nobody got
+ * yet goes first (`upload-order.ts`).
  * Invariant: bytes being read or waiting in a peer's socket never exceed
  * `uploadBufferBytesMax` by more than one frame.
  */
@@ -11,6 +13,7 @@ import { type BlockRange, PIECE_HEADER_LENGTH, writePieceHeader } from '../wire/
 import { FRAME_BLOCKS_MAX, type FramePool } from './frame-pool.ts'
 import type { PeerSession } from './peer-session.ts'
 import type { TorrentCore } from './torrent-core.ts'
+import { UploadOrder } from './upload-order.ts'
 
 interface Read {
   readonly session: PeerSession
@@ -26,6 +29,7 @@ export class Uploader {
   readonly #core: TorrentCore
   readonly #budget: TokenBucket
   readonly #frames: FramePool
+  readonly #order: UploadOrder
   /** Reads under way. Bounded by `uploadBufferBytesMax` for each session. */
   readonly #reads = new Map<number, Read>()
   #lastRead = 0
@@ -36,6 +40,7 @@ export class Uploader {
     this.#core = core
     this.#budget = budget
     this.#frames = frames
+    this.#order = new UploadOrder(core.geometry.pieceCount)
   }
 
   requested(now: Instant, session: PeerSession, range: BlockRange): void {
@@ -48,32 +53,26 @@ export class Uploader {
     if (session.requests.remove(range)) session.reject(range)
   }
 
-  /** Starts reads for one peer as far as its socket and the budget allow. */
+  /** Starts reads for one peer as far as its socket allows, or for all within the budget. */
   serve(now: Instant, session: PeerSession): void {
-    while (session.requests.size > 0 && session.uploadBytesInFlight < LIMITS.uploadBufferBytesMax.value) {
-      if (this.#budget.readyAt(now) !== undefined) {
-        this.isStarved = true
-        return
-      }
-      this.#read(now, session)
-    }
+    if (this.#budget.rate !== Number.POSITIVE_INFINITY) this.serveAll(now)
+    else while (this.#canTakeMore(session)) this.#read(now, session, 0)
   }
 
-  /** After a pause for want of budget: one run for each waiting peer in turn. */
+  /** One run for each waiting peer in turn, until the budget is used up. */
   serveAll(now: Instant): void {
     this.isStarved = false
-    const waiting = [...this.#core.sessions.values()].filter((session) => session.requests.size > 0)
-    const start = waiting.findIndex((session) => session.id === this.#lastServed) + 1
-    for (let i = 0; i < waiting.length; i++) {
-      const session = waiting[(start + i) % waiting.length]!
-      if (session.uploadBytesInFlight >= LIMITS.uploadBufferBytesMax.value) continue
+    for (;;) {
       if (this.#budget.readyAt(now) !== undefined) {
-        this.isStarved = true
+        this.isStarved = this.#hasWaiting()
         return
       }
+      const next = this.#nextInTurn(now)
+      if (next === undefined) return
+      const { session, index } = next
       this.#lastServed = session.id
-      this.#read(now, session)
-      if (i === waiting.length - 1) this.isStarved = waiting.some((peer) => peer.requests.size > 0)
+      this.#order.served(now, session, index, session.requests.pieceAt(index))
+      this.#read(now, session, index)
     }
   }
 
@@ -113,17 +112,42 @@ export class Uploader {
     this.serve(now, session)
   }
 
-  #read(now: Instant, session: PeerSession): void {
+  #canTakeMore(session: PeerSession): boolean {
+    return session.requests.size > 0 && session.uploadBytesInFlight < LIMITS.uploadBufferBytesMax.value
+  }
+
+  #hasWaiting(): boolean {
+    for (const session of this.#core.sessions.values()) if (this.#canTakeMore(session)) return true
+    return false
+  }
+
+  /** The next peer after the one served last that waits for something fresh, or else for anything. */
+  #nextInTurn(now: Instant): { session: PeerSession; index: number } | undefined {
+    const sessions = [...this.#core.sessions.values()]
+    const start = sessions.findIndex((session) => session.id === this.#lastServed) + 1
+    let stale: { session: PeerSession; index: number } | undefined
+    for (let i = 0; i < sessions.length; i++) {
+      const session = sessions[(start + i) % sessions.length]!
+      if (!this.#canTakeMore(session)) continue
+      const { index, isFresh } = this.#order.next(now, session)
+      if (isFresh) return { session, index }
+      stale ??= { session, index }
+    }
+    return stale
+  }
+
+  /** Reads a run of blocks that begins `first` places from the head of the peer's queue. */
+  #read(now: Instant, session: PeerSession, first: number): void {
     const { blockLength } = this.#core.geometry
     const countMax = Math.max(1, Math.min(FRAME_BLOCKS_MAX, Math.floor(this.#budget.burst / blockLength)))
-    const run = session.requests.run(countMax)
+    const run = session.requests.run(countMax, first)
     this.#budget.take(now, run.bytes)
     const frame = this.#frames.take(run.count)
     const ranges: BlockRange[] = []
     const views: Uint8Array[] = []
     let at = 0
     for (let index = 0; index < run.count; index++) {
-      const range = session.requests.at(index)
+      const range = session.requests.at(first + index)
       writePieceHeader(frame, at, range.piece, range.begin, range.length)
       at += PIECE_HEADER_LENGTH
       // A v2 peer may ask for a whole last block; what lies behind the end of the file is zero.
@@ -133,7 +157,7 @@ export class Uploader {
       ranges.push(range)
       at += range.length
     }
-    session.requests.drop(run.count)
+    session.requests.drop(run.count, first)
     session.uploadBytesInFlight += frame.length
     const id = ++this.#lastRead
     this.#reads.set(id, { session, frame, ranges, length: at })

@@ -30,6 +30,19 @@ describe.each(SEEDS)('a swarm (seed %i)', (seed) => {
     expect(leechers.some((peer) => peer.torrent.core.uploaded.total > 0)).toBe(true)
   })
 
+  it('takes hardly more than one copy from a seed whose upload is limited', () => {
+    const world = new SmallWorld(METAINFO, BYTES, seed)
+    const origin = world.add({ pieces: ALL, uploadBytesPerSecond: 40_000 })
+    const leechers = Array.from({ length: 4 }, () => world.add({ uploadBytesPerSecond: 400_000 }))
+    for (const [i, peer] of leechers.entries()) {
+      world.introduce(peer, origin)
+      for (const other of leechers.slice(0, i)) world.introduce(peer, other)
+    }
+    expect(world.runUntil(() => leechers.every((peer) => peer.torrent.isComplete), 300)).toBe(true)
+    // Serving in the order of the requests takes 1.4 to 1.5.
+    expect(origin.torrent.core.uploaded.total).toBeLessThan(1.3 * BYTES.length)
+  })
+
   it('finishes when the seed dies after every piece is out', () => {
     const world = new SmallWorld(METAINFO, BYTES, seed)
     const origin = world.add({ pieces: ALL })
