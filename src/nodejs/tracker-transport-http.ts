@@ -6,8 +6,8 @@
  * Invariant: every request lives in `#open` until `done` was called or it was cancelled; `close` empties it.
  */
 import dns from 'node:dns'
-import http from 'node:http'
-import https from 'node:https'
+import type http from 'node:http'
+import type https from 'node:https'
 import { isIP, type LookupFunction } from 'node:net'
 import { LIMITS } from '../base/limits.ts'
 import { fail, ok, type Result } from '../base/result.ts'
@@ -34,15 +34,14 @@ const TIMEOUT_MS = 15_000
 const IDLE_MS = 30_000
 const REDIRECTS = new Set([301, 302, 303, 307, 308])
 
-type Agents = Readonly<Record<'http:' | 'https:', http.Agent>>
+type Protocol = 'http:' | 'https:'
+/** Made when first needed. */
+type Agents = Partial<Record<Protocol, http.Agent>>
 type Done = (result: Result<AnnounceReply, TrackerFault>) => void
 
 export class HttpTrackerTransport implements TrackerTransport {
   readonly #options: HttpTrackerTransportOptions
-  readonly #agents: Agents = {
-    'http:': new http.Agent({ keepAlive: true, timeout: IDLE_MS }),
-    'https:': new https.Agent({ keepAlive: true, timeout: IDLE_MS }),
-  }
+  readonly #agents: Agents = {}
   /** Bounded by the announcers: one request per tracker and torrent. */
   readonly #open = new Set<HttpAnnounce>()
 
@@ -107,8 +106,10 @@ class HttpAnnounce {
     const isRedirected = this.#redirectCount > 0
     const literal = parseAddress(url.hostname.replace(/^\[|\]$/g, ''))
     if (literal !== undefined && !this.#isAllowed(literal, scopeMin)) return this.#fail(blocked(url))
-    const protocol = url.protocol as 'http:' | 'https:'
-    const request = (protocol === 'https:' ? https : http).get(url, {
+    const protocol = url.protocol as Protocol
+    const module = moduleFor(protocol)
+    this.#agents[protocol] ??= new module.Agent({ keepAlive: true, timeout: IDLE_MS })
+    const request = module.get(url, {
       agent: isRedirected || isFresh ? false : this.#agents[protocol],
       headers: { 'User-Agent': this.#userAgent, 'Accept-Encoding': 'identity' },
       lookup: lookupWithin((address) => this.#isAllowed(address, scopeMin)),
@@ -186,6 +187,14 @@ class HttpAnnounce {
 }
 
 class BlockedAddress extends Error {}
+
+/**
+ * Loaded when first needed, and not by `import`, which evaluates every export of the module: fetch and
+ * WebSocket among them, 25 ms of start-up.
+ */
+function moduleFor(protocol: Protocol): typeof http | typeof https {
+  return process.getBuiltinModule(protocol === 'https:' ? 'node:https' : 'node:http')
+}
 
 /** Looks names up as usual, then drops the addresses that are not allowed. */
 function lookupWithin(isAllowed: (address: Uint8Array) => boolean): LookupFunction {

@@ -263,8 +263,10 @@ export class Torrent implements SessionHost {
     this.#now = now
     session.lastReceivedAt = now
     const fault = session.reader.push(bytes)
-    if (fault === undefined && this.phase === 'active') this.downloader.fill(now, session)
-    return fault
+    if (fault !== undefined) return fault
+    if (this.phase === 'active') this.downloader.fill(now, session)
+    if (session.requests.size > 0) this.uploader.serve(now, session)
+    return undefined
   }
 
   /** Rounds, time-outs, dials; `announcer` is driven by the client. */
@@ -321,7 +323,7 @@ export class Torrent implements SessionHost {
   }
 
   peerRequests(session: PeerSession, range: BlockRange): void {
-    this.uploader.requested(this.#now, session, range)
+    this.uploader.requested(session, range)
   }
 
   peerCancels(session: PeerSession, range: BlockRange): void {

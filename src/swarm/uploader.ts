@@ -43,10 +43,10 @@ export class Uploader {
     this.#order = new UploadOrder(core.geometry.pieceCount)
   }
 
-  requested(now: Instant, session: PeerSession, range: BlockRange): void {
+  /** Queued; `serve` follows once all that has arrived is read, so that neighbouring blocks go out together. */
+  requested(session: PeerSession, range: BlockRange): void {
     const isServed = !session.amChoking && this.#core.pieces.have.has(range.piece)
     if (!isServed || !session.requests.push(range.piece, range.begin, range.length)) session.reject(range)
-    else this.serve(now, session)
   }
 
   cancelled(session: PeerSession, range: BlockRange): void {
