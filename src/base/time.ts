@@ -24,6 +24,10 @@ export function after(at: Instant, span: number): Instant {
   return (at + span) as Instant
 }
 
+export function latest(a: Instant, b: Instant): Instant {
+  return a > b ? a : b
+}
+
 export function earliest(a: Instant | undefined, b: Instant | undefined): Instant | undefined {
   if (a === undefined) return b
   if (b === undefined) return a

@@ -10,17 +10,19 @@ import { compareBytes, equalBytes, toHex } from '../base/bytes.ts'
 import type { Env } from '../base/env.ts'
 import { LIMITS } from '../base/limits.ts'
 import type { Machine } from '../base/machine.ts'
-import { earliest, type Instant, milliseconds, seconds } from '../base/time.ts'
+import { type Instant, seconds } from '../base/time.ts'
 import { TokenBucket } from '../base/token-bucket.ts'
 import { formatEndpoint } from '../wire/endpoint.ts'
 import { encodeExtensionHandshake } from '../wire/extension-handshake.ts'
 import { decodeHandshake, encodeHandshake, type Handshake } from '../wire/handshake.ts'
+import type { AnnouncementsOutput } from './announcements.ts'
 import { Connection } from './connection.ts'
 import type { SwarmInput, SwarmOutput } from './effects.ts'
 import type { DisconnectReason } from './events.ts'
 import { FramePool } from './frame-pool.ts'
 import { PeerSession } from './peer-session.ts'
 import { PieceBuffers } from './piece-buffers.ts'
+import { Schedule } from './schedule.ts'
 import { Torrent } from './torrent.ts'
 import type { TorrentOptions } from './torrent-options.ts'
 import type { TorrentSurroundings } from './torrent-surroundings.ts'
@@ -48,13 +50,7 @@ export interface ClientOptions {
 
 /** BEP 3: keep-alives are sent every two minutes. */
 const KEEP_ALIVE_SECONDS = 100
-const BUSY_TICK_MS = 250
-const IDLE_TICK_MS = 1000
-/**
- * A seed waits this long for leechers to come before it dials them itself, so that both
- * ends do not dial at once.
- */
-const SEED_DIAL_DELAY_SECONDS = 10
+const NEVER = Number.POSITIVE_INFINITY as Instant
 
 export class Client implements Machine<SwarmInput, SwarmOutput> {
   readonly torrents = new Map<number, Torrent>()
@@ -67,10 +63,12 @@ export class Client implements Machine<SwarmInput, SwarmOutput> {
   readonly #connections = new Map<number, Connection>()
   /** Drained after every input. */
   readonly #outputs = new BoundedQueue<SwarmOutput>(1_000_000)
+  /** Sessions whose writers are not empty, in the order in which they began. Emptied after every input. */
+  #unsent: PeerSession[] = []
+  readonly #schedule: Schedule
   #lastConnection = 0
   #halfOpenCount = 0
   #turn = 0
-  #nextTickAt: Instant
   #isStopping = false
   #isStopped = false
   #now: Instant
@@ -78,7 +76,8 @@ export class Client implements Machine<SwarmInput, SwarmOutput> {
   constructor(now: Instant, options: ClientOptions, env: Env) {
     this.options = options
     this.#env = env
-    this.#now = this.#nextTickAt = now
+    this.#now = now
+    this.#schedule = new Schedule(now)
     this.#around = {
       blockLength: options.blockLength,
       buffers: options.buffers ?? new PieceBuffers(),
@@ -90,6 +89,7 @@ export class Client implements Machine<SwarmInput, SwarmOutput> {
       listenPort: options.listenPort,
       emit: (output) => this.#emit(output),
       close: (connection, reason) => this.#close(connection, reason),
+      hasToSend: (session) => this.#unsent.push(session),
       sendExtensions: (torrent, session) => this.#sendExtensions(torrent, session),
     }
   }
@@ -101,8 +101,10 @@ export class Client implements Machine<SwarmInput, SwarmOutput> {
   handle(now: Instant, input: SwarmInput): void {
     this.#now = now
     this.#dispatch(now, input)
-    if (now >= this.#nextTickAt) this.#tick(now)
-    this.#driveAnnouncers(now)
+    if (this.#schedule.isTickDue(now)) this.#tick(now)
+    else if (this.#schedule.isTorrentDue(now)) this.#serveStarved(now)
+    this.#schedule.settle(now, this.#driveAnnouncer)
+    if (this.#isStopping && !this.#isStopped) this.#finishStop()
     this.#flush(now)
   }
 
@@ -111,23 +113,21 @@ export class Client implements Machine<SwarmInput, SwarmOutput> {
   }
 
   nextTimeout(): Instant | undefined {
-    if (this.#isStopped) return undefined
-    let next: Instant | undefined = this.#nextTickAt
-    for (const torrent of this.torrents.values()) next = earliest(next, torrent.nextTimeout(this.#now))
-    return next
+    return this.#isStopped ? undefined : this.#schedule.nextAt
   }
 
   #dispatch(now: Instant, input: SwarmInput): void {
+    if (input.kind !== 'tick') this.#schedule.stir(now)
     switch (input.kind) {
       case 'tick':
-        for (const torrent of this.#torrentsInTurn()) torrent.tick(now)
         return
       case 'received':
         return this.#received(now, input.connection, input.bytes)
       case 'sent': {
         const { torrent, session } = this.#connections.get(input.connection) ?? {}
-        if (torrent && session) torrent.uploader.sent(now, session, input.frame)
-        return
+        if (torrent === undefined || session === undefined) return
+        this.#schedule.concern(torrent)
+        return torrent.uploader.sent(now, session, input.frame)
       }
       case 'incoming':
         return this.#incoming(now, input)
@@ -140,7 +140,7 @@ export class Client implements Machine<SwarmInput, SwarmOutput> {
       case 'set-rates':
         this.#around.uploadBudget.setRate(now, input.uploadBytesPerSecond)
         this.#around.downloadBudget.setRate(now, input.downloadBytesPerSecond)
-        return
+        return this.#schedule.concernAll(this.torrents.values())
       case 'stop':
         return this.#stop(now)
       default:
@@ -151,13 +151,17 @@ export class Client implements Machine<SwarmInput, SwarmOutput> {
   #dispatchToTorrent(now: Instant, input: Extract<SwarmInput, { torrent: number }>): void {
     const torrent = this.torrents.get(input.torrent)
     if (torrent === undefined) return
+    this.#schedule.concern(torrent)
     switch (input.kind) {
       case 'piece-hashed':
         return torrent.pieceHashed(now, input.piece, input.result)
       case 'piece-written':
         torrent.pieceWritten(now, input.piece, input.fault)
         // A buffer of the shared pool came back: whoever waited for one may go on.
-        for (const other of this.torrents.values()) if (other.downloader.isStarved) other.fillAll(now)
+        for (const other of this.#schedule.starved) {
+          this.#schedule.concern(other)
+          if (other.downloader.isStarved) other.fillAll(now)
+        }
         return
       case 'blocks-read':
         return torrent.readDone(now, input.read, input.fault)
@@ -204,17 +208,14 @@ export class Client implements Machine<SwarmInput, SwarmOutput> {
     const deadline = (now + seconds(this.options.handshakeTimeoutSeconds)) as Instant
     const connection = new Connection(input.connection, input.address, undefined, true, deadline)
     this.#connections.set(connection.id, connection)
+    this.#schedule.hurry(this.#now)
     if (this.#isStopping) this.#close(connection.id, 'stopped')
     else if (this.#connections.size > this.options.connectionsMax)
       this.#close(connection.id, 'too-many-peers')
   }
 
   #dial(now: Instant, torrent: Torrent): void {
-    if (torrent.phase !== 'active' || this.#isStopping) return
-    if (!torrent.isDownloading) {
-      const isEarly = now < torrent.seedingSince + seconds(SEED_DIAL_DELAY_SECONDS)
-      if (isEarly || torrent.core.pieces.have.count === 0) return
-    }
+    if (this.#isStopping || (torrent.nextDialAt() ?? NEVER) > now) return
     while (this.#halfOpenCount < LIMITS.halfOpenMax.value) {
       if (this.#connections.size >= this.options.connectionsMax) return
       if (torrent.dialingCount + torrent.core.sessions.size >= torrent.core.options.connectionsMax) return
@@ -224,6 +225,7 @@ export class Client implements Machine<SwarmInput, SwarmOutput> {
       const deadline = (now + seconds(this.options.connectTimeoutSeconds)) as Instant
       const connection = new Connection(++this.#lastConnection, peer.endpoint, torrent, false, deadline)
       this.#connections.set(connection.id, connection)
+      this.#schedule.hurry(this.#now)
       this.#halfOpenCount++
       torrent.dialingCount++
       torrent.emit({ event: 'connecting', address: formatEndpoint(connection.endpoint) })
@@ -257,6 +259,7 @@ export class Client implements Machine<SwarmInput, SwarmOutput> {
     }
     const { session, torrent } = connection
     if (session === undefined || torrent === undefined) return
+    this.#schedule.concern(torrent)
     const fault = torrent.received(now, session, rest)
     if (fault !== undefined) {
       torrent.emit({
@@ -367,6 +370,7 @@ export class Client implements Machine<SwarmInput, SwarmOutput> {
     if (!connection.isOpen) this.#halfOpenCount--
     const { torrent, session, endpoint } = connection
     if (torrent === undefined) return
+    this.#schedule.concern(torrent)
     if (connection.isOutgoing)
       torrent.peers.release(now, endpoint, session !== undefined && session.downloaded.total > 0)
     if (connection.isUnanswered && (reason === 'remote-closed' || reason === 'connection-reset'))
@@ -381,9 +385,8 @@ export class Client implements Machine<SwarmInput, SwarmOutput> {
 
   // Clockwork.
 
+  /** What needs no more than a look now and then, at everything. */
   #tick(now: Instant): void {
-    const interval = this.#connections.size > 0 ? BUSY_TICK_MS : IDLE_TICK_MS
-    this.#nextTickAt = (now + milliseconds(interval)) as Instant
     for (const connection of [...this.#connections.values()]) {
       const { session } = connection
       if (now >= connection.deadline)
@@ -396,16 +399,23 @@ export class Client implements Machine<SwarmInput, SwarmOutput> {
       else if (session !== undefined && now - session.lastSentAt > seconds(KEEP_ALIVE_SECONDS))
         session.writer.keepAlive()
     }
+    this.#schedule.concernAll(this.torrents.values())
     let isStarved = false
     for (const torrent of this.#torrentsInTurn()) {
       torrent.tick(now)
       this.#dial(now, torrent)
       isStarved ||= torrent.downloader.isStarved
     }
+    this.#schedule.planTick(now, this.torrents.values(), this.#connections.size)
     if (!isStarved) return
     // Memory is short: what nobody can finish now must not keep it from those who could go on.
     for (const torrent of this.torrents.values()) torrent.downloader.abandonHopeless()
     for (const torrent of this.#torrentsInTurn()) torrent.fillAll(now)
+  }
+
+  #serveStarved(now: Instant): void {
+    this.#schedule.concernAll(this.torrents.values())
+    for (const torrent of this.#torrentsInTurn()) if (torrent.isStarved) torrent.tick(now)
   }
 
   /** Another one first each time, because the first to draw on a short budget gets most of it. */
@@ -415,41 +425,51 @@ export class Client implements Machine<SwarmInput, SwarmOutput> {
     return [...torrents.slice(start), ...torrents.slice(0, start)]
   }
 
-  #driveAnnouncers(now: Instant): void {
-    for (const [id, torrent] of this.torrents) {
-      let hasNews = false
-      const due = torrent.announcer.nextTimeout()
-      if (due !== undefined && due <= now) torrent.announcer.handle(now, { kind: 'tick' })
-      for (let output = torrent.announcer.poll(); output !== undefined; output = torrent.announcer.poll()) {
-        if (output.kind === 'announce')
-          this.#emit({
-            kind: 'announce',
-            torrent: id,
-            announce: output.id,
-            url: output.url,
-            request: output.request,
-          })
-        else if (output.kind === 'event') torrent.emit(output.event)
-        else if (output.kind === 'stopped') torrent.hasLeftTrackers = true
-        else for (const endpoint of output.peers) torrent.peers.add(endpoint, 'tracker', output.isRebuilt)
-        hasNews = true
-      }
-      if (hasNews) this.#dial(now, torrent)
+  readonly #driveAnnouncer = (torrent: Torrent): void => {
+    const { announcer } = torrent
+    const due = announcer.nextTimeout()
+    if (due !== undefined && due <= this.#now) announcer.handle(this.#now, { kind: 'tick' })
+    let hasNews = false
+    for (let output = announcer.poll(); output !== undefined; output = announcer.poll()) {
+      this.#announcerSays(torrent, output)
+      hasNews = true
     }
-    if (this.#isStopping && !this.#isStopped) this.#finishStop()
+    if (hasNews) this.#dial(this.#now, torrent)
+  }
+
+  #announcerSays(torrent: Torrent, output: AnnouncementsOutput): void {
+    switch (output.kind) {
+      case 'announce': {
+        const { id, url, request } = output
+        return this.#emit({ kind: 'announce', torrent: torrent.core.id, announce: id, url, request })
+      }
+      case 'event':
+        return torrent.emit(output.event)
+      case 'stopped':
+        torrent.hasLeftTrackers = true
+        return
+      case 'peers':
+        for (const endpoint of output.peers) torrent.peers.add(endpoint, 'tracker', output.isRebuilt)
+    }
   }
 
   #flush(now: Instant): void {
-    for (const { id, session } of this.#connections.values()) {
-      if (session === undefined || session.writer.isEmpty) continue
+    const sessions = this.#unsent
+    if (sessions.length === 0) return
+    this.#unsent = []
+    for (const session of sessions) {
+      const { id, writer } = session
+      // What was left to say to a connection that ended went out with its end.
+      if (writer.isEmpty || this.#connections.get(id)?.session !== session) continue
       session.lastSentAt = now
-      this.#emit({ kind: 'send', connection: id, bytes: session.writer.take() })
+      this.#emit({ kind: 'send', connection: id, bytes: writer.take() })
     }
   }
 
   #stop(now: Instant): void {
     if (this.#isStopping) return
     this.#isStopping = true
+    this.#schedule.concernAll(this.torrents.values())
     for (const torrent of this.torrents.values()) {
       if (torrent.phase === 'checking') torrent.hasLeftTrackers = true
       else torrent.announcer.handle(now, { kind: 'stop' })

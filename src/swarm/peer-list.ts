@@ -6,7 +6,7 @@
  */
 import { LIMITS } from '../base/limits.ts'
 import type { Prng } from '../base/prng.ts'
-import { type Instant, seconds } from '../base/time.ts'
+import { after, type Instant, seconds } from '../base/time.ts'
 import { type Endpoint, formatEndpoint } from '../wire/endpoint.ts'
 
 export type PeerSource = 'tracker' | 'manual' | 'incoming' | 'pex' | 'lan' | 'ring'
@@ -15,6 +15,8 @@ const FIRST_BACKOFF_SECONDS = 5
 const BACKOFF_SECONDS_MAX = 600
 /** Until the one early dial with the other infohash. */
 const OTHER_HASH_SECONDS = 1
+const LONG_AGO = 0 as Instant
+const NEVER = Number.POSITIVE_INFINITY as Instant
 /** Failed pieces shared with others before a peer is banned. */
 const STRIKES_MAX = 5
 
@@ -43,6 +45,8 @@ export class PeerList {
   readonly #bannedEndpoints = new Set<string>()
   /** Failed pieces that were not all its own work, by address. Bounded by `knownPeersMax`. */
   readonly #strikes = new Map<string, number>()
+  /** No address may be dialled before; each tick asks, so it must not cost a search of the list. */
+  #noneBefore: Instant = LONG_AGO
 
   constructor(prng: Prng) {
     this.#prng = prng
@@ -66,13 +70,14 @@ export class PeerList {
       endpoint,
       source,
       failureCount: 0,
-      retryAt: 0 as Instant,
+      retryAt: LONG_AGO,
       isConnected: false,
       pointless: undefined,
       namesRebuilt,
       hasAnswered: false,
       hasTriedOther: false,
     })
+    this.#noneBefore = LONG_AGO
     return true
   }
 
@@ -82,10 +87,14 @@ export class PeerList {
 
   /** An address to dial now: fewest failures first, ties by chance. */
   candidate(now: Instant): KnownPeer | undefined {
+    if (now < this.#noneBefore) return undefined
     let best: KnownPeer | undefined
     let ties = 0
+    this.#noneBefore = NEVER
     for (const peer of this.#known.values()) {
-      if (peer.isConnected || peer.pointless !== undefined || peer.retryAt > now) continue
+      if (peer.isConnected || peer.pointless !== undefined) continue
+      if (peer.retryAt < this.#noneBefore) this.#noneBefore = peer.retryAt
+      if (peer.retryAt > now) continue
       if (best === undefined || peer.failureCount < best.failureCount) {
         best = peer
         ties = 1
@@ -94,13 +103,9 @@ export class PeerList {
     return best
   }
 
-  /** When the next waiting address may be dialled. */
-  nextRetryAt(): Instant | undefined {
-    let next: Instant | undefined
-    for (const peer of this.#known.values())
-      if (!peer.isConnected && peer.pointless === undefined && (next === undefined || peer.retryAt < next))
-        next = peer.retryAt
-    return next
+  /** No candidate comes up before, unless an address is added or comes free; undefined for never. */
+  nextCandidateAt(): Instant | undefined {
+    return this.#noneBefore === NEVER ? undefined : this.#noneBefore
   }
 
   /** The dial failed, or the session ended; `wasUseful` sessions start the back-off anew. */
@@ -113,7 +118,7 @@ export class PeerList {
       BACKOFF_SECONDS_MAX,
       FIRST_BACKOFF_SECONDS * 2 ** Math.max(0, peer.failureCount - 1),
     )
-    peer.retryAt = (now + seconds(wait * (0.75 + this.#prng.fraction() / 2))) as Instant
+    this.#retry(peer, after(now, seconds(wait * (0.75 + this.#prng.fraction() / 2))))
   }
 
   /** The handshake of a dial was answered: later dials name the same infohash. */
@@ -130,7 +135,7 @@ export class PeerList {
     const peer = this.get(endpoint)
     if (peer === undefined || peer.hasAnswered) return
     peer.namesRebuilt = !peer.namesRebuilt
-    if (!peer.hasTriedOther) peer.retryAt = (now + seconds(OTHER_HASH_SECONDS)) as Instant
+    if (!peer.hasTriedOther) this.#retry(peer, after(now, seconds(OTHER_HASH_SECONDS)))
     peer.hasTriedOther = true
   }
 
@@ -162,7 +167,7 @@ export class PeerList {
     for (const peer of this.#known.values()) {
       if (peer.pointless !== 'seed') continue
       peer.pointless = undefined
-      peer.retryAt = now
+      this.#retry(peer, now)
     }
   }
 
@@ -177,6 +182,11 @@ export class PeerList {
 
   isBanned(endpoint: Endpoint): boolean {
     return this.#bannedHosts.has(endpoint.host) || this.#bannedEndpoints.has(formatEndpoint(endpoint))
+  }
+
+  #retry(peer: KnownPeer, at: Instant): void {
+    peer.retryAt = at
+    if (at < this.#noneBefore) this.#noneBefore = at
   }
 
   #makeRoom(): boolean {

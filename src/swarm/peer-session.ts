@@ -43,6 +43,8 @@ export interface SessionHost {
   blockStarts(session: PeerSession, range: BlockRange): void
   blockEnds(session: PeerSession, range: BlockRange): void
   peerExtensions(session: PeerSession, handshake: ExtensionHandshake): void
+  /** Its writer, empty until now, is not any more. */
+  hasToSend(session: PeerSession): void
 }
 
 /** A block asked of the peer. */
@@ -65,7 +67,7 @@ export class PeerSession implements FrameSink {
   readonly supportsExtensions: boolean
   readonly connectedAt: Instant
   readonly reader: FrameReader
-  readonly writer = new MessageWriter()
+  readonly writer: MessageWriter
   readonly downloaded = new RateMeter()
   readonly uploaded = new RateMeter()
   readonly window: RequestWindow
@@ -118,6 +120,7 @@ export class PeerSession implements FrameSink {
     this.supportsExtensions = handshake.supportsExtensions
     this.connectedAt = this.lastReceivedAt = this.lastSentAt = this.lastBlockAt = now
     this.#host = host
+    this.writer = new MessageWriter(() => host.hasToSend(this))
     this.reader = new FrameReader(this, host.pieceCount, host.copy)
     this.window = new RequestWindow(host.blockLength)
     this.have = new Bitfield(host.pieceCount)

@@ -24,6 +24,8 @@ export interface TorrentSurroundings {
   readonly listenPort: number
   emit(output: SwarmOutput): void
   close(connection: number, reason: DisconnectReason): void
+  /** Its writer is not empty any more. */
+  hasToSend(session: PeerSession): void
   /** BEP 10 handshake, again whenever what it says has changed. */
   sendExtensions(torrent: Torrent, session: PeerSession): void
 }

@@ -9,7 +9,7 @@ import type { CopyBytes } from '../base/bytes.ts'
 import type { Env } from '../base/env.ts'
 import { RateMeter } from '../base/rate-meter.ts'
 import type { Fault, Result } from '../base/result.ts'
-import { earliest, type Instant, MICROSECONDS_PER_SECOND } from '../base/time.ts'
+import { after, earliest, type Instant, latest, MICROSECONDS_PER_SECOND, seconds } from '../base/time.ts'
 import { type Endpoint, parseEndpoint } from '../wire/endpoint.ts'
 import type { ExtensionHandshake } from '../wire/extension-handshake.ts'
 import { handshakeHash } from '../wire/metainfo.ts'
@@ -31,6 +31,12 @@ import type { TorrentOptions } from './torrent-options.ts'
 import type { TorrentSurroundings } from './torrent-surroundings.ts'
 import { UploadSlots } from './upload-slots.ts'
 import { Uploader } from './uploader.ts'
+
+/**
+ * A seed waits this long for leechers to come before it dials them itself, so that both
+ * ends do not dial at once.
+ */
+const SEED_DIAL_DELAY_SECONDS = 10
 
 export type TorrentPhase = 'checking' | 'active' | 'paused' | 'stopping'
 
@@ -269,13 +275,26 @@ export class Torrent implements SessionHost {
     return undefined
   }
 
-  /** Rounds, time-outs, dials; `announcer` is driven by the client. */
+  /** Waits for a budget or for memory. */
+  get isStarved(): boolean {
+    return this.downloader.isStarved || this.uploader.isStarved
+  }
+
+  /** Rounds and time-outs; dials and announces are driven by the client. */
   tick(now: Instant): void {
     this.#now = now
     if (this.phase === 'checking') return
     this.#slots.tick(now)
     if (this.downloader.checkTimeouts(now) || this.downloader.isStarved) this.fillAll(now)
     if (this.uploader.isStarved) this.uploader.serveAll(now)
+  }
+
+  /** When there is an address to dial and a reason to; may be in the past; undefined for never. */
+  nextDialAt(): Instant | undefined {
+    const canDial = this.phase === 'active' && (this.isDownloading || this.core.pieces.have.count > 0)
+    const next = canDial ? this.peers.nextCandidateAt() : undefined
+    if (next === undefined || this.isDownloading) return next
+    return latest(next, after(this.seedingSince, seconds(SEED_DIAL_DELAY_SECONDS)))
   }
 
   nextTimeout(now: Instant): Instant | undefined {
@@ -345,6 +364,10 @@ export class Torrent implements SessionHost {
 
   peerExtensions(session: PeerSession, _handshake: ExtensionHandshake): void {
     this.#endIfPointless(session)
+  }
+
+  hasToSend(session: PeerSession): void {
+    this.#around.hasToSend(session)
   }
 
   // Inside.

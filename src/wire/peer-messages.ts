@@ -35,6 +35,12 @@ const FIRST_CAPACITY = 1024
 export class MessageWriter {
   #bytes = new Uint8Array(FIRST_CAPACITY)
   #length = 0
+  readonly #began: () => void
+
+  /** @param began called with the first byte after each `take` */
+  constructor(began: () => void = () => {}) {
+    this.#began = began
+  }
 
   get isEmpty(): boolean {
     return this.#length === 0
@@ -110,6 +116,7 @@ export class MessageWriter {
       this.#bytes = larger
     }
     this.#length = at + count
+    if (at === 0) this.#began()
     return at
   }
 }
