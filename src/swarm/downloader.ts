@@ -12,6 +12,7 @@ import { type Instant, milliseconds, seconds } from '../base/time.ts'
 import type { TokenBucket } from '../base/token-bucket.ts'
 import { type BlockRange, MESSAGE } from '../wire/peer-messages.ts'
 import type { PieceDigests } from './effects.ts'
+import type { Holdings } from './holdings.ts'
 import type { OutstandingBlock, PeerSession } from './peer-session.ts'
 import { BLOCK, type GatheringPiece } from './piece-tracker.ts'
 import type { TorrentCore } from './torrent-core.ts'
@@ -32,6 +33,7 @@ export class Downloader {
   /** Peers with room in their window were left without requests for want of budget or buffers. */
   isStarved = false
   readonly #core: TorrentCore
+  readonly #holdings: Holdings
   readonly #budget: TokenBucket
   /** Microseconds. */
   readonly #requestTimeout: number
@@ -39,8 +41,9 @@ export class Downloader {
   readonly #orphans = new Set<GatheringPiece>()
   readonly #blocksPerPiece: number
 
-  constructor(core: TorrentCore, budget: TokenBucket, requestTimeoutSeconds: number) {
+  constructor(core: TorrentCore, holdings: Holdings, budget: TokenBucket, requestTimeoutSeconds: number) {
     this.#core = core
+    this.#holdings = holdings
     this.#requestTimeout = seconds(requestTimeoutSeconds)
     this.#budget = budget
     this.#blocksPerPiece = Math.ceil(core.geometry.pieceLength / core.geometry.blockLength)
@@ -88,7 +91,7 @@ export class Downloader {
     session.outstanding.delete(this.#key(gathering.piece, block))
     session.window.received(now, range.length)
     if (session.arriving !== wanted) {
-      this.#core.pieces.withdraw(gathering, block, false)
+      this.#withdraw(gathering, block, false)
       return
     }
     session.arriving = undefined
@@ -99,7 +102,7 @@ export class Downloader {
   /** The peer choked us (without BEP 6 that drops every request), was snubbed, or is gone. */
   release(session: PeerSession): void {
     for (const outstanding of session.outstanding.values())
-      this.#core.pieces.withdraw(outstanding.gathering, outstanding.block, session.arriving === outstanding)
+      this.#withdraw(outstanding.gathering, outstanding.block, session.arriving === outstanding)
     session.outstanding.clear()
     session.arriving = undefined
     session.reader.target = undefined
@@ -134,7 +137,7 @@ export class Downloader {
     const refused = this.#outstanding(session, range)
     if (refused === undefined) return false
     session.outstanding.delete(this.#key(range.piece, refused.block))
-    this.#core.pieces.withdraw(refused.gathering, refused.block, session.arriving === refused)
+    this.#withdraw(refused.gathering, refused.block, session.arriving === refused)
     if (session.gathering.delete(refused.gathering)) {
       refused.gathering.owner = undefined
       this.#orphans.add(refused.gathering)
@@ -199,16 +202,16 @@ export class Downloader {
    * blocks would wait in one queue while other peers run dry.
    */
   #fairShare(): number {
-    const { picker, sessions } = this.#core
-    if (picker.openCount > FAIR_SHARE_PIECES_MAX) return Number.POSITIVE_INFINITY
-    let useful = 0
-    for (const session of sessions.values()) if (session.amInterested) useful++
-    const blocks = picker.openCount * this.#blocksPerPiece
-    return Math.max(FAIR_SHARE_MIN, Math.ceil(blocks / Math.max(1, useful)))
+    const { openCount } = this.#core.picker
+    if (openCount > FAIR_SHARE_PIECES_MAX) return Number.POSITIVE_INFINITY
+    const blocks = openCount * this.#blocksPerPiece
+    return Math.max(FAIR_SHARE_MIN, Math.ceil(blocks / Math.max(1, this.#holdings.usefulCount)))
   }
 
   #ownedWithFreeBlocks(session: PeerSession): GatheringPiece | undefined {
+    if (!session.hasFreed) return undefined
     for (const gathering of session.gathering) if (gathering.freeCount > 0) return gathering
+    session.hasFreed = false
     return undefined
   }
 
@@ -232,8 +235,12 @@ export class Downloader {
       this.isStarved = true
       return undefined
     }
+    if (session.nothingAtOpenings === picker.openings) return undefined
     const piece = picker.pick(session.have)
-    if (piece < 0) return undefined
+    if (piece < 0) {
+      session.nothingAtOpenings = picker.openings
+      return undefined
+    }
     const gathering = pieces.start(piece, session.id)
     if (gathering === undefined) {
       this.isStarved = true
@@ -327,6 +334,14 @@ export class Downloader {
       wantsSha1: options.metainfo.pieceHashesV1 !== null,
       merkle: options.metainfo.infoHashV2 === null ? undefined : geometry.merklePiece(gathering.piece),
     })
+  }
+
+  /** A block that may be asked of others again; its piece's owner must look at the piece once more. */
+  #withdraw(gathering: GatheringPiece, block: number, wasArriving: boolean): void {
+    this.#core.pieces.withdraw(gathering, block, wasArriving)
+    if (gathering.freeCount === 0 || gathering.owner === undefined) return
+    const owner = this.#core.sessions.get(gathering.owner)
+    if (owner !== undefined) owner.hasFreed = true
   }
 
   #outstanding(session: PeerSession, range: BlockRange): OutstandingBlock | undefined {

@@ -30,6 +30,7 @@ export class Geometry {
   readonly blockLength: number
   readonly files: readonly FileEntry[]
   readonly #spaceLength: number
+  readonly #hasPadding: boolean
   /** v2 only: lengths of the last pieces of files that do not fill them. */
   readonly #shortPieces = new Map<number, number>()
 
@@ -38,6 +39,7 @@ export class Geometry {
     this.pieceLength = metainfo.pieceLength
     this.blockLength = blockLength
     this.files = metainfo.files
+    this.#hasPadding = metainfo.files.some((file) => file.isPad)
     const last = metainfo.files.at(-1)
     this.#spaceLength = last === undefined ? 0 : last.offset + last.length
     if (metainfo.format !== 'v2') return
@@ -87,6 +89,7 @@ export class Geometry {
 
   /** Bytes at the end of the piece that are padding and need not be fetched. */
   paddingLength(piece: number): number {
+    if (!this.#hasPadding) return 0
     const size = this.pieceSize(piece)
     const last = this.#fileAt(piece * this.pieceLength + size - 1)
     const entry = this.files[last]

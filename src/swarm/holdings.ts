@@ -2,7 +2,7 @@
  * Who has what: keeps the picker's availability and each session's interest true as peers come, tell and go.
  * Invariants: availability counts connected peers, seeds apart; `neededCount` of a session is the
  * number of pieces it has that we want and lack, and we are interested exactly while that is
- * positive and we are downloading.
+ * positive and we are downloading; `usefulCount` is the number of sessions we are interested in.
  */
 import type { Bitfield } from '../base/bitfield.ts'
 import type { PeerSession } from './peer-session.ts'
@@ -11,14 +11,21 @@ import type { TorrentCore } from './torrent-core.ts'
 export class Holdings {
   readonly #core: TorrentCore
   readonly #isDownloading: () => boolean
+  #usefulCount = 0
 
   constructor(core: TorrentCore, isDownloading: () => boolean) {
     this.#core = core
     this.#isDownloading = isDownloading
   }
 
+  /** Connected peers that have something we want and lack. */
+  get usefulCount(): number {
+    return this.#usefulCount
+  }
+
   /** The peer said all it has; `before` is what was known. */
   told(session: PeerSession, before: Bitfield): void {
+    session.nothingAtOpenings = -1
     this.#forget(before)
     this.#learn(session.have)
     this.recount(session)
@@ -27,6 +34,7 @@ export class Holdings {
   /** The peer has one piece more, already set in `session.have`. */
   gained(session: PeerSession, piece: number): void {
     const { picker, pieces } = this.#core
+    session.nothingAtOpenings = -1
     if (session.isSeed) {
       for (const other of session.have.ones()) if (other !== piece) picker.peerLost(other)
       picker.seedCount++
@@ -48,6 +56,12 @@ export class Holdings {
 
   left(session: PeerSession): void {
     this.#forget(session.have)
+    if (session.amInterested) this.#usefulCount--
+  }
+
+  /** We fetch nothing for now. */
+  loseInterest(): void {
+    for (const session of this.#core.sessions.values()) this.#setInterested(session, false)
   }
 
   /** We have the piece now. */
@@ -69,7 +83,13 @@ export class Holdings {
 
   #needs(session: PeerSession, change: number): void {
     session.neededCount += change
-    session.setInterested(session.neededCount > 0 && this.#isDownloading())
+    this.#setInterested(session, session.neededCount > 0 && this.#isDownloading())
+  }
+
+  #setInterested(session: PeerSession, isInterested: boolean): void {
+    if (isInterested === session.amInterested) return
+    this.#usefulCount += isInterested ? 1 : -1
+    session.setInterested(isInterested)
   }
 
   #learn(have: Bitfield): void {

@@ -81,6 +81,10 @@ export class PeerSession implements FrameSink {
   current: GatheringPiece | undefined
   /** The block that is streaming in. */
   arriving: OutstandingBlock | undefined
+  /** An owned piece besides `current` may have free blocks again; false for certain. */
+  hasFreed = false
+  /** The picker's `openings` when it had nothing to start for this peer; -1 once the peer has more. */
+  nothingAtOpenings = -1
   /** Pieces it has that we want and do not have. */
   neededCount = 0
   /** Whole pieces it gave us that verified. */
@@ -148,7 +152,6 @@ export class PeerSession implements FrameSink {
   }
 
   setInterested(isInterested: boolean): void {
-    if (isInterested === this.amInterested) return
     this.amInterested = isInterested
     this.writer.plain(isInterested ? MESSAGE.interested : MESSAGE.notInterested)
   }

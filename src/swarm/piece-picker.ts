@@ -23,6 +23,9 @@ export class PiecePicker {
   /** Group g begins here; one more entry than there are groups. Grows with the largest availability. */
   #groupStart: number[] = [0, 0]
   #openCount = 0
+  #openings = 0
+  /** No piece before this one is open. */
+  #firstOpen = 0
   seedCount = 0
 
   constructor(pieceCount: number, pickOrder: PickOrder, prng: Prng) {
@@ -36,6 +39,11 @@ export class PiecePicker {
   /** Pieces that may be started. */
   get openCount(): number {
     return this.#openCount
+  }
+
+  /** How many times a piece was opened: while this stays the same, who has none of the open pieces has none. */
+  get openings(): number {
+    return this.#openings
   }
 
   /** Open pieces that at least one connected peer has. */
@@ -59,6 +67,8 @@ export class PiecePicker {
   /** The piece is wanted and missing from now on. */
   open(piece: number): void {
     if (this.#place[piece] !== NOT_OPEN) return
+    this.#openings++
+    if (piece < this.#firstOpen) this.#firstOpen = piece
     const group = this.#availability[piece]!
     this.#ensureGroup(group)
     let hole = this.#openCount++
@@ -107,25 +117,30 @@ export class PiecePicker {
     this.#swapWithin(group - 1, piece)
   }
 
-  /** The next piece to start among those `has` holds; -1 when none is open. */
+  /** The next piece to start among those that a connected peer has; -1 when none is open. */
   pick(has: Bitfield): number {
     if (this.#pickOrder === 'sequential') return this.#pickSequential(has)
-    if (this.#pickOrder === 'random') return this.#pickRandom(has)
-    for (let i = 0; i < this.#openCount; i++) if (has.has(this.#order[i]!)) return this.#order[i]!
+    // What only seeds have comes first in the order, and need not be looked at for anybody else.
+    const first = has.isFull ? 0 : this.#groupStart[1]!
+    if (this.#pickOrder === 'random') return this.#pickRandom(has, first)
+    for (let i = first; i < this.#openCount; i++) if (has.has(this.#order[i]!)) return this.#order[i]!
     return -1
   }
 
   #pickSequential(has: Bitfield): number {
-    for (let piece = 0; piece < this.#place.length; piece++)
+    while (this.#firstOpen < this.#place.length && this.#place[this.#firstOpen] === NOT_OPEN)
+      this.#firstOpen++
+    for (let piece = this.#firstOpen; piece < this.#place.length; piece++)
       if (this.#place[piece] !== NOT_OPEN && has.has(piece)) return piece
     return -1
   }
 
-  #pickRandom(has: Bitfield): number {
-    if (this.#openCount === 0) return -1
-    const start = this.#prng.below(this.#openCount)
-    for (let i = 0; i < this.#openCount; i++) {
-      const piece = this.#order[(start + i) % this.#openCount]!
+  #pickRandom(has: Bitfield, first: number): number {
+    const count = this.#openCount - first
+    if (count === 0) return -1
+    const start = this.#prng.below(count)
+    for (let i = 0; i < count; i++) {
+      const piece = this.#order[first + ((start + i) % count)]!
       if (has.has(piece)) return piece
     }
     return -1

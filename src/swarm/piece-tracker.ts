@@ -9,7 +9,8 @@
  * A gathering piece owns room in the pool and a state per block; one peer at a time owns the
  * piece, others may join only in the endgame. A block streams in from one peer at a time, so a late
  * copy never overwrites a received one.
- * Invariant: `have` holds exactly the pieces whose bytes were verified and written.
+ * Invariants: `have` holds exactly the pieces whose bytes were verified and written; the counts and bytes are
+ * those of `wanted` and of `wanted` without `have`, kept up to date because they are asked for all the time.
  */
 import { assert } from '../base/assert.ts'
 import { Bitfield } from '../base/bitfield.ts'
@@ -48,6 +49,8 @@ export class PieceTracker {
   readonly #geometry: Geometry
   readonly #buffers: PieceBuffers
   #missingWantedCount: number
+  #wantedBytes = 0
+  #leftBytes: number
   #checkingBytes = 0
 
   constructor(geometry: Geometry, buffers: PieceBuffers) {
@@ -57,6 +60,18 @@ export class PieceTracker {
     this.wanted = new Bitfield(geometry.pieceCount)
     this.wanted.fill()
     this.#missingWantedCount = geometry.pieceCount
+    for (let piece = 0; piece < geometry.pieceCount; piece++) this.#wantedBytes += geometry.contentSize(piece)
+    this.#leftBytes = this.#wantedBytes
+  }
+
+  /** Bytes of wanted pieces, there or not, without padding. */
+  get wantedBytes(): number {
+    return this.#wantedBytes
+  }
+
+  /** Bytes of wanted pieces that are not there yet, without padding. */
+  get leftBytes(): number {
+    return this.#leftBytes
   }
 
   /** Every wanted piece is verified and written. */
@@ -79,7 +94,10 @@ export class PieceTracker {
 
   select(piece: number, isWanted: boolean): void {
     const changed = isWanted ? this.wanted.set(piece) : this.wanted.clear(piece)
-    if (changed && !this.have.has(piece)) this.#missingWantedCount += isWanted ? 1 : -1
+    if (!changed) return
+    const sign = isWanted ? 1 : -1
+    this.#wantedBytes += sign * this.#geometry.contentSize(piece)
+    if (!this.have.has(piece)) this.#misses(piece, sign)
   }
 
   /** Missing -> gathering; undefined while the pool has no room. */
@@ -190,12 +208,18 @@ export class PieceTracker {
 
   /** Found on disk and verified there. */
   markHave(piece: number): void {
-    if (this.have.set(piece) && this.wanted.has(piece)) this.#missingWantedCount--
+    if (this.have.set(piece) && this.wanted.has(piece)) this.#misses(piece, -1)
   }
 
   /** Have -> missing: found to be wrong on disk later. */
   lose(piece: number): void {
-    if (this.have.clear(piece) && this.wanted.has(piece)) this.#missingWantedCount++
+    if (this.have.clear(piece) && this.wanted.has(piece)) this.#misses(piece, 1)
+  }
+
+  /** One wanted piece more, or less, is not there. */
+  #misses(piece: number, sign: 1 | -1): void {
+    this.#missingWantedCount += sign
+    this.#leftBytes += sign * this.#geometry.contentSize(piece)
   }
 
   #leaveChecking(piece: number): void {

@@ -81,9 +81,14 @@ export class Torrent implements SessionHost {
       emit: (output: SwarmOutput) => around.emit(output),
     }
     this.peers = new PeerList(env.prng.fork('peers'))
-    this.downloader = new Downloader(this.core, around.downloadBudget, around.requestTimeoutSeconds)
-    this.uploader = new Uploader(this.core, around.uploadBudget, around.frames)
     this.#holdings = new Holdings(this.core, () => this.isDownloading)
+    this.downloader = new Downloader(
+      this.core,
+      this.#holdings,
+      around.downloadBudget,
+      around.requestTimeoutSeconds,
+    )
+    this.uploader = new Uploader(this.core, around.uploadBudget, around.frames)
     this.#slots = new UploadSlots(this.core, now)
     const { metainfo, announcesRebuilt } = options
     this.rebuiltInfoHash = metainfo.private ? null : rebuiltInfoHash(metainfo, env.crypto)
@@ -94,7 +99,7 @@ export class Torrent implements SessionHost {
         left: this.leftBytes,
       }),
       wantsPeers: () => this.phase === 'active' && this.core.sessions.size < options.connectionsMax,
-      isShortOfPeers: () => this.isDownloading && !this.#hasUsefulPeer(),
+      isShortOfPeers: () => this.isDownloading && this.#holdings.usefulCount === 0,
     }
     this.announcer = new Announcements(
       this.#announcerOptions(),
@@ -126,21 +131,12 @@ export class Torrent implements SessionHost {
     return this.phase === 'active' && !this.isComplete && this.core.options.role === 'download'
   }
 
-  /** Bytes of wanted pieces that are not there yet, without padding. */
   get leftBytes(): number {
-    const { geometry, pieces } = this.core
-    let bytes = 0
-    for (const piece of pieces.have.zeros())
-      if (pieces.wanted.has(piece)) bytes += geometry.contentSize(piece)
-    return bytes
+    return this.core.pieces.leftBytes
   }
 
-  /** Bytes of wanted pieces, there or not, without padding. */
   get wantedBytes(): number {
-    const { geometry, pieces } = this.core
-    let bytes = 0
-    for (const piece of pieces.wanted.ones()) bytes += geometry.contentSize(piece)
-    return bytes
+    return this.core.pieces.wantedBytes
   }
 
   // What lies on disk.
@@ -249,7 +245,7 @@ export class Torrent implements SessionHost {
     this.core.sessions.delete(session.id)
     this.#holdings.left(session)
     this.emit({ event: 'peer-disconnected', address: session.address, reason })
-    this.#slots.interestChanged()
+    this.#slots.left(session)
     this.fillAll(now)
   }
 
@@ -260,9 +256,11 @@ export class Torrent implements SessionHost {
     // Peers that owe us blocks come last, or they would take back what they let lie.
     const sessions = [...this.core.sessions.values()]
     const start = sessions.length > 0 ? this.#fillCount++ % sessions.length : 0
-    const inTurn = [...sessions.slice(start), ...sessions.slice(0, start)]
-    for (const session of inTurn) if (!session.window.isSnubbed) this.downloader.fill(now, session)
-    for (const session of inTurn) if (session.window.isSnubbed) this.downloader.fill(now, session)
+    for (const isSnubbed of [false, true])
+      for (let i = 0; i < sessions.length; i++) {
+        const session = sessions[(start + i) % sessions.length]!
+        if (session.window.isSnubbed === isSnubbed) this.downloader.fill(now, session)
+      }
   }
 
   received(now: Instant, session: PeerSession, bytes: Uint8Array): Fault | undefined {
@@ -394,11 +392,6 @@ export class Torrent implements SessionHost {
     }
   }
 
-  #hasUsefulPeer(): boolean {
-    for (const session of this.core.sessions.values()) if (session.amInterested) return true
-    return false
-  }
-
   #openPiece(piece: number): void {
     if (this.core.options.role === 'download' && this.core.pieces.isOpen(piece)) this.core.picker.open(piece)
   }
@@ -431,10 +424,8 @@ export class Torrent implements SessionHost {
     this.#openPiece(piece)
     if (this.phase !== 'active') return
     this.phase = 'paused'
-    for (const session of this.core.sessions.values()) {
-      this.downloader.release(session)
-      session.setInterested(false)
-    }
+    for (const session of this.core.sessions.values()) this.downloader.release(session)
+    this.#holdings.loseInterest()
     const hint = fault.hint === undefined ? {} : { hint: fault.hint }
     this.emit({ event: 'paused', code: fault.code, reason: fault.message, ...hint })
   }

@@ -1,6 +1,7 @@
 /**
  * Applies the choker's policy to the sessions: a free slot goes to the next interested peer at once, and
- * every ten seconds all slots are given anew. Invariant: at most `slotCount` sessions are unchoked.
+ * every ten seconds all slots are given anew.
+ * Invariants: at most `slotCount` sessions are unchoked; while fewer are, every interested one is.
  */
 import { type Instant, MICROSECONDS_PER_SECOND, seconds } from '../base/time.ts'
 import { CHOKE_ROUND_SECONDS, Choker } from './choker.ts'
@@ -11,6 +12,7 @@ export class UploadSlots {
   readonly #core: TorrentCore
   readonly #choker: Choker
   readonly #slotCount: number
+  #unchokedCount = 0
   #nextRoundAt: Instant
 
   constructor(core: TorrentCore, now: Instant) {
@@ -20,17 +22,21 @@ export class UploadSlots {
     this.#nextRoundAt = (now + seconds(CHOKE_ROUND_SECONDS)) as Instant
   }
 
-  /** A peer became interested, lost interest, or left. */
-  interestChanged(session?: PeerSession): void {
-    if (session !== undefined && !session.peerInterested) session.setChoking(true)
-    let free = this.#slotCount
-    for (const other of this.#core.sessions.values()) if (!other.amChoking) free--
-    for (const other of this.#core.sessions.values()) {
-      if (free <= 0) return
-      if (!other.peerInterested || !other.amChoking) continue
-      other.setChoking(false)
-      free--
+  /** A peer became interested or lost interest. */
+  interestChanged(session: PeerSession): void {
+    if (session.peerInterested) {
+      if (this.#unchokedCount < this.#slotCount) this.#setChoking(session, false)
+      return
     }
+    const wasFull = this.#unchokedCount === this.#slotCount
+    this.#setChoking(session, true)
+    if (wasFull) this.#giveFreeSlot()
+  }
+
+  /** The session is not among the torrent's any more. */
+  left(session: PeerSession): void {
+    if (session.amChoking) return
+    if (this.#unchokedCount-- === this.#slotCount) this.#giveFreeSlot()
   }
 
   tick(now: Instant): void {
@@ -46,6 +52,19 @@ export class UploadSlots {
       connectedSeconds: (now - session.connectedAt) / MICROSECONDS_PER_SECOND,
     }))
     const unchoked = this.#choker.round(candidates, this.#slotCount)
-    for (const session of sessions) session.setChoking(!unchoked.has(session.id))
+    for (const session of sessions) this.#setChoking(session, !unchoked.has(session.id))
+  }
+
+  #giveFreeSlot(): void {
+    for (const session of this.#core.sessions.values()) {
+      if (this.#unchokedCount >= this.#slotCount) return
+      if (session.peerInterested) this.#setChoking(session, false)
+    }
+  }
+
+  #setChoking(session: PeerSession, isChoking: boolean): void {
+    if (isChoking === session.amChoking) return
+    this.#unchokedCount += isChoking ? -1 : 1
+    session.setChoking(isChoking)
   }
 }
