@@ -102,7 +102,7 @@ export class Client implements Machine<SwarmInput, SwarmOutput> {
     this.#now = now
     this.#dispatch(now, input)
     if (this.#schedule.isTickDue(now)) this.#tick(now)
-    else if (this.#schedule.isTorrentDue(now)) this.#serveStarved(now)
+    else if (this.#schedule.isTorrentDue(now)) this.#serveDue(now)
     this.#schedule.settle(now, this.#driveAnnouncer)
     if (this.#isStopping && !this.#isStopped) this.#finishStop()
     this.#flush(now)
@@ -413,9 +413,9 @@ export class Client implements Machine<SwarmInput, SwarmOutput> {
     for (const torrent of this.#torrentsInTurn()) torrent.fillAll(now)
   }
 
-  #serveStarved(now: Instant): void {
+  #serveDue(now: Instant): void {
     this.#schedule.concernAll(this.torrents.values())
-    for (const torrent of this.#torrentsInTurn()) if (torrent.isStarved) torrent.tick(now)
+    for (const torrent of this.#torrentsInTurn()) torrent.serveDue(now)
   }
 
   /** Another one first each time, because the first to draw on a short budget gets most of it. */

@@ -272,8 +272,7 @@ export class Downloader {
     if (session.outstanding.size >= Math.max(ENDGAME_REQUESTS_MIN, session.window.depth >> 2))
       return undefined
     const ownWait = session.window.waitSeconds(session.outstanding.size + 1)
-    for (const other of this.#byLongestWait(session)) {
-      if (other.window.waitSeconds(other.outstanding.size) <= ownWait) return undefined
+    for (const other of this.#slowerThan(ownWait)) {
       for (const behind of [...other.outstanding.values()].reverse()) {
         const { gathering, block } = behind
         if (gathering.blocks[block] !== BLOCK.requested || gathering.askers[block]! >= ENDGAME_ASKERS_MAX)
@@ -288,10 +287,12 @@ export class Downloader {
     return undefined
   }
 
-  #byLongestWait(session: PeerSession): PeerSession[] {
-    return [...this.#core.sessions.values()]
-      .filter((other) => other !== session && other.outstanding.size > 0)
-      .sort((a, b) => b.window.waitSeconds(b.outstanding.size) - a.window.waitSeconds(a.outstanding.size))
+  /** Peers that will take longer for what they owe, the slowest first. */
+  #slowerThan(waitSeconds: number): PeerSession[] {
+    const slower: PeerSession[] = []
+    for (const session of this.#core.sessions.values())
+      if (session.outstanding.size > 0 && session.waitSeconds > waitSeconds) slower.push(session)
+    return slower.sort((a, b) => b.waitSeconds - a.waitSeconds)
   }
 
   #canBeFinished(piece: number): boolean {

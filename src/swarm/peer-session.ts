@@ -139,6 +139,11 @@ export class PeerSession implements FrameSink {
     return this.extensions?.requestQueueLength ?? REQUEST_QUEUE_DEFAULT
   }
 
+  /** How long it will take for all it owes. */
+  get waitSeconds(): number {
+    return this.window.waitSeconds(this.outstanding.size)
+  }
+
   /** The peer will not download (BEP 21), or has everything. */
   get isUploadOnly(): boolean {
     return this.isSeed || this.extensions?.isUploadOnly === true

@@ -13,7 +13,7 @@ import { after, earliest, type Instant, latest, MICROSECONDS_PER_SECOND, seconds
 import { type Endpoint, parseEndpoint } from '../wire/endpoint.ts'
 import type { ExtensionHandshake } from '../wire/extension-handshake.ts'
 import { handshakeHash } from '../wire/metainfo.ts'
-import { type BlockRange, MESSAGE } from '../wire/peer-messages.ts'
+import type { BlockRange } from '../wire/peer-messages.ts'
 import { rebuiltInfoHash } from '../wire/rebuilt-infohash.ts'
 import { Announcements } from './announcements.ts'
 import { clientName, peerIdText } from './client-name.ts'
@@ -21,6 +21,7 @@ import { Downloader } from './downloader.ts'
 import type { PieceDigests, SwarmOutput } from './effects.ts'
 import type { DisconnectReason, SwarmEvent } from './events.ts'
 import { Geometry } from './geometry.ts'
+import { HaveNews } from './have-news.ts'
 import { Holdings } from './holdings.ts'
 import { PeerList } from './peer-list.ts'
 import type { PeerSession, SessionHost } from './peer-session.ts'
@@ -57,6 +58,7 @@ export class Torrent implements SessionHost {
   seedingSince: Instant
   readonly #around: TorrentSurroundings
   readonly #holdings: Holdings
+  readonly #news: HaveNews
   readonly #slots: UploadSlots
   #now: Instant
   #startedAt: Instant
@@ -89,6 +91,7 @@ export class Torrent implements SessionHost {
       around.requestTimeoutSeconds,
     )
     this.uploader = new Uploader(this.core, around.uploadBudget, around.frames)
+    this.#news = new HaveNews(this.core)
     this.#slots = new UploadSlots(this.core, now)
     const { metainfo, announcesRebuilt } = options
     this.rebuiltInfoHash = metainfo.private ? null : rebuiltInfoHash(metainfo, env.crypto)
@@ -196,10 +199,8 @@ export class Torrent implements SessionHost {
     for (const address of written.contributors.keys()) this.peers.acquit(address)
     this.emit({ event: 'piece-verified', piece, from })
     this.#holdings.verified(piece)
-    for (const session of this.core.sessions.values()) {
-      session.writer.number(MESSAGE.have, piece)
-      if (session.address === from) session.verifiedPieces++
-    }
+    this.#news.add(now, piece)
+    for (const session of this.core.sessions.values()) if (session.address === from) session.verifiedPieces++
     if (this.isComplete && !this.#wasComplete) this.#completed(now)
   }
 
@@ -278,10 +279,18 @@ export class Torrent implements SessionHost {
     return this.downloader.isStarved || this.uploader.isStarved
   }
 
-  /** Rounds and time-outs; dials and announces are driven by the client. */
+  /** The time that `nextTimeout` gave has come, or may have. */
+  serveDue(now: Instant): void {
+    this.#now = now
+    this.#news.tellDue(now)
+    if (this.isStarved) this.tick(now)
+  }
+
+  /** Rounds and time-outs, a few times a second; dials and announces are driven by the client. */
   tick(now: Instant): void {
     this.#now = now
     if (this.phase === 'checking') return
+    this.#news.tellDue(now)
     this.#slots.tick(now)
     if (this.downloader.checkTimeouts(now) || this.downloader.isStarved) this.fillAll(now)
     if (this.uploader.isStarved) this.uploader.serveAll(now)
@@ -297,7 +306,7 @@ export class Torrent implements SessionHost {
 
   nextTimeout(now: Instant): Instant | undefined {
     const budgets = earliest(this.downloader.nextTimeout(now), this.uploader.nextTimeout(now))
-    return earliest(budgets, this.announcer.nextTimeout())
+    return earliest(earliest(budgets, this.#news.nextTimeout()), this.announcer.nextTimeout())
   }
 
   emit(event: SwarmEvent): void {
@@ -433,6 +442,7 @@ export class Torrent implements SessionHost {
   #completed(now: Instant): void {
     this.#wasComplete = true
     this.seedingSince = now
+    this.#news.tell(now)
     this.announcer.handle(now, { kind: 'completed' })
     this.emit({
       event: 'downloaded',
