@@ -10,11 +10,13 @@ const WINDOW_SECONDS = 8
 export class RateMeter {
   readonly #buckets = new Float64Array(WINDOW_SECONDS)
   #second = -1
+  /** End of the second now counted, so that an addition within it is a comparison. */
+  #endsAt = 0
   #firstSecond = -1
   total = 0
 
   add(now: Instant, bytes: number): void {
-    this.#advance(now)
+    if (now >= this.#endsAt) this.#advance(now)
     this.#buckets[this.#second % WINDOW_SECONDS]! += bytes
     this.total += bytes
   }
@@ -38,5 +40,6 @@ export class RateMeter {
     const steps = Math.min(second - this.#second, WINDOW_SECONDS)
     for (let i = 1; i <= steps; i++) this.#buckets[(this.#second + i) % WINDOW_SECONDS] = 0
     this.#second = Math.max(this.#second, second)
+    this.#endsAt = (this.#second + 1) * MICROSECONDS_PER_SECOND
   }
 }

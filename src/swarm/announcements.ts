@@ -53,11 +53,13 @@ export class Announcements implements Machine<AnnouncerInput, AnnouncementsOutpu
   }
 
   poll(): AnnouncementsOutput | undefined {
-    for (const [index, announcer] of this.#announcers.entries())
+    for (let index = 0; index < this.#announcers.length; index++) {
+      const announcer = this.#announcers[index]!
       for (let output = announcer.poll(); output !== undefined; output = announcer.poll()) {
         const passed = this.#passed(index, output)
         if (passed !== undefined) return passed
       }
+    }
     return undefined
   }
 

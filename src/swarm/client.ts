@@ -102,7 +102,8 @@ export class Client implements Machine<SwarmInput, SwarmOutput> {
     this.#now = now
     this.#dispatch(now, input)
     if (this.#schedule.isTickDue(now)) this.#tick(now)
-    else if (this.#schedule.isTorrentDue(now)) this.#serveDue(now)
+    else if (this.#schedule.isTorrentDue(now))
+      for (const torrent of this.#inTurn(this.#schedule.takeDue(now))) torrent.serveDue(now)
     this.#schedule.settle(now, this.#driveAnnouncer)
     if (this.#isStopping && !this.#isStopped) this.#finishStop()
     this.#flush(now)
@@ -399,28 +400,23 @@ export class Client implements Machine<SwarmInput, SwarmOutput> {
       else if (session !== undefined && now - session.lastSentAt > seconds(KEEP_ALIVE_SECONDS))
         session.writer.keepAlive()
     }
-    this.#schedule.concernAll(this.torrents.values())
+    const torrents = this.#inTurn([...this.torrents.values()])
+    this.#schedule.concernAll(torrents)
     let isStarved = false
-    for (const torrent of this.#torrentsInTurn()) {
+    for (const torrent of torrents) {
       torrent.tick(now)
       this.#dial(now, torrent)
       isStarved ||= torrent.downloader.isStarved
     }
-    this.#schedule.planTick(now, this.torrents.values(), this.#connections.size)
+    this.#schedule.planTick(now, torrents, this.#connections.size)
     if (!isStarved) return
     // Memory is short: what nobody can finish now must not keep it from those who could go on.
-    for (const torrent of this.torrents.values()) torrent.downloader.abandonHopeless()
-    for (const torrent of this.#torrentsInTurn()) torrent.fillAll(now)
-  }
-
-  #serveDue(now: Instant): void {
-    this.#schedule.concernAll(this.torrents.values())
-    for (const torrent of this.#torrentsInTurn()) torrent.serveDue(now)
+    for (const torrent of torrents) torrent.downloader.abandonHopeless()
+    for (const torrent of this.#inTurn(torrents)) torrent.fillAll(now)
   }
 
   /** Another one first each time, because the first to draw on a short budget gets most of it. */
-  #torrentsInTurn(): Torrent[] {
-    const torrents = [...this.torrents.values()]
+  #inTurn(torrents: readonly Torrent[]): Torrent[] {
     const start = torrents.length > 0 ? this.#turn++ % torrents.length : 0
     return [...torrents.slice(start), ...torrents.slice(0, start)]
   }

@@ -72,24 +72,24 @@ export class Downloader {
   }
 
   /** Gives the arriving block its place, if it was asked for and nobody brought or is bringing it. */
-  blockStarts(session: PeerSession, range: BlockRange): void {
-    const wanted = this.#outstanding(session, range)
+  blockStarts(session: PeerSession, piece: number, begin: number, length: number): void {
+    const wanted = this.#outstanding(session, piece, begin, length)
     if (wanted === undefined || wanted.gathering.blocks[wanted.block] !== BLOCK.requested) return
     wanted.gathering.blocks[wanted.block] = BLOCK.arriving
     session.arriving = wanted
     session.reader.target = this.#core.pieces.bufferOf(wanted.gathering)
-    session.reader.targetAt = range.begin
+    session.reader.targetAt = begin
   }
 
-  blockEnds(now: Instant, session: PeerSession, range: BlockRange): void {
-    const wanted = this.#outstanding(session, range)
+  blockEnds(now: Instant, session: PeerSession, piece: number, begin: number, length: number): void {
+    const wanted = this.#outstanding(session, piece, begin, length)
     if (wanted === undefined) return
     const { gathering, block } = wanted
     session.lastBlockAt = now
-    session.downloaded.add(now, range.length)
-    this.#core.downloaded.add(now, range.length)
+    session.downloaded.add(now, length)
+    this.#core.downloaded.add(now, length)
     session.outstanding.delete(this.#key(gathering.piece, block))
-    session.window.received(now, range.length)
+    session.window.received(now, length)
     if (session.arriving !== wanted) {
       this.#withdraw(gathering, block, false)
       return
@@ -134,7 +134,7 @@ export class Downloader {
 
   /** True when the peer had promised to send the block. */
   rejected(session: PeerSession, range: BlockRange): boolean {
-    const refused = this.#outstanding(session, range)
+    const refused = this.#outstanding(session, range.piece, range.begin, range.length)
     if (refused === undefined) return false
     session.outstanding.delete(this.#key(range.piece, refused.block))
     this.#withdraw(refused.gathering, refused.block, session.arriving === refused)
@@ -345,12 +345,17 @@ export class Downloader {
     if (owner !== undefined) owner.hasFreed = true
   }
 
-  #outstanding(session: PeerSession, range: BlockRange): OutstandingBlock | undefined {
-    const { blockLength } = this.#core.geometry
-    const block = range.begin / blockLength
-    const outstanding = session.outstanding.get(this.#key(range.piece, block))
-    if (outstanding?.gathering.piece !== range.piece || outstanding.block !== block) return undefined
-    return range.length === this.#core.geometry.blockSize(range.piece, block) ? outstanding : undefined
+  #outstanding(
+    session: PeerSession,
+    piece: number,
+    begin: number,
+    length: number,
+  ): OutstandingBlock | undefined {
+    const { geometry } = this.#core
+    const block = begin / geometry.blockLength
+    const outstanding = session.outstanding.get(this.#key(piece, block))
+    if (outstanding?.gathering.piece !== piece || outstanding.block !== block) return undefined
+    return length === geometry.blockSize(piece, block) ? outstanding : undefined
   }
 
   #key(piece: number, block: number): number {

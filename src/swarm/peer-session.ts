@@ -40,8 +40,8 @@ export interface SessionHost {
   peerCancels(session: PeerSession, range: BlockRange): void
   peerRejects(session: PeerSession, range: BlockRange): void
   /** Sets the reader's target when the block is wanted. */
-  blockStarts(session: PeerSession, range: BlockRange): void
-  blockEnds(session: PeerSession, range: BlockRange): void
+  blockStarts(session: PeerSession, piece: number, begin: number, length: number): void
+  blockEnds(session: PeerSession, piece: number, begin: number, length: number): void
   peerExtensions(session: PeerSession, handshake: ExtensionHandshake): void
   /** Its writer, empty until now, is not any more. */
   hasToSend(session: PeerSession): void
@@ -226,12 +226,12 @@ export class PeerSession implements FrameSink {
   }
 
   onBlockStart(piece: number, begin: number, length: number): Fault | undefined {
-    this.#host.blockStarts(this, { piece, begin, length })
+    this.#host.blockStarts(this, piece, begin, length)
     return undefined
   }
 
   onBlockEnd(piece: number, begin: number, length: number): Fault | undefined {
-    this.#host.blockEnds(this, { piece, begin, length })
+    this.#host.blockEnds(this, piece, begin, length)
     return undefined
   }
 

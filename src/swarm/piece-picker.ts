@@ -41,7 +41,7 @@ export class PiecePicker {
     return this.#openCount
   }
 
-  /** How many times a piece was opened: while this stays the same, who has none of the open pieces has none. */
+  /** How often a piece was opened. A peer with none of the open pieces has none until this grows. */
   get openings(): number {
     return this.#openings
   }

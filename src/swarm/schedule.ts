@@ -1,9 +1,9 @@
 /**
  * When the client machine wants to be woken, and which torrents an input can have given other wishes: an
  * input costs the same however many torrents there are.
- * Invariants: no torrent is due before `#dueAt`. That may be too early, because when a torrent's time moves
- * back the others are not searched; once it has come all are asked again. Between inputs nothing is
- * concerned, and `starved` holds exactly the torrents that wait for a budget or for memory.
+ * Invariants: between inputs nothing is concerned, `#times` holds what each torrent's `nextTimeout` gave,
+ * and `starved` exactly the torrents that wait for a budget or for memory. No torrent is due before `#dueAt`,
+ * which may be too early: when the first one's time moves on, the others are not searched until it has come.
  */
 import { after, earliest, type Instant, latest, milliseconds } from '../base/time.ts'
 import type { Torrent } from './torrent.ts'
@@ -18,8 +18,10 @@ export class Schedule {
   /** In the order in which they began to starve. */
   readonly starved = new Set<Torrent>()
   readonly #concerned = new Set<Torrent>()
+  /** Those that are due at some time. */
+  readonly #times = new Map<Torrent, Instant>()
   #tickAt: Instant
-  #dueAt = NEVER
+  #dueAt: Instant = NEVER
 
   constructor(now: Instant) {
     this.#tickAt = now
@@ -37,6 +39,19 @@ export class Schedule {
 
   isTorrentDue(now: Instant): boolean {
     return now >= this.#dueAt
+  }
+
+  /** The torrents that are due, which concerns them. */
+  takeDue(now: Instant): Torrent[] {
+    const due: Torrent[] = []
+    this.#dueAt = NEVER
+    for (const [torrent, at] of this.#times) {
+      if (at <= now) due.push(torrent)
+      else if (at < this.#dueAt) this.#dueAt = at
+    }
+    for (const torrent of due) this.#times.delete(torrent)
+    this.concernAll(due)
+    return due
   }
 
   /** Something happened, so that a tick may have work to do. */
@@ -70,9 +85,7 @@ export class Schedule {
     this.#concerned.add(torrent)
   }
 
-  /** All are asked anew. */
   concernAll(torrents: Iterable<Torrent>): void {
-    this.#dueAt = NEVER
     for (const torrent of torrents) this.#concerned.add(torrent)
   }
 
@@ -82,9 +95,15 @@ export class Schedule {
       visit(torrent)
       if (torrent.isStarved) this.starved.add(torrent)
       else this.starved.delete(torrent)
-      const next = torrent.nextTimeout(now)
-      if (next !== undefined && next < this.#dueAt) this.#dueAt = next
+      this.#plan(torrent, torrent.nextTimeout(now))
     }
     this.#concerned.clear()
+  }
+
+  #plan(torrent: Torrent, at: Instant | undefined): void {
+    if (at === this.#times.get(torrent)) return
+    if (at === undefined) this.#times.delete(torrent)
+    else this.#times.set(torrent, at)
+    if (at !== undefined && at < this.#dueAt) this.#dueAt = at
   }
 }

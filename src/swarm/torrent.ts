@@ -102,7 +102,7 @@ export class Torrent implements SessionHost {
         left: this.leftBytes,
       }),
       wantsPeers: () => this.phase === 'active' && this.core.sessions.size < options.connectionsMax,
-      isShortOfPeers: () => this.isDownloading && this.#holdings.usefulCount === 0,
+      isShortOfPeers: () => this.isDownloading && this.usefulPeerCount === 0,
     }
     this.announcer = new Announcements(
       this.#announcerOptions(),
@@ -140,6 +140,11 @@ export class Torrent implements SessionHost {
 
   get wantedBytes(): number {
     return this.core.pieces.wantedBytes
+  }
+
+  /** Connected peers that have something we want and lack. */
+  get usefulPeerCount(): number {
+    return this.#holdings.usefulCount
   }
 
   // What lies on disk.
@@ -361,12 +366,12 @@ export class Torrent implements SessionHost {
     if (isWithheld) this.#holdings.withheld(session, range.piece)
   }
 
-  blockStarts(session: PeerSession, range: BlockRange): void {
-    this.downloader.blockStarts(session, range)
+  blockStarts(session: PeerSession, piece: number, begin: number, length: number): void {
+    this.downloader.blockStarts(session, piece, begin, length)
   }
 
-  blockEnds(session: PeerSession, range: BlockRange): void {
-    this.downloader.blockEnds(this.#now, session, range)
+  blockEnds(session: PeerSession, piece: number, begin: number, length: number): void {
+    this.downloader.blockEnds(this.#now, session, piece, begin, length)
   }
 
   peerExtensions(session: PeerSession, _handshake: ExtensionHandshake): void {

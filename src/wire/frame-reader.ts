@@ -117,16 +117,16 @@ export class FrameReader {
 
   #checkLength(length: number): Fault | undefined {
     const type = this.#type
-    const fixed = FIXED_LENGTHS.get(type)
-    if (fixed !== undefined) return length === fixed ? undefined : fault('wire/bad-length', type, length)
-    if (type === MESSAGE.bitfield)
-      return length === this.#bitfieldLength ? undefined : fault('wire/bad-length', type, length)
     if (type === MESSAGE.piece) {
       if (length < 8) return fault('wire/bad-length', type, length)
       return length - 8 <= LIMITS.blockLengthMax.value
         ? undefined
         : fault('wire/block-too-large', type, length)
     }
+    const fixed = FIXED_LENGTHS.get(type)
+    if (fixed !== undefined) return length === fixed ? undefined : fault('wire/bad-length', type, length)
+    if (type === MESSAGE.bitfield)
+      return length === this.#bitfieldLength ? undefined : fault('wire/bad-length', type, length)
     return length <= LIMITS.extensionMessageBytesMax.value
       ? undefined
       : fault('wire/message-too-large', type, length)
