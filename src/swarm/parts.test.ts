@@ -149,6 +149,25 @@ describe('PeerList', () => {
     expect(peers.candidate(instant(seconds(10)))).toBeDefined()
   })
 
+  it('knows when there will be somebody to dial, however often it was asked before', () => {
+    const peers = new PeerList(new Prng(1))
+    expect(peers.candidate(instant(0))).toBeUndefined()
+    expect(peers.nextCandidateAt()).toBeUndefined()
+    for (const port of [1, 2]) {
+      peers.add(endpoint(port), 'tracker')
+      peers.candidate(instant(0))!.isConnected = true
+    }
+    expect(peers.candidate(instant(0))).toBeUndefined()
+    peers.release(instant(0), endpoint(2), false)
+    peers.release(instant(seconds(1)), endpoint(1), false)
+    expect(peers.candidate(instant(seconds(1)))).toBeUndefined()
+    const next = peers.nextCandidateAt()!
+    expect(peers.candidate(instant(next - 1))).toBeUndefined()
+    expect(peers.candidate(next)).toBeDefined()
+    peers.add(endpoint(3), 'tracker')
+    expect(peers.candidate(instant(seconds(1)))?.endpoint.port).toBe(3)
+  })
+
   it('bans a host, but on loopback only the endpoint', () => {
     const peers = new PeerList(new Prng(1))
     peers.ban(endpoint(1))

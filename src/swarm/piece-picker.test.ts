@@ -45,6 +45,17 @@ describe('PiecePicker', () => {
     expect(drain(pickerFor(['#.##', '####'], 'sequential'), bits('####'))).toEqual([0, 1, 2, 3])
   })
 
+  it('goes back, in order, to a piece that is missing again', () => {
+    const picker = pickerFor(['#####'], 'sequential')
+    const has = bits('#####')
+    for (const piece of [0, 1, 2]) picker.close(piece)
+    expect(picker.pick(has)).toBe(3)
+    const { openings } = picker
+    picker.open(1)
+    expect(picker.pick(has)).toBe(1)
+    expect(picker.openings).toBe(openings + 1)
+  })
+
   it('picks at random when asked to', () => {
     const firsts = new Set<number>()
     for (let seed = 0; seed < 60; seed++)

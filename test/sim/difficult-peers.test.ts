@@ -28,6 +28,36 @@ describe('a peer that breaks its word', () => {
     expect(world.torrent.isComplete).toBe(true)
   })
 
+  it('cannot make the owner of a piece forget what it took of it and refused', () => {
+    const three = made(3, 8)
+    const world = new OneClient(three)
+    const [owner, refuser] = [world.peer(), world.peer()]
+    for (const peer of [owner, refuser])
+      world.say(peer, (w) => {
+        w.bitfield(Uint8Array.of(0x80))
+        w.plain(MESSAGE.unchoke)
+      })
+    const taken = world.asked(refuser)
+    expect(taken.map(([piece]) => piece)).toEqual([0, 0, 0, 0])
+    world.say(owner, (w) => {
+      w.number(MESSAGE.have, 1)
+      w.number(MESSAGE.have, 2)
+    })
+    const order: number[] = []
+    for (let asked = world.asked(owner); asked.length > 0; asked = world.asked(owner))
+      for (const [piece, block] of asked) {
+        order.push(piece)
+        world.receive(owner, blockFrame(three, piece, block))
+        if (piece === 1 && taken.length > 0)
+          world.say(refuser, (w) => {
+            for (const [refused, at] of taken.splice(0)) w.block(MESSAGE.reject, refused, at * BLOCK, BLOCK)
+          })
+      }
+    expect(order.lastIndexOf(0)).toBeGreaterThan(order.indexOf(1))
+    expect(order.lastIndexOf(0)).toBeLessThan(order.indexOf(2))
+    expect(world.torrent.isComplete).toBe(true)
+  })
+
   it('that stops in the middle of a block and goes on after the time-out loses nothing for us', () => {
     const world = new OneClient(ONE_PIECE)
     const slow = world.seed()

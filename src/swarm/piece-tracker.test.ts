@@ -1,0 +1,62 @@
+/** What is kept in counters must be what counting would give. */
+import * as fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import { content, metainfoOf } from '../../test/sim/small-world.ts'
+import type { Metainfo } from '../wire/metainfo.ts'
+import { Geometry } from './geometry.ts'
+import { PieceBuffers } from './piece-buffers.ts'
+import { PieceTracker } from './piece-tracker.ts'
+
+const BLOCK = 16_384
+const PIECE_COUNT = 12
+
+/** Two files, the first padded to the end of a piece, the second short. */
+function padded(): Metainfo {
+  const plain = metainfoOf(content(PIECE_COUNT * BLOCK - 100), BLOCK)
+  const [file] = plain.files
+  const lengths = [5 * BLOCK - 3000, 3000, 7 * BLOCK - 100]
+  let offset = 0
+  const files = lengths.map((length, index) => {
+    offset += length
+    return { ...file!, length, offset: offset - length, isPad: index === 1 }
+  })
+  return { ...plain, files }
+}
+
+describe('PieceTracker', () => {
+  it('counts wanted and missing bytes, whatever is selected, found, lost and verified', () => {
+    const step = fc.record({
+      kind: fc.constantFrom('select', 'drop', 'have', 'lose', 'fetch'),
+      piece: fc.nat(PIECE_COUNT - 1),
+    })
+    fc.assert(
+      fc.property(fc.array(step, { maxLength: 60 }), fc.boolean(), (steps, hasPadding) => {
+        const metainfo = hasPadding ? padded() : metainfoOf(content(PIECE_COUNT * BLOCK - 100), BLOCK)
+        const geometry = new Geometry(metainfo, BLOCK)
+        const pieces = new PieceTracker(geometry, new PieceBuffers())
+        for (const { kind, piece } of steps) {
+          if (kind === 'have' && pieces.isMissing(piece)) pieces.markHave(piece)
+          else if (kind === 'lose') pieces.lose(piece)
+          else if (kind === 'fetch' && pieces.isMissing(piece)) fetchPiece(pieces, piece)
+          else if (kind === 'select' || kind === 'drop') pieces.select(piece, kind === 'select')
+          let wanted = 0
+          let left = 0
+          for (const index of pieces.wanted.ones()) {
+            wanted += geometry.contentSize(index)
+            if (!pieces.have.has(index)) left += geometry.contentSize(index)
+          }
+          expect([pieces.wantedBytes, pieces.leftBytes]).toEqual([wanted, left])
+          expect(pieces.isComplete).toBe(left === 0)
+        }
+      }),
+    )
+  })
+})
+
+function fetchPiece(pieces: PieceTracker, piece: number): void {
+  const gathering = pieces.start(piece, 1)!
+  const block = pieces.requestNext(gathering)
+  gathering.blocks[block] = 2
+  expect(pieces.receive(gathering, block, 'a')).toBe(true)
+  pieces.confirm(piece)
+}
