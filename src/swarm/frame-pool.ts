@@ -7,7 +7,7 @@ import { PIECE_HEADER_LENGTH } from '../wire/peer-messages.ts'
 
 /** Blocks read and sent in one go; 512 KiB is where larger reads and writes stop gaining. */
 export const FRAME_BLOCKS_MAX = 32
-const KEPT_BYTES_MAX = 8 * 1024 * 1024
+const KEPT_BYTES_MAX = 16 * 1024 * 1024
 
 export class FramePool {
   readonly #blockLength: number

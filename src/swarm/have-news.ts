@@ -10,7 +10,7 @@ import { MESSAGE } from '../wire/peer-messages.ts'
 import type { TorrentCore } from './torrent-core.ts'
 
 /** The span grows with the number of peers, and stays far below the seconds in which peers decide. */
-const SPAN_MS_PER_PEER = 1
+const SPAN_MS_PER_PEER = 10
 const SPAN_MS_MAX = 100
 
 export class HaveNews {

@@ -114,7 +114,7 @@ describe('news of pieces', () => {
     give(world, seed, 1)
     give(world, seed, 2)
     expect(told(world, listener)).toEqual([])
-    world.pass(0.01)
+    world.pass(0.03)
     expect(told(world, listener).map((bytes) => bytes.length)).toEqual([18])
   })
 
@@ -126,7 +126,7 @@ describe('news of pieces', () => {
     give(world, seed, 1)
     world.outputs.splice(0)
     world.input({ kind: 'pieces-lost', torrent: 1, pieces: [1] })
-    world.pass(0.01)
+    world.pass(0.03)
     expect(told(world, listener)).toEqual([])
     for (const piece of [2, 3]) give(world, seed, piece)
     world.outputs.splice(0)
