@@ -1,11 +1,12 @@
 /**
- * What an orderly stop remembers of an unfinished download: which pieces were verified, and size and time
- * of every file they lie in. It is read once, at the next start, and deleted then; after a crash there is
- * none and everything is checked.
+ * What is remembered of a torrent: which pieces were verified, and size and time of every file they lie in.
+ * An orderly stop writes it for an unfinished download, the check at the start for a seed. It is read once,
+ * at the next start, and deleted then; where there is none, everything is checked.
  * Invariant: a piece is only believed while every file it lies in looks exactly as it did.
  */
 import { hash } from 'node:crypto'
-import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { dirname } from 'node:path'
 import { Bitfield } from '../base/bitfield.ts'
 import type { ContentStat } from './content-folder.ts'
 import { errnoOf } from './storage-error.ts'
@@ -37,7 +38,8 @@ export function saveResume(
     files: stats.map((stat) => (stat === undefined ? null : [stat.size, String(stat.mtimeNs)])),
   }
   const text = JSON.stringify(record)
-  writeFileSync(`${path}.new`, `${hash('sha256', text)}\n${text}`, { flush: true })
+  mkdirSync(dirname(path), { recursive: true })
+  writeFileSync(`${path}.new`, `${hash('sha256', text)}\n${text}`)
   renameSync(`${path}.new`, path)
 }
 
@@ -54,7 +56,8 @@ export function takeResume(
   try {
     content = readFileSync(path, 'utf8')
   } catch (error) {
-    return errnoOf(error) === 'ENOENT' ? undefined : 'corrupt'
+    const errno = errnoOf(error)
+    return errno === 'ENOENT' || errno === 'ENOTDIR' ? undefined : 'corrupt'
   }
   rmSync(path, { force: true })
   const record = readRecord(content)

@@ -4,7 +4,7 @@
  * Invariants: `complete` comes once everything wanted is verified, written and in its place; with final check
  * `before` it comes only after a full re-read; a piece found wrong later is fetched again.
  */
-import { Bitfield } from '../base/bitfield.ts'
+import type { Bitfield } from '../base/bitfield.ts'
 import { toHex } from '../base/bytes.ts'
 import type { SwarmInput } from '../swarm/effects.ts'
 import type { SwarmEvent } from '../swarm/events.ts'
@@ -14,14 +14,14 @@ import type { Torrent } from '../swarm/torrent.ts'
 import type { Endpoint } from '../wire/endpoint.ts'
 import { MERKLE_BLOCK_LENGTH } from '../wire/merkle.ts'
 import type { Metainfo } from '../wire/metainfo.ts'
-import { ContentFolder, type ContentStat, type PathComponent } from './content-folder.ts'
+import { ContentCheck } from './content-check.ts'
+import { ContentFolder, type PathComponent } from './content-folder.ts'
 import { locateFiles } from './content-location.ts'
 import { FileStore } from './file-store.ts'
 import type { NodeEvent } from './node-events.ts'
-import { checkPieces } from './piece-check.ts'
-import { type Resume, saveResume, takeResume } from './resume-file.ts'
+import { type Resume, takeResume } from './resume-file.ts'
 import { ShoalError } from './shoal-error.ts'
-import { TransferState } from './transfer-state.ts'
+import { seedResumePath, TransferState } from './transfer-state.ts'
 
 /** A download that paused because of the disk tries again after this. */
 const RESUME_AFTER_MS = 10_000
@@ -90,6 +90,7 @@ export class TorrentTask {
   #reject!: (error: ShoalError) => void
   #hasAnnounced = false
   #resumeTimer: NodeJS.Timeout | undefined
+  readonly #content: ContentCheck
   #folder: ContentFolder
   #store: FileStore
   #state: TransferState | undefined
@@ -105,6 +106,14 @@ export class TorrentTask {
     this.#selectedFiles = selectFiles(options)
     this.#folder = new ContentFolder(firstFolder(options))
     this.#paths = locateFiles(options.metainfo, this.#folder)
+    this.#content = new ContentCheck({
+      metainfo: options.metainfo,
+      geometry: this.#geometry,
+      folder: () => this.#folder,
+      paths: this.#paths,
+      selectedFiles: this.#selectedFiles,
+      signal: this.#abort.signal,
+    })
     this.#store = this.#openStore()
     this.failed = new Promise((_, reject) => {
       this.#reject = reject
@@ -178,13 +187,9 @@ export class TorrentTask {
   }
 
   #remember(torrent: Torrent): void {
-    // Pieces that lie partly in the side file mean nothing to a download with another selection.
-    const have = torrent.core.pieces.have.copy()
-    for (const piece of have.ones()) if (!this.#isCheckable(piece)) have.clear(piece)
-    if (this.#state === undefined || have.count === 0) return
+    if (this.#state === undefined) return
     try {
-      const stats = this.options.metainfo.files.map((_, file) => this.#stat(file))
-      saveResume(this.#state.resumePath, have, stats)
+      this.#content.remember(this.#state.resumePath, torrent.core.pieces.have)
     } catch (cause) {
       this.#around.emit(this.id, {
         event: 'warning',
@@ -192,6 +197,16 @@ export class TorrentTask {
         message: `the resume data could not be saved: ${(cause as Error).message}`,
         hint: 'nothing is lost: all files are checked at the next start',
       })
+    }
+  }
+
+  /** So that the next start need not read unchanged files. Where nothing can be written, it does. */
+  #rememberSeed(found: Bitfield): void {
+    const path = seedResumePath(this.#folder.root, this.infoHash)
+    try {
+      if (found.count > 0) this.#content.remember(path, found)
+    } catch {
+      // Somebody else's folder, perhaps; seeding goes on all the same.
     }
   }
 
@@ -218,60 +233,25 @@ export class TorrentTask {
     })
   }
 
-  #stat(file: number): ContentStat | undefined {
-    return this.#folder.statSync(this.#paths[file]!)
-  }
-
   async #found(): Promise<Bitfield> {
-    const resume = this.#takeResume()
-    if (resume === undefined) return this.#check(this.#checkablePieces())
-    const doubtful = this.#doubtfulPieces(resume)
-    const found = resume.pieces.copy()
-    for (const piece of found.ones()) if (!this.#isCheckable(piece)) found.clear(piece)
-    for (const piece of doubtful.ones()) found.clear(piece)
-    for (const piece of (await this.#check(doubtful)).ones()) found.set(piece)
+    const resume = this.#resume()
+    const found = resume === undefined ? await this.#content.check() : await this.#content.checkSince(resume)
+    if (this.options.role === 'seed' && !this.#abort.signal.aborted) this.#rememberSeed(found)
     return found
   }
 
-  #takeResume(): Resume | undefined {
-    if (this.#state === undefined) return undefined
+  #resume(): Resume | undefined {
     const { files, pieceCount } = this.options.metainfo
-    const resume = takeResume(this.#state.resumePath, pieceCount, files.length)
+    const path = this.#state?.resumePath ?? seedResumePath(this.#folder.root, this.infoHash)
+    const resume = takeResume(path, pieceCount, files.length)
     if (resume !== 'corrupt') return resume
     this.#around.emit(this.id, {
       event: 'warning',
       code: 'resume/corrupt',
-      message: 'the resume data of this download is damaged',
+      message: 'the resume data of this torrent is damaged',
       hint: 'nothing is lost: all files are checked again, which takes a little longer',
     })
     return undefined
-  }
-
-  /** Pieces in files that changed since they were remembered. */
-  #doubtfulPieces(resume: Resume): Bitfield {
-    const doubtful = new Bitfield(this.options.metainfo.pieceCount)
-    for (const [file, entry] of this.options.metainfo.files.entries()) {
-      if (entry.isPad || resume.isUnchanged(file, this.#stat(file))) continue
-      const { first, end } = this.#geometry.filePieces(file)
-      for (let piece = first; piece < end; piece++) doubtful.set(piece)
-    }
-    return doubtful
-  }
-
-  /** The pieces that are right on disk, of these or of all; none when stopped meanwhile. */
-  async #check(pieces?: Bitfield): Promise<Bitfield> {
-    const { metainfo } = this.options
-    const { signal } = this.#abort
-    try {
-      return await checkPieces(metainfo, this.#folder.root, {
-        pieces: pieces?.ones(),
-        paths: this.#paths,
-        signal,
-      })
-    } catch (error) {
-      if (signal.aborted) return new Bitfield(metainfo.pieceCount)
-      throw error
-    }
   }
 
   #addTorrent(): void {
@@ -333,9 +313,8 @@ export class TorrentTask {
    */
   async #finalCheck(): Promise<boolean> {
     const { finalCheck } = this.options
-    const checkable = this.#checkablePieces()
-    const wrong = checkable.copy()
-    for (const piece of (await this.#check(checkable)).ones()) wrong.clear(piece)
+    const wrong = this.#content.checkable.copy()
+    for (const piece of (await this.#content.check()).ones()) wrong.clear(piece)
     if (this.#abort.signal.aborted) return false
     if (wrong.count === 0) {
       this.#emitVerified()
@@ -357,27 +336,9 @@ export class TorrentTask {
 
   /** Everything wanted was read from disk just now, and is right. */
   #emitVerified(): void {
-    const files = this.options.metainfo.files.filter((file, index) => !file.isPad && this.#isSelected(index))
-    const pieces = this.#checkablePieces().count
+    const files = this.options.metainfo.files.filter((file, index) => !file.isPad && this.#content.isSelected(index))
+    const pieces = this.#content.checkable.count
     this.#around.emit(this.id, { event: 'verified', pieces, files: files.length })
-  }
-
-  /** Pieces of selected files only; others lie partly in the side file. */
-  #checkablePieces(): Bitfield {
-    const checkable = new Bitfield(this.options.metainfo.pieceCount)
-    for (let piece = 0; piece < checkable.length; piece++) if (this.#isCheckable(piece)) checkable.set(piece)
-    return checkable
-  }
-
-  #isCheckable(piece: number): boolean {
-    const { files } = this.options.metainfo
-    if (this.#selectedFiles === undefined) return true
-    const segments = this.#geometry.segments(piece, 0, this.#geometry.pieceSize(piece))
-    return segments.every(({ file }) => files[file]!.isPad || this.#isSelected(file))
-  }
-
-  #isSelected(file: number): boolean {
-    return this.#selectedFiles?.has(file) ?? true
   }
 
   #putInPlace(): void {
@@ -387,7 +348,7 @@ export class TorrentTask {
     const target = new ContentFolder(dir)
     this.#store.close()
     for (const [file, entry] of metainfo.files.entries()) {
-      const isStored = !entry.isPad && entry.symlink === undefined && this.#isSelected(file)
+      const isStored = !entry.isPad && entry.symlink === undefined && this.#content.isSelected(file)
       if (isStored) this.#folder.moveTo(this.#paths[file]!, target)
     }
     this.#folder.close()

@@ -9,6 +9,11 @@ import { TransferLock } from './transfer-lock.ts'
 
 export const STATE_FOLDER = '.shoal'
 
+/** Resume data of a torrent that is only seeded. It may stay: it is believed only while nothing changes. */
+export function seedResumePath(dir: string, id: string): string {
+  return path.join(dir, STATE_FOLDER, `${id}.seed`)
+}
+
 export class TransferState {
   readonly resumePath: string
   /** Below the content folder. */

@@ -43,7 +43,9 @@ export class Uploader {
     this.#order = new UploadOrder(core.geometry.pieceCount)
   }
 
-  /** Queued; `serve` follows once all that has arrived is read, so that neighbouring blocks go out together. */
+  /**
+   * Queued; `serve` follows once all that has arrived is read, so that neighbouring blocks go out together.
+   */
   requested(session: PeerSession, range: BlockRange): void {
     const isServed = !session.amChoking && this.#core.pieces.have.has(range.piece)
     if (!isServed || !session.requests.push(range.piece, range.begin, range.length)) session.reject(range)
