@@ -336,7 +336,9 @@ export class TorrentTask {
 
   /** Everything wanted was read from disk just now, and is right. */
   #emitVerified(): void {
-    const files = this.options.metainfo.files.filter((file, index) => !file.isPad && this.#content.isSelected(index))
+    const files = this.options.metainfo.files.filter(
+      (file, index) => !file.isPad && this.#content.isSelected(index),
+    )
     const pieces = this.#content.checkable.count
     this.#around.emit(this.id, { event: 'verified', pieces, files: files.length })
   }
