@@ -2,7 +2,7 @@
 import type { Command } from 'commander'
 import { ShoalError } from '../nodejs/shoal-error.ts'
 import type { CommandDefinition } from './commands.ts'
-import { schemaOf } from './setting-schemas.ts'
+import { parseSetting } from './setting-parser.ts'
 
 /** Keyed by the camelCase of the long flag. Throws `usage/bad-option` and `usage/empty-argument`. */
 export function validateOptions(
@@ -21,10 +21,10 @@ export function validateOptions(
     const raw: unknown = command.getOptionValue(option.attributeName())
     if (raw === undefined) continue
     const validated = (one: unknown): unknown => {
-      const result = schemaOf(kind).safeParse(one)
-      if (result.success) return result.data
+      const result = parseSetting(kind, one)
+      if (result.ok) return result.value
       const hint = `Run \`shoal ${definition.name} --help\`.`
-      throw new ShoalError('usage/bad-option', `${option.long} ${result.error.issues[0]!.message}`, hint)
+      throw new ShoalError('usage/bad-option', `${option.long} ${result.error.message}`, hint)
     }
     options[option.attributeName()] = isRepeatable ? (raw as unknown[]).map(validated) : validated(raw)
   }

@@ -1,7 +1,7 @@
 /**
  * What kinds of value a setting can have, as data, each carrying its TypeScript type.
  * A kind may know one word beside its numbers (`auto`, `off`, `all`); the value is then that word itself, so
- * no number has a secret meaning. `setting-schemas.ts` turns kinds into validating schemas.
+ * no number has a secret meaning. `setting-parser.ts` reads values of every kind.
  */
 
 export type KindType =

@@ -1,6 +1,6 @@
 /**
  * From the table to values: for every setting the first of flag, environment, configuration file, profile and
- * default, validated by the same schema wherever it comes from, and remembered together with where that was.
+ * default, validated in the same way wherever it comes from, and remembered together with where that was.
  * Combinations that contradict one another are refused here, in one line.
  */
 
@@ -9,7 +9,7 @@ import { PROFILES } from '../profiles.ts'
 import { closest } from './closest-word.ts'
 import type { ConfigFile, Environment } from './config-file.ts'
 import { isListKind, type Kind } from './setting-kinds.ts'
-import { schemaOf } from './setting-schemas.ts'
+import { parseSetting } from './setting-parser.ts'
 import {
   SETTING_NAMES,
   type SettingName,
@@ -85,11 +85,11 @@ function resolveOne(
 }
 
 function validated(kind: Kind<unknown>, raw: unknown, where: string): unknown {
-  const result = schemaOf(kind).safeParse(raw)
-  if (result.success) return result.data
+  const result = parseSetting(kind, raw)
+  if (result.ok) return result.value
   throw new ShoalError(
     'usage/bad-setting',
-    `${where} ${result.error.issues[0]!.message}`,
+    `${where} ${result.error.message}`,
     '`shoal config` lists every setting with its value and unit.',
   )
 }
