@@ -93,6 +93,7 @@ async function create(
       },
       onProgress: (bytes, total) => progress.show(bytes, total),
       signal,
+      usesOwnThread: true,
     })
   } finally {
     progress.end()

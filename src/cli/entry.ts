@@ -1,9 +1,13 @@
 /**
  * The first thing loaded on a Node.js that is new enough. `--version` is answered here,
- * before anything else is loaded.
+ * before anything else is loaded; threads for commands that hash are started here, because they take as long
+ * to come up as everything else does to load.
  */
 import v8 from 'node:v8'
 import { formatVersion, readVersion } from './version.ts'
+
+const HASHING_COMMANDS: ReadonlySet<string> = new Set(['create', 'verify', 'share', 'seed'])
+const HELP: ReadonlySet<string> = new Set(['--help', '-h'])
 
 export async function start(argv: readonly string[]): Promise<void> {
   // Short-lived objects are few and small here: letting their space grow gains no time and costs 60 MB.
@@ -17,6 +21,8 @@ export async function start(argv: readonly string[]): Promise<void> {
     )
     return
   }
+  if (HASHING_COMMANDS.has(argv[0] ?? '') && !argv.some((word) => HELP.has(word)))
+    (await import('../nodejs/hash-pool.ts')).HashPool.shared.start(true)
   const { runProgram } = await import('./program.ts')
   process.exit(await runProgram(argv))
 }

@@ -62,7 +62,9 @@ async function addTorrents(
   const tasks: TorrentTask[] = []
   for (const torrent of torrents) {
     if (context.signal.aborted) break
-    const adding = node.add(torrentOptions(context, torrent, peers))
+    // Once a torrent is there, this thread has its peers to serve.
+    const usesOwnThread = tasks.length === 0
+    const adding = node.add({ ...torrentOptions(context, torrent, peers), usesOwnThread })
     const task = await Promise.race([adding, aborted(context.signal)])
     if (task) tasks.push(task)
     else adding.catch(() => {})

@@ -137,15 +137,11 @@ function collected(value: string, previous: readonly string[] | undefined): read
   return [...(previous ?? []), value]
 }
 
-/** Their threads take as long to start as everything else does to load, so both happen at once. */
-const HASHING_COMMANDS: ReadonlySet<string> = new Set(['create', 'verify'])
-
 async function runCommand(
   definition: CommandDefinition,
   command: Command,
   shutdown: Shutdown,
 ): Promise<number> {
-  if (HASHING_COMMANDS.has(definition.name)) (await import('../nodejs/hash-pool.ts')).HashPool.shared.start()
   const { run } = await definition.load()
   const [{ resolveSettings, unknownVariables }, { readConfigFile }, { validateOptions }] = await Promise.all([
     import('./settings-resolution.ts'),

@@ -90,6 +90,7 @@ async function share(
     onFound: (content) => tellExclusion(exclude, [path], content, output),
     createdBy: `Shoal ${readVersion().version}`,
     signal,
+    usesOwnThread: true,
     onProgress: (bytes, total) => progress.show(bytes, total),
   }).finally(() => progress.end())
   for (const { file, reason } of created.skipped)

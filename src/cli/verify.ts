@@ -48,7 +48,7 @@ export async function run({ args, output, signal }: CommandContext): Promise<num
   let right: Bitfield
   let wrongDigests: ReadonlySet<number>
   try {
-    right = await checkPieces(metainfo, dir, { paths, signal, onProgress })
+    right = await checkPieces(metainfo, dir, { paths, signal, onProgress, usesOwnThread: true })
     wrongDigests = await checkFileDigests(metainfo, dir, { paths, signal })
   } catch (error) {
     if (!signal.aborted) throw error

@@ -39,11 +39,19 @@ export class ContentCheck {
     return this.#options.selectedFiles?.has(file) ?? true
   }
 
-  /** Those of the pieces that are right when read from disk; none when stopped meanwhile. */
-  async check(pieces: Bitfield = this.checkable): Promise<Bitfield> {
+  /**
+   * Those of the pieces that are right when read from disk; none when stopped meanwhile.
+   * @param usesOwnThread nothing else needs this thread now: it hashes as well
+   */
+  async check(pieces: Bitfield = this.checkable, usesOwnThread = false): Promise<Bitfield> {
     const { metainfo, folder, paths, signal } = this.#options
     try {
-      return await checkPieces(metainfo, folder().root, { pieces: pieces.ones(), paths, signal })
+      return await checkPieces(metainfo, folder().root, {
+        pieces: pieces.ones(),
+        paths,
+        signal,
+        usesOwnThread,
+      })
     } catch (error) {
       if (signal.aborted) return new Bitfield(metainfo.pieceCount)
       throw error
@@ -51,12 +59,12 @@ export class ContentCheck {
   }
 
   /** The same, hashing only what the resume data cannot vouch for. */
-  async checkSince(resume: Resume): Promise<Bitfield> {
+  async checkSince(resume: Resume, usesOwnThread = false): Promise<Bitfield> {
     const doubtful = this.#doubtful(resume)
     const found = resume.pieces.copy()
     for (const piece of found.ones())
       if (!this.checkable.has(piece) || doubtful.has(piece)) found.clear(piece)
-    for (const piece of (await this.check(doubtful)).ones()) found.set(piece)
+    for (const piece of (await this.check(doubtful, usesOwnThread)).ones()) found.set(piece)
     return found
   }
 

@@ -22,6 +22,8 @@ export interface HashRequest {
   /** Bytes of files hashed by now. */
   readonly onProgress?: ((bytes: number) => void) | undefined
   readonly pool?: HashPool | undefined
+  /** See `HashWork`. */
+  readonly usesOwnThread?: boolean | undefined
 }
 
 export interface ContentHash {
@@ -46,6 +48,7 @@ export async function hashContent(request: HashRequest): Promise<ContentHash> {
       if (hashes.v2 !== null) v2!.set(hashes.v2, 32 * job.firstPiece)
       onProgress?.((bytes += job.contentBytes))
     },
+    usesOwnThread: request.usesOwnThread,
   } satisfies HashWork
   await (request.pool ?? HashPool.shared).run(work, signal)
   return { v1, v2 }

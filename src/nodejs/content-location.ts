@@ -58,7 +58,17 @@ function isReserved(rawName: Uint8Array): boolean {
 }
 
 function isSame(a: ContentPath, b: ContentPath): boolean {
-  return a.length === b.length && a.every((name, depth) => Buffer.from(b[depth]!).equals(Buffer.from(name)))
+  return a.length === b.length && a.every((name, depth) => isSameName(name, b[depth]!))
+}
+
+/** Nearly all names are ASCII; those are compared without a copy. */
+function isSameName(name: PathComponent, other: PathComponent): boolean {
+  if (typeof name === 'string' || typeof other !== 'string')
+    return Buffer.from(other).equals(Buffer.from(name))
+  let index = 0
+  for (; index < name.length; index++)
+    if (name[index]! > 0x7f || name[index] !== other.charCodeAt(index)) break
+  return index === name.length ? index === other.length : Buffer.from(other).equals(name)
 }
 
 /** A link on the way is not followed; what is behind it is not there. */

@@ -1,18 +1,26 @@
 /**
  * Worker threads that read files and hash them, shared by torrent creation, `verify` and the engine's check
- * of what is there. Workers read for themselves, so content never passes through the main thread.
- * Invariants: each worker has at most two jobs (one in hand, one waiting), whatever the size of
+ * of what is there. Workers read for themselves, so content never passes through the calling thread.
+ * That thread hashes too where a run says that nothing else needs it: a worker takes 40 ms to come up, and a
+ * thread that waits is a core less. It stops helping as soon as a job takes so long that a Ctrl+C would be
+ * noticed late, as on a slow disk; another worker does its part then.
+ * Invariants: each worker has at most three jobs (one in hand, two waiting), whatever the size of
  * the content; workers keep the process alive only while somebody waits for a hash; runs that
  * are active at once take turns.
  */
 import { availableParallelism } from 'node:os'
 import { Worker } from 'node:worker_threads'
 import { LIMITS } from '../base/limits.ts'
-import type { FromWorker, HashSettings, PieceHashes, ToWorker } from './hash-job.ts'
+import type { Fault } from '../base/result.ts'
+import type { FromWorker, HashJob, HashSettings, PieceHashes, ToWorker } from './hash-job.ts'
+import { PieceHasher } from './piece-hasher.ts'
 import type { PlannedJob } from './piece-plan.ts'
 import { ShoalError } from './shoal-error.ts'
 
-const JOBS_PER_WORKER = 2
+/** The calling thread may be busy for the length of a job of its own before it hands out the next. */
+const JOBS_PER_WORKER = 3
+/** A job is 2 ms of hashing; one that takes this long waits for a disk. */
+const OWN_JOB_MS_MAX = 100
 /** Beside the source it is TypeScript, in the built package JavaScript. */
 const WORKER = new URL(`./hash-worker${import.meta.url.endsWith('.ts') ? '.ts' : '.js'}`, import.meta.url)
 
@@ -21,6 +29,8 @@ export interface HashWork {
   readonly jobs: Iterator<PlannedJob>
   /** Called in whatever order the jobs are done; what it throws ends the run. */
   readonly onJob: (job: PlannedJob, hashes: PieceHashes) => void
+  /** Nothing else needs the calling thread while the run lasts: it hashes as well, a few ms at a time. */
+  readonly usesOwnThread?: boolean | undefined
 }
 
 interface Run extends HashWork {
@@ -47,6 +57,8 @@ export class HashPool {
   /** Those with jobs left to give, the next one to be served first. */
   #turns: Run[] = []
   #nextId = 0
+  /** Of the calling thread, while it helps. */
+  #hasher: PieceHasher | undefined
 
   /** @param size threads, by default one for each core */
   constructor(size = Math.min(availableParallelism(), LIMITS.hashWorkersMax.value)) {
@@ -59,9 +71,13 @@ export class HashPool {
     return HashPool.#shared
   }
 
-  /** Starts the workers ahead of the first run, so that both can happen at once. */
-  start(): void {
-    while (this.#slots.length < this.#size) this.#slots.push(this.#startWorker())
+  /**
+   * Starts the workers ahead of the first run, so that both can happen at once.
+   * @param usesOwnThread as the run will say
+   */
+  start(usesOwnThread = false): void {
+    const count = usesOwnThread ? this.#size - 1 : this.#size
+    while (this.#slots.length < count) this.#slots.push(this.#startWorker())
   }
 
   /**
@@ -92,8 +108,9 @@ export class HashPool {
       signal?.addEventListener('abort', onAbort)
       this.#runs.add(run)
       this.#turns.push(run)
-      this.start()
+      this.start(work.usesOwnThread)
       this.#fill()
+      if (work.usesOwnThread) this.#help(run)
     })
   }
 
@@ -125,22 +142,50 @@ export class HashPool {
 
   #give(slot: Slot): void {
     for (let run = this.#turns.shift(); run !== undefined; run = this.#turns.shift()) {
-      const next = run.jobs.next()
-      if (next.done) {
-        // The last of its jobs to come back settles it.
-        run.isPlanned = true
-        if (run.jobsInFlight === 0) run.settle()
-        continue
-      }
+      const job = this.#next(run)
+      if (job === undefined) continue
       this.#turns.push(run)
-      run.jobsInFlight++
       if (slot.jobs.size === 0) slot.worker.ref()
-      const id = this.#nextId++
-      slot.jobs.set(id, { run, job: next.value })
-      const { slices, pieceCount } = next.value
-      this.#post(slot, { id, settings: run.settings, slices, pieceCount, cancelled: run.cancelled })
+      const message = this.#message(run, job)
+      slot.jobs.set(message.id, { run, job })
+      this.#post(slot, message)
       return
     }
+  }
+
+  /** A job of this run to be done now; undefined when there is none left. */
+  #next(run: Run): PlannedJob | undefined {
+    if (run.isSettled || run.isPlanned) return undefined
+    const next = run.jobs.next()
+    if (!next.done) {
+      run.jobsInFlight++
+      return next.value
+    }
+    // The last of its jobs to come back settles it.
+    run.isPlanned = true
+    if (run.jobsInFlight === 0) run.settle()
+    return undefined
+  }
+
+  #message(run: Run, { slices, pieceCount }: PlannedJob): HashJob {
+    return { id: this.#nextId++, settings: run.settings, slices, pieceCount, cancelled: run.cancelled }
+  }
+
+  /** Does one job after the other on this thread; events are heard in between. */
+  #help(run: Run): void {
+    setImmediate(() => {
+      const startedAtMs = performance.now()
+      const job = this.#next(run)
+      this.#hasher ??= new PieceHasher()
+      if (job === undefined) return this.#hasher.release()
+      const { hashes, fault } = this.#hasher.answer(this.#message(run, job))
+      this.#onDone(run, job, hashes, fault)
+      if (performance.now() - startedAtMs < OWN_JOB_MS_MAX) return this.#help(run)
+      this.#hasher.release()
+      if (run.isSettled) return
+      this.start()
+      this.#fill()
+    })
   }
 
   #post(slot: Slot, message: ToWorker): void {
@@ -150,15 +195,19 @@ export class HashPool {
   #onMessage(slot: Slot, { id, hashes, fault }: FromWorker): void {
     const { run, job } = slot.jobs.get(id)!
     slot.jobs.delete(id)
-    run.jobsInFlight--
-    if (fault !== undefined) run.settle(ShoalError.from(fault))
-    else if (hashes !== undefined) this.#deliver(run, job, hashes)
-    if (run.isPlanned && run.jobsInFlight === 0) run.settle()
+    this.#onDone(run, job, hashes, fault)
     this.#fill()
     if (slot.jobs.size === 0) {
       this.#post(slot, 'release')
       slot.worker.unref()
     }
+  }
+
+  #onDone(run: Run, job: PlannedJob, hashes: PieceHashes | undefined, fault: Fault | undefined): void {
+    run.jobsInFlight--
+    if (fault !== undefined) run.settle(ShoalError.from(fault))
+    else if (hashes !== undefined) this.#deliver(run, job, hashes)
+    if (run.isPlanned && run.jobsInFlight === 0) run.settle()
   }
 
   #deliver(run: Run, job: PlannedJob, hashes: PieceHashes): void {

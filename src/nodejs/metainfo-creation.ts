@@ -51,6 +51,8 @@ export interface CreationRequest {
   /** Bytes of files hashed, and how many there are. */
   readonly onProgress?: ((bytes: number, total: number) => void) | undefined
   readonly pool?: HashPool | undefined
+  /** Nothing else needs the calling thread until it is made: it hashes as well, a few ms at a time. */
+  readonly usesOwnThread?: boolean | undefined
 }
 
 export interface CreatedMetainfo {
@@ -87,7 +89,7 @@ export interface CreatedMetainfo {
 export async function createMetainfo(request: CreationRequest): Promise<CreatedMetainfo> {
   const pool = request.pool ?? HashPool.shared
   // Threads take a while to start; meanwhile the files are found.
-  pool.start()
+  pool.start(request.usesOwnThread)
   const content = await findContent(request.paths, request)
   request.onFound?.(content)
   const contentLength = content.files.reduce((sum, file) => sum + file.length, 0)
@@ -114,6 +116,7 @@ export async function createMetainfo(request: CreationRequest): Promise<CreatedM
     signal: request.signal,
     onProgress: request.onProgress && ((bytes) => request.onProgress!(bytes, contentLength)),
     pool,
+    usesOwnThread: request.usesOwnThread,
   })
   const info = unwrap(
     buildInfo(

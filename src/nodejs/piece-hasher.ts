@@ -5,7 +5,7 @@
 import { closeSync, fstatSync, readSync } from 'node:fs'
 import { ContentFolder } from './content-folder.ts'
 import { forgetAll } from './folder-descriptors.ts'
-import type { HashJob, HashSettings, PieceHashes, Slice } from './hash-job.ts'
+import type { FromWorker, HashJob, HashSettings, PieceHashes, Slice } from './hash-job.ts'
 import { PieceDigester } from './piece-digester.ts'
 import { ShoalError } from './shoal-error.ts'
 import { storageError } from './storage-error.ts'
@@ -20,6 +20,19 @@ export class PieceHasher {
   #fd: number | undefined
   #fdKey = ''
   #unreadableKey = ''
+
+  /** What went wrong comes back as a fault; anything but a ShoalError is a mistake of ours and is thrown. */
+  answer(job: HashJob): FromWorker {
+    const { id } = job
+    try {
+      const hashes = this.run(job)
+      return hashes === undefined ? { id } : { id, hashes }
+    } catch (error) {
+      if (!(error instanceof ShoalError)) throw error
+      const { code, message, hint } = error
+      return { id, fault: hint === undefined ? { code, message } : { code, message, hint } }
+    }
+  }
 
   /**
    * Undefined when the job was cancelled on the way. Throws ShoalError if the job is

@@ -46,6 +46,8 @@ export interface TorrentAddOptions {
   readonly finalCheck: 'before' | 'after' | 'off'
   /** Where content stands until it is complete. */
   readonly tmpDir?: string
+  /** Nothing else needs this thread until what is there was checked: it hashes as well. */
+  readonly usesOwnThread?: boolean
 }
 
 /** What all torrents of a node have in common. */
@@ -234,9 +236,13 @@ export class TorrentTask {
   }
 
   async #found(): Promise<Bitfield> {
+    const { role, usesOwnThread = false } = this.options
     const resume = this.#resume()
-    const found = resume === undefined ? await this.#content.check() : await this.#content.checkSince(resume)
-    if (this.options.role === 'seed' && !this.#abort.signal.aborted) this.#rememberSeed(found)
+    const found =
+      resume === undefined
+        ? await this.#content.check(this.#content.checkable, usesOwnThread)
+        : await this.#content.checkSince(resume, usesOwnThread)
+    if (role === 'seed' && !this.#abort.signal.aborted) this.#rememberSeed(found)
     return found
   }
 
