@@ -70,13 +70,17 @@ export class ContentFolder {
 
   /** A descriptor of a regular file; the caller closes it. Throws storage/... */
   openSync(components: readonly PathComponent[], mode: OpenMode): number {
-    const isWriting = mode !== 'read'
-    const fd = this.#inParent(components, mode === 'create', isWriting, (file) =>
-      openSync(file, FLAGS[mode], 0o666),
-    )
+    const fd = this.openUnknownSync(components, mode)
     if (fstatSync(fd).isFile()) return fd
     closeSync(fd)
-    throw explainedError('EISDIR', this.display(components), isWriting)
+    throw explainedError('EISDIR', this.display(components), mode !== 'read')
+  }
+
+  /** The same for whatever stands there; who reads it finds out what it is before trusting a byte of it. */
+  openUnknownSync(components: readonly PathComponent[], mode: OpenMode): number {
+    return this.#inParent(components, mode === 'create', mode !== 'read', (file) =>
+      openSync(file, FLAGS[mode], 0o666),
+    )
   }
 
   /** Undefined when nothing has that name. A link is not followed: it is no file. */

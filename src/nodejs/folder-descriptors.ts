@@ -10,23 +10,29 @@ import { LIMITS } from '../base/limits.ts'
 const FRESH_MS = 1000
 
 interface Entry {
+  readonly key: string
   readonly fd: number
   readonly openedAtMs: number
 }
 
 /** Oldest use first. Bounded by LIMITS.foldersOpenMax. */
 const entries = new Map<string, Entry>()
+/** Used last: mostly the next file is in the same folder. */
+let newest: Entry | undefined
 
 /** The descriptor of a folder opened within the last second. */
 export function recall(key: string): number | undefined {
-  const entry = entries.get(key)
+  const entry = newest?.key === key ? newest : entries.get(key)
   if (entry === undefined) return undefined
-  entries.delete(key)
   if (performance.now() - entry.openedAtMs > FRESH_MS) {
-    closeSync(entry.fd)
+    forget(key)
     return undefined
   }
-  entries.set(key, entry)
+  if (entry !== newest) {
+    entries.delete(key)
+    entries.set(key, entry)
+    newest = entry
+  }
   return entry.fd
 }
 
@@ -37,13 +43,15 @@ export function remember(key: string, fd: number): void {
     if (entries.size < LIMITS.foldersOpenMax.value) break
     forget(oldest)
   }
-  entries.set(key, { fd, openedAtMs: performance.now() })
+  newest = { key, fd, openedAtMs: performance.now() }
+  entries.set(key, newest)
 }
 
 function forget(key: string): void {
   const entry = entries.get(key)
   if (entry === undefined) return
   entries.delete(key)
+  if (entry === newest) newest = undefined
   closeSync(entry.fd)
 }
 

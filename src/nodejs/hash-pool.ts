@@ -2,7 +2,7 @@
  * Worker threads that read files and hash them, shared by torrent creation, `verify` and the engine's check
  * of what is there. Workers read for themselves, so content never passes through the calling thread.
  * That thread hashes too where a run says that nothing else needs it: a worker takes 40 ms to come up, and a
- * thread that waits is a core less. It stops helping as soon as a job takes so long that a Ctrl+C would be
+ * thread that waits is a core less. It stops helping when its jobs take so long that a Ctrl+C would be
  * noticed late, as on a slow disk; another worker does its part then.
  * Invariants: each worker has at most three jobs (one in hand, two waiting), whatever the size of
  * the content; workers keep the process alive only while somebody waits for a hash; runs that
@@ -19,8 +19,9 @@ import { ShoalError } from './shoal-error.ts'
 
 /** The calling thread may be busy for the length of a job of its own before it hands out the next. */
 const JOBS_PER_WORKER = 3
-/** A job is 2 ms of hashing; one that takes this long waits for a disk. */
-const OWN_JOB_MS_MAX = 100
+/** A job is 2 ms of hashing; one that takes this long waits for a disk, or for other programs, which passes. */
+const OWN_JOB_MS_MAX = 50
+const SLOW_OWN_JOBS_MAX = 3
 /** Beside the source it is TypeScript, in the built package JavaScript. */
 const WORKER = new URL(`./hash-worker${import.meta.url.endsWith('.ts') ? '.ts' : '.js'}`, import.meta.url)
 
@@ -172,7 +173,7 @@ export class HashPool {
   }
 
   /** Does one job after the other on this thread; events are heard in between. */
-  #help(run: Run): void {
+  #help(run: Run, slowJobs = 0): void {
     setImmediate(() => {
       const startedAtMs = performance.now()
       const job = this.#next(run)
@@ -180,7 +181,8 @@ export class HashPool {
       if (job === undefined) return this.#hasher.release()
       const { hashes, fault } = this.#hasher.answer(this.#message(run, job))
       this.#onDone(run, job, hashes, fault)
-      if (performance.now() - startedAtMs < OWN_JOB_MS_MAX) return this.#help(run)
+      const isSlow = performance.now() - startedAtMs > OWN_JOB_MS_MAX
+      if (!isSlow || slowJobs + 1 < SLOW_OWN_JOBS_MAX) return this.#help(run, isSlow ? slowJobs + 1 : 0)
       this.#hasher.release()
       if (run.isSettled) return
       this.start()

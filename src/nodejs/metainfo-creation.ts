@@ -8,6 +8,7 @@ import type { Fault, Result } from '../base/result.ts'
 import { type Metainfo, parseMetainfo } from '../wire/metainfo.ts'
 import {
   buildInfo,
+  type ContentFile,
   type ContentHashes,
   encodeMetainfo,
   type InfoDictionary,
@@ -103,7 +104,7 @@ export async function createMetainfo(request: CreationRequest): Promise<CreatedM
       formatRequest(request),
     ),
   )
-  const placed = placeFiles(content.files.map(contentFile), plan.pieceLength, plan.isAligned)
+  const placed = placeFiles(contentFiles(content), plan.pieceLength, plan.isAligned)
   const pieceCount = countPieces(placed, plan.pieceLength)
   const hashes = await hashContent({
     folders: content.folders,
@@ -181,8 +182,15 @@ function announcement(request: CreationRequest): Parameters<typeof encodeMetainf
   }
 }
 
-function contentFile({ torrentPath, length, isExecutable }: FoundContent['files'][number]) {
-  return { path: torrentPath.map(bytesOf), length, isExecutable }
+/** Files of one folder share the bytes of its name. */
+function contentFiles({ files }: FoundContent): ContentFile[] {
+  let names: readonly PathComponent[] = []
+  let path: readonly Uint8Array[] = []
+  return files.map(({ torrentPath, length, isExecutable }) => {
+    path = torrentPath.map((name, depth) => (name === names[depth] ? path[depth]! : bytesOf(name)))
+    names = torrentPath
+    return { path, length, isExecutable }
+  })
 }
 
 function bytesOf(name: PathComponent): Uint8Array {

@@ -14,7 +14,7 @@ const BLOCK = 16 * 1024
  * Calls cost nothing at this size and the bytes are still in the processor's cache;
  * measured from 256 KiB to 4 MiB.
  */
-const CHUNK = 1024 * 1024
+const CHUNK = 256 * 1024
 const SHA1 = 20
 const SHA256 = 32
 

@@ -3,7 +3,8 @@
  * Invariant: at most one content file is open, the one read last, because the next job mostly goes on in it.
  */
 import { closeSync, fstatSync, readSync } from 'node:fs'
-import { ContentFolder } from './content-folder.ts'
+import { equalBytes } from '../base/bytes.ts'
+import { ContentFolder, type PathComponent } from './content-folder.ts'
 import { forgetAll } from './folder-descriptors.ts'
 import type { FromWorker, HashJob, HashSettings, PieceHashes, Slice } from './hash-job.ts'
 import { PieceDigester } from './piece-digester.ts'
@@ -17,9 +18,13 @@ const NOT_ABOUT_THE_FILE = 'storage/too-many-files'
 
 export class PieceHasher {
   readonly #digester = new PieceDigester()
+  #folder: ContentFolder | undefined
   #fd: number | undefined
-  #fdKey = ''
-  #unreadableKey = ''
+  /** The file that `#fd` is of. */
+  #openFile: Slice | undefined
+  #openRoot = ''
+  /** A file of this job that cannot be read. */
+  #unreadable: Slice | undefined
 
   /** What went wrong comes back as a fault; anything but a ShoalError is a mistake of ours and is thrown. */
   answer(job: HashJob): FromWorker {
@@ -41,16 +46,15 @@ export class PieceHasher {
   run(job: HashJob): PieceHashes | undefined {
     const cancelled = new Int32Array(job.cancelled)
     const digester = this.#digester
-    this.#unreadableKey = ''
+    this.#unreadable = undefined
     digester.begin(job.settings, job.pieceCount)
     for (const slice of job.slices) {
       const isPadding = slice.path.length === 0
-      const key = sliceKey(job.settings, slice)
       for (let done = 0, length = 0; done < slice.length; done += length) {
         if (Atomics.load(cancelled, 0) !== 0) return undefined
         length = Math.min(slice.length - done, digester.room)
         if (isPadding) digester.addPadding(length)
-        else if (!digester.isMissing && this.#read(job.settings, slice, key, slice.offset + done, length)) {
+        else if (!digester.isMissing && this.#read(job.settings, slice, slice.offset + done, length)) {
           digester.addContent(length, slice.fileLength)
         } else digester.addMissing(length)
       }
@@ -68,31 +72,42 @@ export class PieceHasher {
   }
 
   /** False when the bytes cannot be had and the run is not strict. */
-  #read(settings: HashSettings, slice: Slice, key: string, offset: number, length: number): boolean {
-    if (key === this.#unreadableKey) return false
+  #read(settings: HashSettings, slice: Slice, offset: number, length: number): boolean {
+    if (this.#unreadable !== undefined && isSameFile(this.#unreadable, slice)) return false
     try {
-      if (key !== this.#fdKey) this.#open(settings, slice, key)
+      if (!this.#isOpen(settings, slice)) this.#open(settings, slice)
       this.#fill(settings, slice, offset, length)
       return true
     } catch (error) {
       if (!(error instanceof ShoalError) || error.code === NOT_ABOUT_THE_FILE) throw error
       if (settings.isStrict)
         throw error.code === 'storage/not-found' ? changed(settings, slice, 'vanished') : error
-      this.#unreadableKey = key
+      this.#unreadable = slice
       return false
     }
   }
 
-  #open(settings: HashSettings, slice: Slice, key: string): void {
+  #isOpen(settings: HashSettings, slice: Slice): boolean {
+    const open = this.#openFile
+    return open !== undefined && isSameFile(open, slice) && this.#openRoot === settings.folders[slice.folder]
+  }
+
+  /** In a strict run what it is comes out with `#checkUnchanged`, at the end. */
+  #open(settings: HashSettings, slice: Slice): void {
     this.#close()
-    this.#fd = new ContentFolder(settings.folders[slice.folder]!).openSync(slice.path, 'read')
-    this.#fdKey = key
+    const root = settings.folders[slice.folder]!
+    if (this.#folder === undefined || this.#openRoot !== root) this.#folder = new ContentFolder(root)
+    this.#openRoot = root
+    this.#fd = settings.isStrict
+      ? this.#folder.openUnknownSync(slice.path, 'read')
+      : this.#folder.openSync(slice.path, 'read')
+    this.#openFile = slice
   }
 
   #close(): void {
     if (this.#fd !== undefined) closeSync(this.#fd)
     this.#fd = undefined
-    this.#fdKey = ''
+    this.#openFile = undefined
   }
 
   #fill(settings: HashSettings, slice: Slice, offset: number, length: number): void {
@@ -108,6 +123,7 @@ export class PieceHasher {
 
   #checkUnchanged(settings: HashSettings, slice: Slice): void {
     const stat = this.#guard(settings, slice, () => fstatSync(this.#fd!))
+    if (!stat.isFile()) throw changed(settings, slice, 'became something else')
     if (stat.size !== slice.fileLength) throw changed(settings, slice, 'changed its size')
     if (slice.mtimeMs !== undefined && stat.mtimeMs !== slice.mtimeMs)
       throw changed(settings, slice, 'was written to')
@@ -135,10 +151,16 @@ function display(settings: HashSettings, slice: Slice): string {
   return new ContentFolder(settings.folders[slice.folder]!).display(slice.path)
 }
 
-/** The same for slices of the same file, and for no others. */
-function sliceKey(settings: HashSettings, slice: Slice): string {
-  let key = settings.folders[slice.folder]!
-  for (const name of slice.path)
-    key += typeof name === 'string' ? `\0${name}` : `\0\0${Buffer.from(name).toString('latin1')}`
-  return key
+/** Of slices of one run. */
+function isSameFile(a: Slice, b: Slice): boolean {
+  if (a.path.length !== b.path.length || a.folder !== b.folder) return false
+  // Files of one folder differ in the last name.
+  for (let depth = a.path.length - 1; depth >= 0; depth--)
+    if (!isSameName(a.path[depth]!, b.path[depth]!)) return false
+  return true
+}
+
+function isSameName(a: PathComponent, b: PathComponent): boolean {
+  if (typeof a === 'string' || typeof b === 'string') return a === b
+  return equalBytes(a, b)
 }

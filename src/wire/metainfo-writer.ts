@@ -91,10 +91,11 @@ export function placeFiles(
     const tail = offset % pieceLength
     if (aligned && tail !== 0 && file.length > 0) {
       const length = pieceLength - tail
-      placed.push({ path: padPath(length), length, offset, isPad: true })
+      placed.push({ path: padPath(length), length, isExecutable: false, offset, isPad: true })
       offset += length
     }
-    placed.push({ ...file, offset, isPad: false })
+    const { path, length, isExecutable = false } = file
+    placed.push({ path, length, isExecutable, offset, isPad: false })
     offset += file.length
   }
   return placed
@@ -156,14 +157,15 @@ export function encodeMetainfo(info: InfoDictionary, announcement: Announcement)
 function comparePaths(a: readonly Uint8Array[], b: readonly Uint8Array[]): number {
   const shared = Math.min(a.length, b.length)
   for (let i = 0; i < shared; i++) {
-    const difference = compareBytes(a[i]!, b[i]!)
+    // Files of one folder may share the bytes of its name.
+    const difference = a[i] === b[i] ? 0 : compareBytes(a[i]!, b[i]!)
     if (difference !== 0) return difference
   }
   return a.length - b.length
 }
 
 function isSameName(name: Uint8Array, other: Uint8Array | undefined): boolean {
-  return other !== undefined && compareBytes(name, other) === 0
+  return other !== undefined && (name === other || compareBytes(name, other) === 0)
 }
 
 /** Where libtorrent puts padding; part of the infohash. */
