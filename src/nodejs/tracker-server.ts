@@ -8,7 +8,7 @@
  * Invariants: every request gets one answer; `close` leaves no socket and no timer behind.
  */
 import { randomInt } from 'node:crypto'
-import http from 'node:http'
+import type http from 'node:http'
 import type { Socket } from 'node:net'
 import { LIMITS } from '../base/limits.ts'
 import { Prng } from '../base/prng.ts'
@@ -32,6 +32,7 @@ import {
 import { listenServer } from './listen.ts'
 import { nodeClock } from './node-clock.ts'
 import { nodeCrypto } from './node-crypto.ts'
+import { nodeHttp } from './node-http.ts'
 
 export interface TrackerServerOptions extends Partial<TrackerOptions> {
   /** Address to listen on; undefined = all interfaces, IPv4 and IPv6. */
@@ -83,7 +84,7 @@ export class TrackerServer {
   /** Throws ShoalError `listen/…`. */
   static async listen(options: TrackerServerOptions): Promise<TrackerServer> {
     const { host, port, ...tracker } = options
-    const server = http.createServer({
+    const server = nodeHttp().createServer({
       keepAlive: true,
       maxHeaderSize: LIMITS.trackerHeadBytesMax.value,
       headersTimeout: REQUEST_MS,

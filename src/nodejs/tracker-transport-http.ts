@@ -7,7 +7,6 @@
  */
 import dns from 'node:dns'
 import type http from 'node:http'
-import type https from 'node:https'
 import { isIP, type LookupFunction } from 'node:net'
 import { LIMITS } from '../base/limits.ts'
 import { fail, ok, type Result } from '../base/result.ts'
@@ -17,6 +16,7 @@ import { parseAddress } from '../wire/endpoint.ts'
 import type { AnnounceReply, AnnounceRequest, TrackerFault } from '../wire/tracker-announce.ts'
 import { announceUrl } from '../wire/tracker-http.ts'
 import { decodeAnnounceReply } from '../wire/tracker-http-reply.ts'
+import { nodeHttp, nodeHttps } from './node-http.ts'
 import { timedOut, unreachable } from './tracker-fault.ts'
 
 export interface HttpTrackerTransportOptions {
@@ -34,9 +34,9 @@ const TIMEOUT_MS = 15_000
 const IDLE_MS = 30_000
 const REDIRECTS = new Set([301, 302, 303, 307, 308])
 
-type Protocol = 'http:' | 'https:'
-/** Made when first needed. */
+/** One for each protocol, made for the first request of its kind. */
 type Agents = Partial<Record<Protocol, http.Agent>>
+type Protocol = 'http:' | 'https:'
 type Done = (result: Result<AnnounceReply, TrackerFault>) => void
 
 export class HttpTrackerTransport implements TrackerTransport {
@@ -107,9 +107,9 @@ class HttpAnnounce {
     const literal = parseAddress(url.hostname.replace(/^\[|\]$/g, ''))
     if (literal !== undefined && !this.#isAllowed(literal, scopeMin)) return this.#fail(blocked(url))
     const protocol = url.protocol as Protocol
-    const module = moduleFor(protocol)
-    this.#agents[protocol] ??= new module.Agent({ keepAlive: true, timeout: IDLE_MS })
-    const request = module.get(url, {
+    const client = protocol === 'https:' ? nodeHttps() : nodeHttp()
+    this.#agents[protocol] ??= new client.Agent({ keepAlive: true, timeout: IDLE_MS })
+    const request = client.get(url, {
       agent: isRedirected || isFresh ? false : this.#agents[protocol],
       headers: { 'User-Agent': this.#userAgent, 'Accept-Encoding': 'identity' },
       lookup: lookupWithin((address) => this.#isAllowed(address, scopeMin)),
@@ -187,14 +187,6 @@ class HttpAnnounce {
 }
 
 class BlockedAddress extends Error {}
-
-/**
- * Loaded when first needed, and not by `import`, which evaluates every export of the module: fetch and
- * WebSocket among them, 25 ms of start-up.
- */
-function moduleFor(protocol: Protocol): typeof http | typeof https {
-  return process.getBuiltinModule(protocol === 'https:' ? 'node:https' : 'node:http')
-}
 
 /** Looks names up as usual, then drops the addresses that are not allowed. */
 function lookupWithin(isAllowed: (address: Uint8Array) => boolean): LookupFunction {
