@@ -10,11 +10,13 @@ import type { HashSettings, PieceHashes } from './hash-job.ts'
 
 /** BEP 52. */
 const BLOCK = 16 * 1024
+/** Many small files are gathered in it, so that a piece of them is hashed in one call. */
+const CHUNK = 1024 * 1024
 /**
- * Calls cost nothing at this size and the bytes are still in the processor's cache;
- * measured from 256 KiB to 4 MiB.
+ * Of a long file so much is read and then hashed at once: calls cost nothing at this size, and two threads
+ * find their bytes still in the processor's cache. Measured from 128 KiB to 4 MiB.
  */
-const CHUNK = 256 * 1024
+const STEP = 256 * 1024
 const SHA1 = 20
 const SHA256 = 32
 
@@ -57,9 +59,10 @@ export class PieceDigester {
     return this.#position
   }
 
-  /** How many bytes may come next. */
-  get room(): number {
-    return Math.min(this.#settings.pieceLength - this.#pieceFill, CHUNK - this.#position)
+  /** How many bytes may come next, of the `length` that are left of a run of them. */
+  room(length: number): number {
+    const step = length > CHUNK ? STEP : length
+    return Math.min(step, this.#settings.pieceLength - this.#pieceFill, CHUNK - this.#position)
   }
 
   /** The piece in hand is lost; its bytes need not be read. */
@@ -112,11 +115,11 @@ export class PieceDigester {
     this.#pieceFill += length
     if (!this.isMissing) this.#position += length
     if (this.#pieceFill === this.#settings.pieceLength) this.endPiece()
-    else if (this.#position === CHUNK) this.#flush()
+    else if (!this.isMissing && (this.#position === CHUNK || length === STEP)) this.#flush()
   }
 
   #flush(): void {
-    if (this.#settings.v1) (this.#sha1 ??= createHash('sha1')).update(this.chunk)
+    if (this.#settings.v1) (this.#sha1 ??= createHash('sha1')).update(this.chunk.subarray(0, this.#position))
     this.#flushBlocks()
     this.#position = 0
   }

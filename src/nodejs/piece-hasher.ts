@@ -52,7 +52,7 @@ export class PieceHasher {
       const isPadding = slice.path.length === 0
       for (let done = 0, length = 0; done < slice.length; done += length) {
         if (Atomics.load(cancelled, 0) !== 0) return undefined
-        length = Math.min(slice.length - done, digester.room)
+        length = digester.room(slice.length - done)
         if (isPadding) digester.addPadding(length)
         else if (!digester.isMissing && this.#read(job.settings, slice, slice.offset + done, length)) {
           digester.addContent(length, slice.fileLength)
