@@ -137,6 +137,38 @@ describe('a pool', () => {
     expect(hex((await hashContent(request())).v1)).toBe(sha1Pieces(bytes))
   })
 
+  test('the calling thread hashes too where it is asked to, alone when there is no other', async () => {
+    writeFileSync(path.join(dir, 'file'), bytes)
+    const expected = sha1Pieces(Buffer.concat(Array(8).fill(bytes)))
+    const work = { ...request(bytes.length, 8), usesOwnThread: true }
+    expect(hex((await hashContent(work)).v1)).toBe(expected)
+    const alone = new HashPool(1)
+    expect(hex((await hashContent({ ...work, pool: alone })).v1)).toBe(expected)
+    await alone.close()
+  })
+
+  test('the calling thread hears events while it hashes', async () => {
+    writeFileSync(path.join(dir, 'file'), bytes)
+    const alone = new HashPool(1)
+    const abort = new AbortController()
+    const endless = hashContent({
+      ...request(bytes.length, 10_000),
+      pool: alone,
+      usesOwnThread: true,
+      signal: abort.signal,
+    })
+    setTimeout(() => abort.abort(new Error('enough')))
+    await expect(endless).rejects.toThrow('enough')
+    expect(hex((await hashContent({ ...request(), pool: alone, usesOwnThread: true })).v1)).toBe(
+      sha1Pieces(bytes),
+    )
+    unlinkSync(path.join(dir, 'file'))
+    await expect(hashContent({ ...request(), pool: alone, usesOwnThread: true })).rejects.toMatchObject({
+      code: 'storage/changed',
+    })
+    await alone.close()
+  })
+
   test('no content is no work', async () => {
     await expect(hashContent({ ...request(0, 0), pieceCount: 0 })).resolves.toEqual({
       v1: new Uint8Array(0),

@@ -19,7 +19,9 @@ import { ShoalError } from './shoal-error.ts'
 
 /** The calling thread may be busy for the length of a job of its own before it hands out the next. */
 const JOBS_PER_WORKER = 3
-/** A job is 2 ms of hashing; one that takes this long waits for a disk, or for other programs, which passes. */
+/**
+ * A job is 2 ms of hashing; one that takes this long waits for a disk, or for other programs, which passes.
+ */
 const OWN_JOB_MS_MAX = 50
 const SLOW_OWN_JOBS_MAX = 3
 /** Beside the source it is TypeScript, in the built package JavaScript. */

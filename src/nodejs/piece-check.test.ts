@@ -17,7 +17,7 @@ import path from 'node:path'
 import { afterAll, afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { Prng } from '../base/prng.ts'
 import type { Metainfo } from '../wire/metainfo.ts'
-import { HashPool } from './hash-pool.ts'
+import { HashPool, type HashWork } from './hash-pool.ts'
 import { createMetainfo } from './metainfo-creation.ts'
 import { checkPieces } from './piece-check.ts'
 
@@ -113,6 +113,52 @@ describe.each(FORMATS)('%s', (format) => {
     ).rejects.toThrow('enough')
   })
 })
+
+/** Says how many pieces were read. */
+class CountingPool extends HashPool {
+  pieceCount = 0
+
+  override run(work: HashWork, signal?: AbortSignal): Promise<void> {
+    const count = (pieces: number) => {
+      this.pieceCount += pieces
+    }
+    function* counted() {
+      for (let next = work.jobs.next(); !next.done; next = work.jobs.next()) {
+        count(next.value.pieceCount)
+        yield next.value
+      }
+    }
+    return super.run({ ...work, jobs: counted() }, signal)
+  }
+}
+
+test.each([true, false])(
+  'what a long file lacks is not looked for piece by piece (%s)',
+  async (usesOwnThread) => {
+    truncateSync(at('a'), 40 * 1024 * 1024)
+    const metainfo = await create('v1')
+    truncateSync(at('a'), 100_000)
+    const pool = new CountingPool(usesOwnThread ? 1 : 2)
+    const told = new Set<number>()
+    let bytes = 0
+    const right = await checkPieces(metainfo, base, {
+      pool,
+      usesOwnThread,
+      onPiece: (piece) => {
+        expect(told.has(piece)).toBe(false)
+        told.add(piece)
+      },
+      onProgress: (count) => {
+        bytes = count
+      },
+    })
+    await pool.close()
+    expect([...right.ones()]).toEqual([0, 1, 2, 3, 4, 5, 2560, 2561, 2562])
+    expect(told.size).toBe(metainfo.pieceCount)
+    expect(bytes).toBe(6 * 16_384 + metainfo.contentLength - 2560 * 16_384)
+    if (usesOwnThread) expect(pool.pieceCount).toBeLessThan(600)
+  },
+)
 
 describe('v2 without piece layers', () => {
   const withoutLayers = async () => {

@@ -296,7 +296,9 @@ class Writer {
     this.#append(bytes)
   }
 
-  /** Made for the tens of thousands of small dictionaries of a file list: no list of pairs, no copies of keys. */
+  /**
+   * Made for the tens of thousands of small dictionaries of a file list: no list of pairs, no copies of keys.
+   */
   #dict(keys: string[], memberOf: (key: string) => BValue | undefined): void {
     // The default order compares UTF-16 units, which in Latin-1 are the bytes.
     if (!isAscending(keys)) keys.sort((a, b) => (a < b ? -1 : 1))
