@@ -1,7 +1,8 @@
 /**
- * The floor under every transfer on Node.js, on this machine: the bytes move through processes that do nothing
- * but read, hash, write and pass on (`kit/floor-relay.ts`), one after another in a chain, so that each receives
- * and all but the last send every byte once. The source reads a file and sends it. Start-up is not counted.
+ * The floor under every transfer on Node.js, on this machine: the bytes move through processes that
+ * do nothing but read, hash, write and pass on (`kit/floor-relay.ts`), one after another in a
+ * chain, so that each receives and all but the last send every byte once. The source reads a file
+ * and sends it. Start-up is not counted.
  *
  *   npm run bench -- floor [--mib 512] [--leechers 8] [--reps 5]
  *

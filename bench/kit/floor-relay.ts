@@ -1,7 +1,7 @@
 /**
  * What any peer on Node.js has to do for the bytes alone: reads them from a connection into one buffer,
- * gathers pieces of 1 MiB in shared memory, has them hashed on a second thread, writes them, and passes them on
- * to the next. No protocol, no choice, no reading back: less is hardly possible.
+ * gathers pieces of 1 MiB in shared memory, has them hashed on a second thread, writes them, and passes them
+ * on to the next. No protocol, no choice, no reading back: less is hardly possible.
  *
  *   node floor-relay.ts PORT NEXT_PORT FILE BYTES      NEXT_PORT 0 = the last one
  *

@@ -344,7 +344,8 @@ describe('verify', () => {
     expect(lines.slice(-2)).toEqual(['and 5 more files', '24 of 30 pieces missing, 1 damaged'])
     expect(lines).toHaveLength(22)
     expect(lines).toContain('0: missing')
-    expect((await verifyBook()).events).toHaveLength(26)
+    const { events } = await verifyBook()
+    expect(events.filter(({ event }) => event !== 'progress')).toHaveLength(26)
   })
 
   test('a file beside a missing one is not called damaged', async () => {
