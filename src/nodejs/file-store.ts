@@ -75,11 +75,15 @@ export class FileStore implements ContentStore {
     join.close()
   }
 
-  /** Makes the files that hold no bytes and cuts those that are too long. Throws ShoalError `storage/…`. */
-  finish(): void {
+  /**
+   * Makes the files that hold no bytes and cuts those that are too long. Throws ShoalError `storage/…`.
+   * @param isNew nothing stood there before, so none can be too long
+   */
+  finish(isNew: boolean): void {
     const { metainfo, folder, pathOf } = this.#options
     for (const [file, entry] of metainfo.files.entries()) {
       if (entry.isPad || entry.symlink !== undefined || !this.#isSelected(file)) continue
+      if (isNew && entry.length > 0) continue
       const path = pathOf(file)
       const size = folder.statSync(path)?.size
       if (size === entry.length || (size !== undefined && size < entry.length)) continue

@@ -90,6 +90,8 @@ export class TorrentTask {
   readonly #defaults: TorrentDefaults
   #resolve!: () => void
   #reject!: (error: ShoalError) => void
+  /** Nothing stood in its place when it began. */
+  #isNew = false
   #hasAnnounced = false
   #resumeTimer: NodeJS.Timeout | undefined
   readonly #content: ContentCheck
@@ -142,6 +144,7 @@ export class TorrentTask {
       this.#state = TransferState.open(this.#folder.root, this.infoHash)
       if (this.options.tmpDir !== undefined) new ContentFolder(this.options.dir).mkdirsSync([])
     }
+    this.#isNew = !this.#isThere()
     this.#addTorrent()
     const found = await this.#found()
     if (this.#abort.signal.aborted) return
@@ -222,6 +225,16 @@ export class TorrentTask {
       () => this.#around.push({ kind: 'resume', torrent: this.id }),
       RESUME_AFTER_MS,
     )
+  }
+
+  /** Something stands where the content goes; also when it cannot be told. */
+  #isThere(): boolean {
+    const path = this.#paths.find((components) => components.length > 0)
+    try {
+      return path !== undefined && this.#folder.statSync(path.slice(0, 1)) !== undefined
+    } catch {
+      return true
+    }
   }
 
   #openStore(): FileStore {
@@ -350,7 +363,7 @@ export class TorrentTask {
   }
 
   #putInPlace(): void {
-    this.#store.finish()
+    this.#store.finish(this.#isNew)
     const { dir, tmpDir, metainfo } = this.options
     if (tmpDir === undefined || this.#folder.root === new ContentFolder(dir).root) return
     const target = new ContentFolder(dir)

@@ -85,7 +85,7 @@ describe('FileStore', () => {
   it('puts pieces into their files and gives them back, in any cut', async () => {
     const store = open()
     for (const piece of [2, 0, 1]) expect(await write(store, piece)).toBeUndefined()
-    store.finish()
+    store.finish(true)
     expect(readFileSync(path.join(dir, 'lib/a.bin'))).toEqual(Buffer.from(CONTENT.subarray(0, 10_000)))
     expect(readFileSync(path.join(dir, 'lib/album/b.bin'))).toEqual(
       Buffer.from(CONTENT.subarray(10_000, 50_000)),
@@ -110,7 +110,7 @@ describe('FileStore', () => {
     const store = open(new Set([2]))
     await write(store, 0)
     await write(store, 1)
-    store.finish()
+    store.finish(false)
     expect(existsSync(path.join(dir, 'lib/a.bin'))).toBe(false)
     expect(existsSync(path.join(dir, 'lib/empty'))).toBe(false)
     expect(await read(store, 0, 0, [PIECE])).toEqual(Buffer.from(CONTENT.subarray(0, PIECE)))
@@ -122,7 +122,7 @@ describe('FileStore', () => {
     writeFileSync(path.join(dir, 'lib/a.bin'), Buffer.alloc(20_000))
     const store = open()
     await write(store, 0)
-    store.finish()
+    store.finish(false)
     expect(statSync(path.join(dir, 'lib/a.bin')).size).toBe(10_000)
     store.close()
   })
