@@ -76,6 +76,8 @@ export interface TaskSurroundings {
 export class TorrentTask {
   readonly id: number
   readonly options: TorrentAddOptions
+  /** Hex: the v1 infohash, else the v2 one. */
+  readonly infoHash: string
   /** Resolves once complete and checked as asked; rejects when `failed` does. */
   readonly done: Promise<void>
   /**
@@ -104,6 +106,7 @@ export class TorrentTask {
   constructor(id: number, options: TorrentAddOptions, defaults: TorrentDefaults, around: TaskSurroundings) {
     this.id = id
     this.options = options
+    this.infoHash = toHex(options.metainfo.infoHashV1 ?? options.metainfo.infoHashV2!)
     this.#defaults = defaults
     this.#around = around
     this.#geometry = new Geometry(options.metainfo, MERKLE_BLOCK_LENGTH)
@@ -129,11 +132,6 @@ export class TorrentTask {
     // Not everybody waits for them.
     this.failed.catch(() => {})
     this.done.catch(() => {})
-  }
-
-  get infoHash(): string {
-    const { infoHashV1, infoHashV2 } = this.options.metainfo
-    return toHex(infoHashV1 ?? infoHashV2!)
   }
 
   /** Checks what is there and joins the swarm. Throws ShoalError. */
