@@ -95,6 +95,11 @@ export const LIMITS = {
   knownPeersMax: limit(4000, 'addresses remembered per torrent', 'libtorrent max_peerlist_size'),
   peersPerTorrentMax: limit(200, 'connected peers of one torrent by default', 'design; --max-peers'),
   halfOpenMax: limit(32, 'connections being opened at once', 'design: polite to home routers'),
+  keyAgreementsPerSecondMax: limit(
+    100,
+    'encrypted connections begun in one second; more are sent away',
+    'design: each costs a third of a millisecond of CPU',
+  ),
   uploadBufferBytesMax: limit(
     1024 * 1024,
     'bytes of replies read for one peer and not yet taken by its socket',

@@ -171,6 +171,7 @@ const DISCONNECTS: Readonly<Record<DisconnectReason, string>> = {
   'remote-closed': 'left',
   'connection-reset': 'connection lost',
   'not-bittorrent': 'does not speak BitTorrent',
+  'not-encrypted': 'does not encrypt as required',
   'unknown-torrent': 'asked for a torrent we do not have',
   'wrong-torrent': 'has another torrent',
   'self-connection': 'is this program itself',

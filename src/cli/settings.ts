@@ -135,6 +135,11 @@ export const SETTINGS = {
     'wait before each block sent, to be slow on purpose',
     LATER,
   ),
+  encryption: setting(
+    choice('WHEN', 'off', 'prefer', 'require'),
+    'prefer',
+    'encrypt connections to peers: off, prefer (where a peer asks for it) or require (nothing else)',
+  ),
   picker: setting(
     choice('ORDER', 'rarest', 'sequential', 'random'),
     'rarest',

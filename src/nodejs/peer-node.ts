@@ -9,6 +9,7 @@ import { fromLatin1 } from '../base/text.ts'
 import { SwarmDriver } from '../runtime/swarm-driver.ts'
 import { Client } from '../swarm/client.ts'
 import { PieceBuffers } from '../swarm/piece-buffers.ts'
+import type { EncryptionMode } from '../swarm/stream-encryption.ts'
 import { type TorrentStatus, torrentStatus } from '../swarm/torrent-status.ts'
 import type { Endpoint } from '../wire/endpoint.ts'
 import { MERKLE_BLOCK_LENGTH } from '../wire/merkle.ts'
@@ -36,6 +37,8 @@ export interface PeerNodeOptions extends TorrentDefaults {
   /** A peer that owes blocks so long loses them to others. */
   readonly requestTimeoutSeconds: number
   readonly idleTimeoutSeconds: number
+  /** Of connections between peers. */
+  readonly encryption: EncryptionMode
 }
 
 export interface NodeStatus {
@@ -89,6 +92,10 @@ export class PeerNode {
         requestTimeoutSeconds: options.requestTimeoutSeconds,
         idleTimeoutSeconds: options.idleTimeoutSeconds,
         buffers: new PieceBuffers(undefined, SHARED_MEMORY),
+        encryption: {
+          mode: options.encryption,
+          random: (length) => getRandomValues(new Uint8Array(length)),
+        },
       },
       { prng: new Prng(seed!), crypto: nodeCrypto, buggify: () => false },
     )

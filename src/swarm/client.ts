@@ -14,15 +14,17 @@ import { type Instant, seconds } from '../base/time.ts'
 import { TokenBucket } from '../base/token-bucket.ts'
 import { formatEndpoint } from '../wire/endpoint.ts'
 import { encodeExtensionHandshake } from '../wire/extension-handshake.ts'
-import { decodeHandshake, encodeHandshake, type Handshake } from '../wire/handshake.ts'
+import { decodeHandshake, type Handshake } from '../wire/handshake.ts'
 import type { AnnouncementsOutput } from './announcements.ts'
 import { Connection } from './connection.ts'
 import type { SwarmInput, SwarmOutput } from './effects.ts'
 import type { DisconnectReason } from './events.ts'
 import { FramePool } from './frame-pool.ts'
+import { ownHandshake } from './own-handshake.ts'
 import { PeerSession } from './peer-session.ts'
 import { PieceBuffers } from './piece-buffers.ts'
 import { Schedule } from './schedule.ts'
+import { type EncryptionOptions, StreamEncryption } from './stream-encryption.ts'
 import { Torrent } from './torrent.ts'
 import type { TorrentOptions } from './torrent-options.ts'
 import type { TorrentSurroundings } from './torrent-surroundings.ts'
@@ -46,6 +48,8 @@ export interface ClientOptions {
   /** A session without a byte from the other side ends. */
   readonly idleTimeoutSeconds: number
   readonly buffers?: PieceBuffers
+  /** Off when not given. */
+  readonly encryption?: EncryptionOptions
 }
 
 /** BEP 3: keep-alives are sent every two minutes. */
@@ -66,6 +70,7 @@ export class Client implements Machine<SwarmInput, SwarmOutput> {
   /** Sessions whose writers are not empty, in the order in which they began. Emptied after every input. */
   #unsent: PeerSession[] = []
   readonly #schedule: Schedule
+  readonly #encryption: StreamEncryption
   #lastConnection = 0
   #halfOpenCount = 0
   #turn = 0
@@ -92,6 +97,8 @@ export class Client implements Machine<SwarmInput, SwarmOutput> {
       hasToSend: (session) => this.#unsent.push(session),
       sendExtensions: (torrent, session) => this.#sendExtensions(torrent, session),
     }
+    const { sha1 } = env.crypto
+    this.#encryption = new StreamEncryption(now, options.encryption, sha1, this.#byHash, this.#around.emit)
   }
 
   get connectionCount(): number {
@@ -209,6 +216,7 @@ export class Client implements Machine<SwarmInput, SwarmOutput> {
     const deadline = (now + seconds(this.options.handshakeTimeoutSeconds)) as Instant
     const connection = new Connection(input.connection, input.address, undefined, true, deadline)
     this.#connections.set(connection.id, connection)
+    this.#encryption.expect(connection)
     this.#schedule.hurry(this.#now)
     if (this.#isStopping) this.#close(connection.id, 'stopped')
     else if (this.#connections.size > this.options.connectionsMax)
@@ -221,7 +229,7 @@ export class Client implements Machine<SwarmInput, SwarmOutput> {
       if (this.#connections.size >= this.options.connectionsMax) return
       if (torrent.dialingCount + torrent.core.sessions.size >= torrent.core.options.connectionsMax) return
       const peer = torrent.peers.candidate(now)
-      if (peer === undefined) return
+      if (peer === undefined || !this.#encryption.mayDial(now, peer)) return
       peer.isConnected = true
       const deadline = (now + seconds(this.options.connectTimeoutSeconds)) as Instant
       const connection = new Connection(++this.#lastConnection, peer.endpoint, torrent, false, deadline)
@@ -240,12 +248,25 @@ export class Client implements Machine<SwarmInput, SwarmOutput> {
     connection.isOpen = true
     this.#halfOpenCount--
     connection.deadline = (now + seconds(this.options.handshakeTimeoutSeconds)) as Instant
-    this.#sendHandshake(id, connection.torrent.infoHashFor(connection.endpoint))
+    const { torrent, endpoint } = connection
+    const handshake = ownHandshake(torrent.infoHashFor(endpoint), this.options.peerId)
+    const bytes = this.#encryption.begin(now, connection, torrent.peers.get(endpoint), handshake)
+    this.#emit({ kind: 'send', connection: id, bytes })
   }
 
   #received(now: Instant, id: number, bytes: Uint8Array): void {
     const connection = this.#connections.get(id)
     if (connection === undefined) return
+    connection.cipher?.decrypt(bytes)
+    if (connection.session !== undefined) return this.#read(now, connection, bytes)
+    const clear = this.#encryption.read(now, connection, bytes)
+    if (typeof clear === 'string') return this.#close(id, clear)
+    this.#read(now, connection, clear)
+  }
+
+  /** @param bytes of the stream, in clear */
+  #read(now: Instant, connection: Connection, bytes: Uint8Array): void {
+    const { id } = connection
     let rest = bytes
     if (connection.session === undefined) {
       rest = connection.gather(bytes)
@@ -282,9 +303,9 @@ export class Client implements Machine<SwarmInput, SwarmOutput> {
 
   #admitHeld(now: Instant, torrent: Torrent): void {
     for (const connection of [...this.#connections.values()]) {
-      const { handshake, session, id } = connection
+      const { handshake, session } = connection
       if (session !== undefined || handshake === undefined || connection.isOutgoing) continue
-      if (!this.#mustWait(connection, handshake)) this.#received(now, id, connection.release())
+      if (!this.#mustWait(connection, handshake)) this.#read(now, connection, connection.release())
     }
     this.#dial(now, torrent)
   }
@@ -309,8 +330,9 @@ export class Client implements Machine<SwarmInput, SwarmOutput> {
     }
     if (torrent.core.sessions.size >= torrent.core.options.connectionsMax) return 'too-many-peers'
     if (!this.#isFirst(connection, torrent, handshake)) return 'duplicate-peer'
-    if (!connection.isOutgoing) this.#sendHandshake(connection.id, handshake.infoHash)
     const { id, endpoint, isOutgoing } = connection
+    const answer = ownHandshake(handshake.infoHash, this.options.peerId)
+    if (!isOutgoing) this.#emit({ kind: 'send', connection: id, bytes: answer })
     connection.session = new PeerSession(id, endpoint, isOutgoing, handshake, torrent, now)
     connection.deadline = Infinity as Instant
     torrent.attach(now, connection.session)
@@ -330,17 +352,6 @@ export class Client implements Machine<SwarmInput, SwarmOutput> {
       this.#close(session.id, 'duplicate-peer')
     }
     return true
-  }
-
-  #sendHandshake(connection: number, infoHash: Uint8Array): void {
-    const bytes = encodeHandshake({
-      infoHash,
-      peerId: this.options.peerId,
-      supportsExtensions: true,
-      supportsFast: true,
-      supportsV2: false,
-    })
-    this.#emit({ kind: 'send', connection, bytes })
   }
 
   #sendExtensions(torrent: Torrent, session: PeerSession): void {
@@ -368,14 +379,15 @@ export class Client implements Machine<SwarmInput, SwarmOutput> {
     const connection = this.#connections.get(id)
     if (connection === undefined) return
     this.#connections.delete(id)
+    this.#encryption.forget(id)
     if (!connection.isOpen) this.#halfOpenCount--
     const { torrent, session, endpoint } = connection
     if (torrent === undefined) return
     this.#schedule.concern(torrent)
     if (connection.isOutgoing)
       torrent.peers.release(now, endpoint, session !== undefined && session.downloaded.total > 0)
-    if (connection.isUnanswered && (reason === 'remote-closed' || reason === 'connection-reset'))
-      torrent.hungUp(now, endpoint)
+    if (this.#encryption.isRefusal(connection, reason))
+      torrent.hungUp(now, endpoint, this.#encryption.isByPeer)
     if (session !== undefined) torrent.detach(now, session, reason)
     else if (connection.isOutgoing) {
       torrent.dialingCount--
@@ -482,6 +494,7 @@ export class Client implements Machine<SwarmInput, SwarmOutput> {
   }
 
   #emit(output: SwarmOutput): void {
+    this.#encryption.seal(output)
     assert(this.#outputs.push(output), 'outputs are drained after every input')
   }
 }

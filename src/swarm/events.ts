@@ -16,6 +16,7 @@ export type DisconnectReason =
   | 'remote-closed'
   | 'connection-reset'
   | 'not-bittorrent'
+  | 'not-encrypted'
   | 'unknown-torrent'
   | 'wrong-torrent'
   | 'self-connection'

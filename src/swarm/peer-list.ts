@@ -13,8 +13,8 @@ export type PeerSource = 'tracker' | 'manual' | 'incoming' | 'pex' | 'lan' | 'ri
 
 const FIRST_BACKOFF_SECONDS = 5
 const BACKOFF_SECONDS_MAX = 600
-/** Until the one early dial with the other infohash. */
-const OTHER_HASH_SECONDS = 1
+/** Until an early dial that says hello in another way. */
+const OTHER_WAY_SECONDS = 1
 const LONG_AGO = 0 as Instant
 const NEVER = Number.POSITIVE_INFINITY as Instant
 /** Failed pieces shared with others before a peer is banned. */
@@ -31,10 +31,20 @@ export interface KnownPeer {
   pointless: 'self' | 'seed' | undefined
   /** Dials name the rebuilt infohash instead of the torrent's own. */
   namesRebuilt: boolean
+  /** Dials begin with encryption, where that is not decided by the setting. */
+  isDialledEncrypted: boolean
   /** It has answered a dial, so the infohash named then is the one it knows. */
   hasAnswered: boolean
-  /** It has had its early dial with the other infohash. */
-  hasTriedOther: boolean
+  /** Early dials it has had; one for each other way to say hello. */
+  earlyDialCount: number
+}
+
+/** What a dial may do differently from the one before. */
+export interface DialChoices {
+  /** Name the torrent's other infohash. */
+  readonly infoHash: boolean
+  /** Begin with encryption, or without. */
+  readonly encryption: boolean
 }
 
 export class PeerList {
@@ -75,7 +85,8 @@ export class PeerList {
       pointless: undefined,
       namesRebuilt,
       hasAnswered: false,
-      hasTriedOther: false,
+      isDialledEncrypted: false,
+      earlyDialCount: 0,
     })
     this.#noneBefore = LONG_AGO
     return true
@@ -128,15 +139,18 @@ export class PeerList {
   }
 
   /**
-   * After `release` of a dial that was hung up on: the next one names the other infohash, and comes early the
-   * first time. The two take turns until one is answered.
+   * After `release` of a dial that was hung up on: the next one says hello in another way, encrypted first,
+   * then with the other infohash, and comes early until all ways were tried once. They take turns until one
+   * is answered; encryption does so for ever, because a peer may be started anew with another setting.
    */
-  tryOtherHash(now: Instant, endpoint: Endpoint): void {
+  dialOtherwise(now: Instant, endpoint: Endpoint, choices: DialChoices): void {
     const peer = this.get(endpoint)
-    if (peer === undefined || peer.hasAnswered) return
-    peer.namesRebuilt = !peer.namesRebuilt
-    if (!peer.hasTriedOther) this.#retry(peer, after(now, seconds(OTHER_HASH_SECONDS)))
-    peer.hasTriedOther = true
+    if (peer === undefined) return
+    if (choices.encryption) peer.isDialledEncrypted = !peer.isDialledEncrypted
+    if (peer.hasAnswered) return
+    if (choices.infoHash && !peer.isDialledEncrypted) peer.namesRebuilt = !peer.namesRebuilt
+    const wayCount = (choices.encryption ? 2 : 1) * (choices.infoHash ? 2 : 1)
+    if (++peer.earlyDialCount < wayCount) this.#retry(peer, after(now, seconds(OTHER_WAY_SECONDS)))
   }
 
   /**

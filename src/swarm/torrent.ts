@@ -228,9 +228,9 @@ export class Torrent implements SessionHost {
     return rebuilt ?? handshakeHash(this.core.options.metainfo)
   }
 
-  /** Who hangs up on our handshake, as on an infohash it does not know, may know the other one. */
-  hungUp(now: Instant, endpoint: Endpoint): void {
-    if (this.rebuiltInfoHash !== null) this.peers.tryOtherHash(now, endpoint)
+  /** Who hangs up on our handshake may want it encrypted, or know the other infohash. */
+  hungUp(now: Instant, endpoint: Endpoint, encryption: boolean): void {
+    this.peers.dialOtherwise(now, endpoint, { infoHash: this.rebuiltInfoHash !== null, encryption })
   }
 
   attach(now: Instant, session: PeerSession): void {

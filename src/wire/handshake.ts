@@ -10,6 +10,9 @@ export const HANDSHAKE_LENGTH = 68
 
 const PROTOCOL = '\x13BitTorrent protocol'
 
+/** So many bytes are the same in every handshake, and tell it from anything else. */
+export const PROTOCOL_LENGTH = PROTOCOL.length
+
 export interface Handshake {
   /** 20 bytes: the v1 infohash, or the first 20 of the v2 one. */
   readonly infoHash: Uint8Array
