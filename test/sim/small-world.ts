@@ -6,7 +6,7 @@ import { createHash, hash } from 'node:crypto'
 import { Prng } from '../../src/base/prng.ts'
 import { ok } from '../../src/base/result.ts'
 import { type Instant, instant, milliseconds } from '../../src/base/time.ts'
-import { Client } from '../../src/swarm/client.ts'
+import { Client, type ClientOptions } from '../../src/swarm/client.ts'
 import type { SwarmInput, SwarmOutput } from '../../src/swarm/effects.ts'
 import type { SwarmEvent } from '../../src/swarm/events.ts'
 import type { Torrent } from '../../src/swarm/torrent.ts'
@@ -65,6 +65,7 @@ export interface PeerSetup {
   /** Changes block bytes on their way out of this peer's disk. */
   readonly spoil?: (piece: number, bytes: Uint8Array) => void
   readonly uploadBytesPerSecond?: number
+  readonly client?: Partial<ClientOptions>
 }
 
 export class Peer {
@@ -104,6 +105,8 @@ interface Event {
 export class SmallWorld {
   now: Instant = instant(0)
   readonly peers: Peer[] = []
+  /** Sees what every peer sends, as it goes over the link. */
+  onSend: (from: Peer, bytes: Uint8Array) => void = () => {}
   readonly #metainfo: Metainfo
   readonly #bytes: Uint8Array
   readonly #prng: Prng
@@ -134,6 +137,7 @@ export class SmallWorld {
         handshakeTimeoutSeconds: 10,
         requestTimeoutSeconds: 5,
         idleTimeoutSeconds: 120,
+        ...setup.client,
       },
       { prng: this.#prng.fork(`peer ${id}`), crypto: { sha1: sha1, sha256: sha1 }, buggify: () => false },
     )
@@ -310,6 +314,7 @@ export class SmallWorld {
     const side = link.peers.indexOf(from)
     const to = link.peers[1 - side]!
     const copy = bytes.slice()
+    this.onSend(from, copy)
     this.#later(() => {
       for (let at = 0; at < copy.length && link.isOpen; ) {
         const length = Math.min(
