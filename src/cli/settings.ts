@@ -100,6 +100,11 @@ export const SETTINGS = {
   dht: setting(SWITCH, true, 'look for peers in the DHT', { flag: '--no-dht', ...LATER }),
   lan: setting(SWITCH, true, 'look for peers in the local network', { flag: '--no-lan', ...LATER }),
   pex: setting(SWITCH, true, 'exchange peer addresses with peers', { flag: '--no-pex', ...LATER }),
+  encryption: setting(
+    choice('WHEN', 'off', 'prefer', 'require'),
+    'prefer',
+    'encrypt connections to peers: off, prefer (where a peer asks for it) or require (nothing else)',
+  ),
 
   // How a peer transfers.
   uploadLimit: setting(
@@ -134,11 +139,6 @@ export const SETTINGS = {
     'off',
     'wait before each block sent, to be slow on purpose',
     LATER,
-  ),
-  encryption: setting(
-    choice('WHEN', 'off', 'prefer', 'require'),
-    'prefer',
-    'encrypt connections to peers: off, prefer (where a peer asks for it) or require (nothing else)',
   ),
   picker: setting(
     choice('ORDER', 'rarest', 'sequential', 'random'),

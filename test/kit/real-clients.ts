@@ -31,6 +31,11 @@ export interface ClientOptions {
   udpTracker?: boolean
   downloadLimit?: number
   uploadLimit?: number
+  /**
+   * Default `none`. Otherwise it speaks encrypted only, both ways, and the stream after the handshake is
+   * RC4, or plain. Transmission and rtorrent know only one of them as something to insist on: RC4.
+   */
+  encryption?: 'none' | 'rc4' | 'plain'
 }
 
 /** A running client. `lines` is what it prints. */
@@ -117,7 +122,8 @@ export async function startLibtorrent(options: ClientOptions): Promise<RealClien
     String(port),
     ...(options.peers ?? []),
   ]
-  const client = new RealClient('libtorrent', PYTHON, args, host, port)
+  const environment = { ENCRYPTION: options.encryption ?? 'none' }
+  const client = new RealClient('libtorrent', PYTHON, args, host, port, environment)
   client.finished = (timeoutMs) => client.line(/"seeding"/, timeoutMs)
   await client.line(/"listening"/)
   if (!options.torrent.startsWith('magnet:')) await client.line(/"checked"/)
@@ -144,7 +150,9 @@ export async function startAria2(options: ClientOptions): Promise<RealClient> {
         '--enable-dht6=false',
         '--bt-enable-lpd=false',
       ],
-      ...['--enable-peer-exchange=false', '--bt-require-crypto=false', '--bt-min-crypto-level=plain'],
+      '--enable-peer-exchange=false',
+      `--bt-require-crypto=${(options.encryption ?? 'none') !== 'none'}`,
+      `--bt-min-crypto-level=${options.encryption === 'rc4' ? 'arc4' : 'plain'}`,
       ...[
         '--disable-ipv6=true',
         '--summary-interval=0',
@@ -200,7 +208,7 @@ export async function startTransmission(options: ClientOptions): Promise<RealCli
     ...{ 'dht-enabled': false, 'lpd-enabled': false, 'pex-enabled': false, 'utp-enabled': false },
     ...{
       'port-forwarding-enabled': false,
-      encryption: 0,
+      encryption: options.encryption === 'rc4' ? 2 : 0,
       'bind-address-ipv4': host,
       'bind-address-ipv6': '::1',
     },
@@ -250,7 +258,8 @@ export async function startRtorrent(options: ClientOptions): Promise<RealClient>
     ...['system.daemon.set = true', `session.path.set = ${home}`, `directory.default.set = ${options.dir}`],
     ...[`network.bind_address.set = ${host}`, `network.local_address.set = ${host}`],
     ...[`network.port_range.set = ${port}-${port}`, 'network.port_random.set = no', 'dht.mode.set = disable'],
-    ...['protocol.pex.set = no', 'protocol.encryption.set = none', 'trackers.use_udp.set = no'],
+    ...['protocol.pex.set = no', 'trackers.use_udp.set = no'],
+    `protocol.encryption.set = ${options.encryption === 'rc4' ? 'allow_incoming,try_outgoing,require_RC4' : 'none'}`,
     `method.set_key = event.download.finished,zz_done,"execute.nothrow=touch,${done}"`,
     `schedule2 = load,0,0,"load.start=${options.torrent}"`,
   ]
