@@ -150,7 +150,10 @@ export class PeerList {
     if (peer.hasAnswered) return
     if (choices.infoHash && !peer.isDialledEncrypted) peer.namesRebuilt = !peer.namesRebuilt
     const wayCount = (choices.encryption ? 2 : 1) * (choices.infoHash ? 2 : 1)
-    if (++peer.earlyDialCount < wayCount) this.#retry(peer, after(now, seconds(OTHER_WAY_SECONDS)))
+    if (++peer.earlyDialCount >= wayCount) return
+    // All ways together are one failure, or a peer that was only not ready yet would wait long for the next.
+    peer.failureCount--
+    this.#retry(peer, after(now, seconds(OTHER_WAY_SECONDS)))
   }
 
   /**

@@ -259,7 +259,7 @@ export async function startRtorrent(options: ClientOptions): Promise<RealClient>
     ...[`network.bind_address.set = ${host}`, `network.local_address.set = ${host}`],
     ...[`network.port_range.set = ${port}-${port}`, 'network.port_random.set = no', 'dht.mode.set = disable'],
     ...['protocol.pex.set = no', 'trackers.use_udp.set = no'],
-    `protocol.encryption.set = ${options.encryption === 'rc4' ? 'allow_incoming,try_outgoing,require_RC4' : 'none'}`,
+    `protocol.encryption.set = ${options.encryption === 'rc4' ? 'allow_incoming,try_outgoing,require,require_RC4' : 'none'}`,
     `method.set_key = event.download.finished,zz_done,"execute.nothrow=touch,${done}"`,
     `schedule2 = load,0,0,"load.start=${options.torrent}"`,
   ]

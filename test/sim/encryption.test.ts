@@ -236,7 +236,7 @@ describe('a peer that hangs up', () => {
     const hows = world.dials.map(({ how }) => how)
     expect(hows.slice(0, 4)).toEqual(['plain own', 'encrypted own', 'plain own', 'encrypted own'])
     expect(world.gaps[0]).toBeLessThan(2.5)
-    for (const [i, gap] of world.gaps.slice(1).entries()) expect(gap).toBeGreaterThan(5 * 2 ** i)
+    for (const [i, gap] of world.gaps.slice(1).entries()) expect(gap).toBeGreaterThan(3.7 * 2 ** i)
   })
 
   it('after it was started anew with another setting is met again', () => {
