@@ -1,7 +1,7 @@
 /**
  * One TCP connection from dial or accept to its end: first the two sides may agree on encryption, then the
- * handshake is gathered, afterwards a session reads. Invariant: before there is a session at most the handshake and
- * `heldBytesMax` bytes after it are held.
+ * handshake is gathered, afterwards a session reads. Invariant: before there is a session at most the
+ * handshake and `heldBytesMax` bytes after it are held.
  */
 import { concatBytes } from '../base/bytes.ts'
 import { LIMITS } from '../base/limits.ts'

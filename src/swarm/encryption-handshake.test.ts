@@ -106,7 +106,8 @@ describe('who is dialled', () => {
       ours.push(dialler.hello())
       const first = ours.takeOutput()!
       const bytes = dialler.offer(first, HELLO)!
-      // The rest of the stream cannot be known to be RC4 before the answer, but may be when it was the only offer.
+      // The rest of the stream cannot be known to be RC4 before the answer, but may be
+      // when it was the only offer.
       const cipher = rc4Of(dialler, first)
       const after = methods === STREAM_METHOD.rc4 ? cipher(HELLO.length) : Buffer.from('after')
       ours.push(concatBytes([bytes, after]))

@@ -93,8 +93,8 @@ export class StreamEncryption {
   }
 
   /**
-   * Bytes came on a connection without a session: gives those of its stream in clear, none while the two sides
-   * are still agreeing, or the reason to end it.
+   * Bytes came on a connection without a session: gives those of its stream in clear, none while the two
+   * sides are still agreeing, or the reason to end it.
    */
   read(now: Instant, connection: Connection, bytes: Uint8Array): Uint8Array | DisconnectReason {
     const { encryption } = connection
