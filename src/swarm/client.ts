@@ -14,13 +14,12 @@ import { type Instant, seconds } from '../base/time.ts'
 import { TokenBucket } from '../base/token-bucket.ts'
 import { formatEndpoint } from '../wire/endpoint.ts'
 import { encodeExtensionHandshake } from '../wire/extension-handshake.ts'
-import { decodeHandshake, type Handshake } from '../wire/handshake.ts'
+import { decodeHandshake, encodeHandshake, type Handshake } from '../wire/handshake.ts'
 import type { AnnouncementsOutput } from './announcements.ts'
 import { Connection } from './connection.ts'
 import type { SwarmInput, SwarmOutput } from './effects.ts'
 import type { DisconnectReason } from './events.ts'
 import { FramePool } from './frame-pool.ts'
-import { ownHandshake } from './own-handshake.ts'
 import { PeerSession } from './peer-session.ts'
 import { PieceBuffers } from './piece-buffers.ts'
 import { Schedule } from './schedule.ts'
@@ -48,7 +47,6 @@ export interface ClientOptions {
   /** A session without a byte from the other side ends. */
   readonly idleTimeoutSeconds: number
   readonly buffers?: PieceBuffers
-  /** Off when not given. */
   readonly encryption?: EncryptionOptions
 }
 
@@ -97,8 +95,7 @@ export class Client implements Machine<SwarmInput, SwarmOutput> {
       hasToSend: (session) => this.#unsent.push(session),
       sendExtensions: (torrent, session) => this.#sendExtensions(torrent, session),
     }
-    const { sha1 } = env.crypto
-    this.#encryption = new StreamEncryption(now, options.encryption, sha1, this.#byHash, this.#around.emit)
+    this.#encryption = new StreamEncryption(options.encryption, env.crypto, this.#byHash, this.#around.emit)
   }
 
   get connectionCount(): number {
@@ -130,7 +127,7 @@ export class Client implements Machine<SwarmInput, SwarmOutput> {
       case 'tick':
         return
       case 'received':
-        return this.#received(now, input.connection, input.bytes)
+        return this.#arrived(now, input.connection, input.bytes)
       case 'sent': {
         const { torrent, session } = this.#connections.get(input.connection) ?? {}
         if (torrent === undefined || session === undefined) return
@@ -216,7 +213,7 @@ export class Client implements Machine<SwarmInput, SwarmOutput> {
     const deadline = (now + seconds(this.options.handshakeTimeoutSeconds)) as Instant
     const connection = new Connection(input.connection, input.address, undefined, true, deadline)
     this.#connections.set(connection.id, connection)
-    this.#encryption.expect(connection)
+    this.#encryption.expect(connection.id)
     this.#schedule.hurry(this.#now)
     if (this.#isStopping) this.#close(connection.id, 'stopped')
     else if (this.#connections.size > this.options.connectionsMax)
@@ -248,25 +245,20 @@ export class Client implements Machine<SwarmInput, SwarmOutput> {
     connection.isOpen = true
     this.#halfOpenCount--
     connection.deadline = (now + seconds(this.options.handshakeTimeoutSeconds)) as Instant
-    const { torrent, endpoint } = connection
-    const handshake = ownHandshake(torrent.infoHashFor(endpoint), this.options.peerId)
-    const bytes = this.#encryption.begin(now, connection, torrent.peers.get(endpoint), handshake)
-    this.#emit({ kind: 'send', connection: id, bytes })
+    this.#encryption.begin(now, id, connection.torrent.peers.get(connection.endpoint))
+    this.#sendHandshake(id, connection.torrent.infoHashFor(connection.endpoint))
   }
 
+  #arrived(now: Instant, id: number, bytes: Uint8Array): void {
+    const clear = this.#encryption.read(now, id, bytes)
+    if (typeof clear === 'string') this.#close(id, clear)
+    else this.#received(now, id, clear)
+  }
+
+  /** @param bytes of the peer's stream, in clear */
   #received(now: Instant, id: number, bytes: Uint8Array): void {
     const connection = this.#connections.get(id)
     if (connection === undefined) return
-    connection.cipher?.decrypt(bytes)
-    if (connection.session !== undefined) return this.#read(now, connection, bytes)
-    const clear = this.#encryption.read(now, connection, bytes)
-    if (typeof clear === 'string') return this.#close(id, clear)
-    this.#read(now, connection, clear)
-  }
-
-  /** @param bytes of the stream, in clear */
-  #read(now: Instant, connection: Connection, bytes: Uint8Array): void {
-    const { id } = connection
     let rest = bytes
     if (connection.session === undefined) {
       rest = connection.gather(bytes)
@@ -303,9 +295,9 @@ export class Client implements Machine<SwarmInput, SwarmOutput> {
 
   #admitHeld(now: Instant, torrent: Torrent): void {
     for (const connection of [...this.#connections.values()]) {
-      const { handshake, session } = connection
+      const { handshake, session, id } = connection
       if (session !== undefined || handshake === undefined || connection.isOutgoing) continue
-      if (!this.#mustWait(connection, handshake)) this.#read(now, connection, connection.release())
+      if (!this.#mustWait(connection, handshake)) this.#received(now, id, connection.release())
     }
     this.#dial(now, torrent)
   }
@@ -330,9 +322,8 @@ export class Client implements Machine<SwarmInput, SwarmOutput> {
     }
     if (torrent.core.sessions.size >= torrent.core.options.connectionsMax) return 'too-many-peers'
     if (!this.#isFirst(connection, torrent, handshake)) return 'duplicate-peer'
+    if (!connection.isOutgoing) this.#sendHandshake(connection.id, handshake.infoHash)
     const { id, endpoint, isOutgoing } = connection
-    const answer = ownHandshake(handshake.infoHash, this.options.peerId)
-    if (!isOutgoing) this.#emit({ kind: 'send', connection: id, bytes: answer })
     connection.session = new PeerSession(id, endpoint, isOutgoing, handshake, torrent, now)
     connection.deadline = Infinity as Instant
     torrent.attach(now, connection.session)
@@ -352,6 +343,17 @@ export class Client implements Machine<SwarmInput, SwarmOutput> {
       this.#close(session.id, 'duplicate-peer')
     }
     return true
+  }
+
+  #sendHandshake(connection: number, infoHash: Uint8Array): void {
+    const bytes = encodeHandshake({
+      infoHash,
+      peerId: this.options.peerId,
+      supportsExtensions: true,
+      supportsFast: true,
+      supportsV2: false,
+    })
+    this.#emit({ kind: 'send', connection, bytes })
   }
 
   #sendExtensions(torrent: Torrent, session: PeerSession): void {
@@ -379,15 +381,14 @@ export class Client implements Machine<SwarmInput, SwarmOutput> {
     const connection = this.#connections.get(id)
     if (connection === undefined) return
     this.#connections.delete(id)
-    this.#encryption.forget(id)
+    const isRefusal = this.#encryption.left(connection, reason)
     if (!connection.isOpen) this.#halfOpenCount--
     const { torrent, session, endpoint } = connection
     if (torrent === undefined) return
     this.#schedule.concern(torrent)
     if (connection.isOutgoing)
       torrent.peers.release(now, endpoint, session !== undefined && session.downloaded.total > 0)
-    if (this.#encryption.isRefusal(connection, reason))
-      torrent.hungUp(now, endpoint, this.#encryption.isByPeer)
+    if (isRefusal) torrent.hungUp(now, endpoint, this.#encryption.isByPeer)
     if (session !== undefined) torrent.detach(now, session, reason)
     else if (connection.isOutgoing) {
       torrent.dialingCount--
@@ -494,7 +495,6 @@ export class Client implements Machine<SwarmInput, SwarmOutput> {
   }
 
   #emit(output: SwarmOutput): void {
-    this.#encryption.seal(output)
-    assert(this.#outputs.push(output), 'outputs are drained after every input')
+    assert(this.#outputs.push(this.#encryption.write(output)), 'outputs are drained after every input')
   }
 }

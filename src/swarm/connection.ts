@@ -1,15 +1,13 @@
 /**
- * One TCP connection from dial or accept to its end: first the two sides may agree on encryption, then the
- * handshake is gathered, afterwards a session reads. Invariant: before there is a session at most the
- * handshake and `heldBytesMax` bytes after it are held.
+ * One TCP connection from dial or accept to its end: before the handshake only bytes are gathered, afterwards
+ * a session reads them. Invariant: before there is a session at most the handshake and
+ * `heldBytesMax` bytes after it are held.
  */
 import { concatBytes } from '../base/bytes.ts'
 import { LIMITS } from '../base/limits.ts'
 import type { Instant } from '../base/time.ts'
 import type { Endpoint } from '../wire/endpoint.ts'
 import { HANDSHAKE_LENGTH, isHandshakeStart } from '../wire/handshake.ts'
-import type { StreamCipher } from '../wire/rc4.ts'
-import type { EncryptionHandshake } from './encryption-handshake.ts'
 import type { PeerSession } from './peer-session.ts'
 import type { Torrent } from './torrent.ts'
 
@@ -22,10 +20,6 @@ export class Connection {
   isOpen: boolean
   /** Dial or handshake must be over by then. */
   deadline: Instant
-  /** Under way until both sides agree on how the stream is encrypted, or that it is not. */
-  encryption: EncryptionHandshake | undefined
-  /** Of a stream that is encrypted. */
-  cipher: StreamCipher | undefined
   /** What came after a handshake that has to wait. Bounded by `heldBytesMax`. */
   #held: Uint8Array = new Uint8Array(0)
   readonly #handshake = new Uint8Array(HANDSHAKE_LENGTH)

@@ -1,12 +1,12 @@
 /**
- * Which connections are encrypted (`--encryption`), for all torrents: who is dialled how, what is taken in,
- * and the ciphers of connections whose stream is encrypted.
+ * Which connections are encrypted (`--encryption`), for all torrents, and their ciphers: everything that goes
+ * out passes `write`, everything that comes in passes `read`.
  * - `off`: dials and takes in plain connections only.
- * - `prefer`: takes in both; dials plain, because that costs nothing and everybody who may speaks it, and
+ * - `prefer`: takes in both; dials plain, because that costs nothing and nearly everybody speaks it, and
  *   dials encrypted who hangs up on that.
  * - `require`: dials and takes in only connections whose whole stream is encrypted.
- * Invariants: a cipher lives as long as its connection; at most `keyAgreementsPerSecondMax` keys a second are
- * computed for others.
+ * Invariants: what is kept of a connection goes with it; at most `keyAgreementsPerSecondMax` keys a
+ * second are computed for others.
  */
 import { fromHex, toHex } from '../base/bytes.ts'
 import type { Crypto } from '../base/env.ts'
@@ -21,6 +21,7 @@ import type { KnownPeer } from './peer-list.ts'
 
 export type EncryptionMode = 'off' | 'prefer' | 'require'
 
+/** Off when not given. */
 export interface EncryptionOptions {
   readonly mode: EncryptionMode
   /** So many unpredictable bytes: not of the seeded generator, whose seed could be guessed. */
@@ -33,6 +34,13 @@ interface KnownHashes {
   has(infoHash: string): boolean
 }
 
+/** What is kept of a connection that is encrypted, or may become so. */
+interface Stream {
+  /** Until the two sides agree. Undefined, like the cipher, when we dialled and have not said anything. */
+  encryption: EncryptionHandshake | undefined
+  cipher: StreamCipher | undefined
+}
+
 const NOTHING = new Uint8Array(0)
 const OFF: EncryptionOptions = { mode: 'off', random: (length) => new Uint8Array(length) }
 
@@ -40,29 +48,32 @@ export class StreamEncryption {
   readonly #options: EncryptionOptions
   readonly #sha1: Crypto['sha1']
   readonly #known: KnownHashes
-  readonly #emit: (output: SwarmOutput) => void
   readonly #methods: number
-  /** By connection: those whose stream is encrypted. */
-  readonly #ciphers = new Map<number, StreamCipher>()
+  readonly #emit: (output: SwarmOutput) => void
+  /** By connection. Those that are plain are not in it, but for the first bytes of those that come in. */
+  readonly #streams = new Map<number, Stream>()
   /** HASH('req2', infohash) to infohash, both as hex digits; made when it is needed. */
   readonly #infoHashes = new Map<string, string>()
-  #countingSince: Instant
+  #countingSince = 0 as Instant
   #agreementCount = 0
 
   /** @param emit hears what is to be sent while two sides agree */
   constructor(
-    now: Instant,
     options: EncryptionOptions = OFF,
-    sha1: Crypto['sha1'],
+    { sha1 }: Crypto,
     known: KnownHashes,
     emit: (output: SwarmOutput) => void,
   ) {
-    this.#countingSince = now
+    this.#emit = emit
     this.#options = options
     this.#sha1 = sha1
     this.#known = known
-    this.#emit = emit
     this.#methods = STREAM_METHOD.rc4 | (options.mode === 'require' ? 0 : STREAM_METHOD.plain)
+  }
+
+  /** Each peer decides whether it is dialled with or without encryption. */
+  get isByPeer(): boolean {
+    return this.#options.mode === 'prefer'
   }
 
   /** False when too many keys were computed, so that the peer has to wait for its dial. */
@@ -70,68 +81,70 @@ export class StreamEncryption {
     return !this.#isDialledEncrypted(peer) || this.#hasAgreementsLeft(now)
   }
 
-  /**
-   * We are connected: gives the first bytes to send.
-   * @param initial the BitTorrent handshake
-   */
-  begin(now: Instant, connection: Connection, peer: KnownPeer | undefined, initial: Uint8Array): Uint8Array {
-    if (!this.#isDialledEncrypted(peer)) return initial
+  /** We are connected to this peer, and the BitTorrent handshake is the next that is sent. */
+  begin(now: Instant, connection: number, peer: KnownPeer | undefined): void {
+    if (!this.#isDialledEncrypted(peer)) return
     if (this.#hasAgreementsLeft(now)) this.#agreementCount++
-    const infoHash = initial.slice(28, 48)
-    connection.encryption = EncryptionHandshake.offer({ ...this.#setup, infoHash, initial })
-    return connection.encryption.takeOutput()!
+    this.#streams.set(connection, { encryption: undefined, cipher: undefined })
   }
 
   /** Somebody is connected to us. */
-  expect(connection: Connection): void {
+  expect(connection: number): void {
     if (this.#options.mode === 'off') return
-    connection.encryption = EncryptionHandshake.accept({
+    const encryption = EncryptionHandshake.accept({
       ...this.#setup,
       allowsPlainPeers: this.#options.mode !== 'require',
       findInfoHash: (hash) => this.#findInfoHash(toHex(hash)),
     })
+    this.#streams.set(connection, { encryption, cipher: undefined })
   }
 
   /**
-   * Bytes came on a connection without a session: gives those of its stream in clear, none while the two
-   * sides are still agreeing, or the reason to end it.
+   * Bytes came: gives the peer's stream in clear, nothing of it while the two sides are still agreeing, or
+   * the reason to end the connection.
+   * @param bytes borrowed; decrypted in place
    */
-  read(now: Instant, connection: Connection, bytes: Uint8Array): Uint8Array | DisconnectReason {
-    const { encryption } = connection
+  read(now: Instant, connection: number, bytes: Uint8Array): Uint8Array | DisconnectReason {
+    // One look for all others, so that plain connections cost nothing.
+    const stream = this.#streams.size === 0 ? undefined : this.#streams.get(connection)
+    if (stream === undefined) return bytes
+    stream.cipher?.decrypt(bytes)
+    const { encryption } = stream
     if (encryption === undefined) return bytes
     const failure = encryption.push(bytes, () => this.#hasAgreementsLeft(now) && ++this.#agreementCount > 0)
     if (failure !== undefined) return failure
     const output = encryption.takeOutput()
-    if (output !== undefined) this.#emit({ kind: 'send', connection: connection.id, bytes: output })
+    if (output !== undefined) this.#emit({ kind: 'send', connection, bytes: output })
     if (encryption.outcome === undefined) return NOTHING
     const { cipher, received } = encryption.outcome
-    connection.encryption = undefined
-    connection.cipher = cipher
-    if (cipher !== undefined) this.#ciphers.set(connection.id, cipher)
+    stream.encryption = undefined
+    stream.cipher = cipher
+    if (cipher === undefined) this.#streams.delete(connection)
     return received
   }
 
-  /** Encrypts, in place, what goes out on a connection whose stream is encrypted. */
-  seal(output: SwarmOutput): void {
-    // One look for all others, so that plain connections cost nothing.
-    if (this.#ciphers.size > 0 && output.kind === 'send')
-      this.#ciphers.get(output.connection)?.encrypt(output.bytes)
+  /** Encrypts, in place, what goes out on an encrypted stream; what begins one goes inside its handshake. */
+  write(output: SwarmOutput): SwarmOutput {
+    if (this.#streams.size === 0 || output.kind !== 'send') return output
+    const stream = this.#streams.get(output.connection)
+    if (stream === undefined || stream.encryption !== undefined) return output
+    if (stream.cipher === undefined) return { ...output, bytes: this.#offer(stream, output.bytes) }
+    stream.cipher.encrypt(output.bytes)
+    return output
   }
 
-  forget(connection: number): void {
-    this.#ciphers.delete(connection)
+  /** A connection ended. True when we dialled it and the other side may have ended it for the way we did. */
+  left(connection: Connection, reason: DisconnectReason): boolean {
+    const isEncrypted = this.#streams.delete(connection.id) && this.isByPeer && reason !== 'stopped'
+    const isHangUp = reason === 'remote-closed' || reason === 'connection-reset'
+    return connection.isUnanswered && (isEncrypted || isHangUp)
   }
 
-  /** A connection we dialled ended before the other side said hello: was it for the way we did? */
-  isRefusal(connection: Connection, reason: DisconnectReason): boolean {
-    if (!connection.isUnanswered) return false
-    const isEncrypted = connection.encryption !== undefined && this.isByPeer && reason !== 'stopped'
-    return isEncrypted || reason === 'remote-closed' || reason === 'connection-reset'
-  }
-
-  /** Each peer decides whether it is dialled with or without encryption. */
-  get isByPeer(): boolean {
-    return this.#options.mode === 'prefer'
+  /** @param initial the BitTorrent handshake */
+  #offer(stream: Stream, initial: Uint8Array): Uint8Array {
+    const infoHash = initial.slice(28, 48)
+    stream.encryption = EncryptionHandshake.offer({ ...this.#setup, infoHash, initial })
+    return stream.encryption.takeOutput()!
   }
 
   get #setup() {

@@ -13,21 +13,24 @@ import {
   startTransmission,
 } from '../kit/real-clients.ts'
 import { stage, startGet, startSeed } from '../kit/stage.ts'
+import type { Format } from '../kit/torrent-fixture.ts'
 import { treeDifferences } from '../kit/trees.ts'
 import { sleep } from '../kit/waiting.ts'
 
 interface Client {
   name: string
   stream: 'rc4' | 'plain'
+  format: Format
   start: (options: ClientOptions) => Promise<RealClient>
 }
 
 const CLIENTS: Client[] = [
-  { name: 'libtorrent', stream: 'rc4', start: startLibtorrent },
-  { name: 'libtorrent', stream: 'plain', start: startLibtorrent },
-  { name: 'aria2', stream: 'rc4', start: startAria2 },
-  { name: 'aria2', stream: 'plain', start: startAria2 },
-  { name: 'rtorrent', stream: 'rc4', start: startRtorrent },
+  { name: 'libtorrent', stream: 'rc4', format: 'v1', start: startLibtorrent },
+  { name: 'libtorrent', stream: 'plain', format: 'v1', start: startLibtorrent },
+  { name: 'libtorrent', stream: 'rc4', format: 'v2', start: startLibtorrent },
+  { name: 'aria2', stream: 'rc4', format: 'v1', start: startAria2 },
+  { name: 'aria2', stream: 'plain', format: 'v1', start: startAria2 },
+  { name: 'rtorrent', stream: 'rc4', format: 'v1', start: startRtorrent },
 ]
 
 const FILES = { 'a.bin': 700_001, 'b/ü.bin': 16_384, 'b/c/d.bin': 333_333, z: 1 }
@@ -42,13 +45,13 @@ function settings(stream: Client['stream']): string[] {
 }
 
 describe.each(CLIENTS)(
-  '$name, which insists on encryption ($stream after the handshake)',
-  ({ name, stream, start }) => {
+  '$name, $format, which insists on encryption ($stream after the handshake)',
+  ({ name, stream, format, start }) => {
     test.each(settings(stream))(
       'dials Shoal (%s) and downloads, then is dialled by Shoal and seeds',
       async (mode) => {
         const tracker = await FakeTracker.start({ reply: { intervalSeconds: 2 } })
-        const { file, source, target, folder } = stage({ files: FILES, trackers: [tracker.url] })
+        const { file, source, target, folder } = stage({ format, files: FILES, trackers: [tracker.url] })
         const args = ['--encryption', mode]
         const seed = startSeed(file, source, { host: '127.0.0.2', args })
         const { port } = await seed.readyEndpoint()

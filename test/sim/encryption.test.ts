@@ -285,6 +285,34 @@ describe('a peer that hangs up', () => {
   })
 })
 
+it('with many addresses that hang up, no more encrypted dials are made in a second than the limit says', () => {
+  const { value: max } = LIMITS.keyAgreementsPerSecondMax
+  const world = new OneClient(SMALL, {}, options('require'))
+  const peers = Array.from({ length: 3 * max }, (_, i) => ({ host: '10.0.1.1', port: i + 1 }))
+  world.input({ kind: 'add-peers', torrent: 1, peers, source: 'manual' })
+  const dialled = new Set<number>()
+  const hangUp = () => {
+    for (let outputs = world.outputs.splice(0); outputs.length > 0; outputs = world.outputs.splice(0))
+      for (const output of outputs)
+        if (output.kind === 'connect') {
+          dialled.add(output.endpoint.port)
+          world.input({ kind: 'connected', connection: output.connection })
+          world.input({ kind: 'closed', connection: output.connection, reason: 'remote-closed' })
+        }
+  }
+  for (let i = 0; i < 9; i++) {
+    hangUp()
+    world.pass(0.1)
+  }
+  expect(dialled.size).toBeGreaterThanOrEqual(max)
+  expect(dialled.size).toBeLessThanOrEqual(max + LIMITS.halfOpenMax.value)
+  for (let i = 0; i < 60; i++) {
+    hangUp()
+    world.pass(0.1)
+  }
+  expect(dialled.size).toBe(peers.length)
+})
+
 describe('somebody who dials encrypted', () => {
   /** Goes through the handshake; gives the connection and its ciphers. */
   function meet(world: OneClient, connection: number, after: Uint8Array, infoHash = INFO_HASH): Agreed {
