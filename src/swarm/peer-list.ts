@@ -152,7 +152,7 @@ export class PeerList {
     const wayCount = (choices.encryption ? 2 : 1) * (choices.infoHash ? 2 : 1)
     if (++peer.earlyDialCount >= wayCount) return
     // All ways together are one failure, or a peer that was only not ready yet would wait long for the next.
-    peer.failureCount--
+    peer.failureCount = Math.max(0, peer.failureCount - 1)
     this.#retry(peer, after(now, seconds(OTHER_WAY_SECONDS)))
   }
 
