@@ -251,8 +251,7 @@ export class Client implements Machine<SwarmInput, SwarmOutput> {
 
   #arrived(now: Instant, id: number, bytes: Uint8Array): void {
     const clear = this.#encryption.read(now, id, bytes)
-    if (typeof clear === 'string') this.#close(id, clear)
-    else this.#received(now, id, clear)
+    return typeof clear === 'string' ? this.#close(id, clear) : this.#received(now, id, clear)
   }
 
   /** @param bytes of the peer's stream, in clear */
@@ -316,8 +315,9 @@ export class Client implements Machine<SwarmInput, SwarmOutput> {
     if (torrent.phase === 'checking' || torrent.phase === 'stopping') return 'unknown-torrent'
     if (torrent.peers.isBanned(connection.endpoint)) return 'banned'
     if (equalBytes(handshake.peerId, this.options.peerId)) {
-      const known = torrent.peers.get(connection.endpoint)
-      if (known !== undefined) known.pointless = 'self'
+      // The end that dialled is ours too: it has to hear so, or it dials again and again.
+      if (connection.isOutgoing) torrent.peers.reachedSelf(connection.endpoint)
+      else this.#sendHandshake(connection.id, handshake.infoHash)
       return 'self-connection'
     }
     if (torrent.core.sessions.size >= torrent.core.options.connectionsMax) return 'too-many-peers'

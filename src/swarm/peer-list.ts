@@ -132,6 +132,12 @@ export class PeerList {
     this.#retry(peer, after(now, seconds(wait * (0.75 + this.#prng.fraction() / 2))))
   }
 
+  /** A dial there reached ourselves. */
+  reachedSelf(endpoint: Endpoint): void {
+    const peer = this.get(endpoint)
+    if (peer !== undefined) peer.pointless = 'self'
+  }
+
   /** The handshake of a dial was answered: later dials name the same infohash. */
   answered(endpoint: Endpoint): void {
     const peer = this.get(endpoint)

@@ -436,3 +436,33 @@ it('plain and encrypted peers of one client each hear their own stream', () => {
     if (told[at + 4] === MESSAGE.have) haves.add(told.readUInt32BE(at + 5))
   expect([...haves].sort((x, y) => x - y)).toEqual(ALL)
 })
+
+it.each<EncryptionMode>(['off', 'prefer', 'require'])(
+  'a dial that reaches ourselves is the last (%s)',
+  (mode) => {
+    const world = new OneClient(SMALL, {}, options(mode))
+    world.input({ kind: 'add-peers', torrent: 1, peers: [A], source: 'manual' })
+    const reasons: DisconnectReason[] = []
+    let dialCount = 0
+    for (let step = 0; step < 600; step++) {
+      for (const output of world.outputs.splice(0)) {
+        if (output.kind === 'connect') {
+          dialCount++
+          world.input({
+            kind: 'incoming',
+            connection: -output.connection,
+            address: { host: A.host, port: 5 },
+          })
+          world.input({ kind: 'connected', connection: output.connection })
+        } else if (output.kind === 'send') world.receive(-output.connection, output.bytes.slice())
+        else if (output.kind === 'close') {
+          reasons.push(output.reason)
+          world.input({ kind: 'closed', connection: -output.connection, reason: 'remote-closed' })
+        }
+      }
+      world.pass(0.1)
+    }
+    expect(dialCount).toBe(1)
+    expect(reasons).toEqual(['self-connection', 'self-connection'])
+  },
+)
