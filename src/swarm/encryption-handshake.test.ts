@@ -197,7 +197,7 @@ describe('who is dialled', () => {
         const garbage = new Prng(seed).bytes(20_000)
         const ours = accept()
         let taken = 0
-        for (let i = 0; ; i++) {
+        for (let i = 0; taken < garbage.length; i++) {
           const end = taken + cut[i % cut.length]!
           const failure = ours.push(garbage.slice(taken, end))
           if (failure !== undefined) break
