@@ -95,6 +95,11 @@ export const LIMITS = {
   knownPeersMax: limit(4000, 'addresses remembered per torrent', 'libtorrent max_peerlist_size'),
   peersPerTorrentMax: limit(200, 'connected peers of one torrent by default', 'design; --max-peers'),
   halfOpenMax: limit(32, 'connections being opened at once', 'design: polite to home routers'),
+  acceptQueueMax: limit(
+    64,
+    'peers that wait for their turn with --one-at-a-time',
+    'design: the original kept 10 in the backlog of its socket',
+  ),
   uploadBufferBytesMax: limit(
     1024 * 1024,
     'bytes of replies read for one peer and not yet taken by its socket',

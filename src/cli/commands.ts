@@ -66,6 +66,7 @@ const TRANSFERRING: OptionGroup = {
     'piecesPerPeer',
     'uploadSlots',
     'oneAtATime',
+    'turnLimit',
     'uploadDelay',
     'refreshLocations',
     'finalCheck',

@@ -128,12 +128,16 @@ export const SETTINGS = {
     'most pieces in flight at one peer; 1 keeps exactly one piece at a time',
   ),
   uploadSlots: setting(count({ min: 1, max: 10_000 }), 50, 'peers served at the same time'),
-  oneAtATime: setting(SWITCH, false, 'serve one peer at a time, the others wait in order', LATER),
+  oneAtATime: setting(SWITCH, false, 'talk to one peer at a time, the others wait in order'),
   uploadDelay: setting(
     orWord(duration({ min: 0, max: 60_000 }), 'off'),
     'off',
     'wait before each block sent, to be slow on purpose',
-    LATER,
+  ),
+  turnLimit: setting(
+    duration({ min: 1000, max: 86_400_000 }),
+    60_000,
+    'with --one-at-a-time: a peer is talked to this long while others wait',
   ),
   picker: setting(
     choice('ORDER', 'rarest', 'sequential', 'random'),

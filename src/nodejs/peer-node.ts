@@ -8,6 +8,7 @@ import { Prng } from '../base/prng.ts'
 import { fromLatin1 } from '../base/text.ts'
 import { SwarmDriver } from '../runtime/swarm-driver.ts'
 import { Client } from '../swarm/client.ts'
+import { countUploads } from '../swarm/drain.ts'
 import { PieceBuffers } from '../swarm/piece-buffers.ts'
 import { type TorrentStatus, torrentStatus } from '../swarm/torrent-status.ts'
 import type { Endpoint } from '../wire/endpoint.ts'
@@ -36,6 +37,10 @@ export interface PeerNodeOptions extends TorrentDefaults {
   /** A peer that owes blocks so long loses them to others. */
   readonly requestTimeoutSeconds: number
   readonly idleTimeoutSeconds: number
+  /** Each block waits so long before it is sent; 0 = not at all. */
+  readonly uploadDelaySeconds: number
+  /** One session at a time, each at most so long while others wait; undefined = any number. */
+  readonly turnSeconds: number | undefined
 }
 
 export interface NodeStatus {
@@ -88,6 +93,15 @@ export class PeerNode {
         handshakeTimeoutSeconds: options.handshakeTimeoutSeconds,
         requestTimeoutSeconds: options.requestTimeoutSeconds,
         idleTimeoutSeconds: options.idleTimeoutSeconds,
+        uploadDelaySeconds: options.uploadDelaySeconds,
+        turns:
+          options.turnSeconds === undefined
+            ? undefined
+            : {
+                turnSeconds: options.turnSeconds,
+                stallSeconds: options.requestTimeoutSeconds,
+                waitSeconds: options.idleTimeoutSeconds,
+              },
         buffers: new PieceBuffers(undefined, SHARED_MEMORY),
       },
       { prng: new Prng(seed!), crypto: nodeCrypto, buggify: () => false },
@@ -169,6 +183,8 @@ export class PeerNode {
   async #stop(): Promise<void> {
     clearInterval(this.#progressTimer)
     for (const task of this.#tasks.values()) task.abort()
+    const uploads = countUploads(this.#client.torrents.values())
+    if (uploads > 0) this.#emit({ event: 'draining', uploads }, undefined)
     this.#driver.push({ kind: 'stop' })
     await this.#stopped
     this.#trackers.close()

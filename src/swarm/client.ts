@@ -2,11 +2,11 @@
  * The swarm machine: all torrents of one peer, its connections, budgets and shared memory. It routes
  * handshakes to torrents, opens and closes connections, and drives every torrent's clockwork from one tick.
  * Invariants: a peer id has one session per torrent; every session belongs to exactly one open connection;
- * after `stop` no output but closes, last announces and `stopped` follows.
+ * after `stop` no output but blocks under way, closes, last announces and `stopped` follows.
  */
 import { assert } from '../base/assert.ts'
 import { BoundedQueue } from '../base/bounded-queue.ts'
-import { compareBytes, equalBytes, toHex } from '../base/bytes.ts'
+import { equalBytes, toHex } from '../base/bytes.ts'
 import type { Env } from '../base/env.ts'
 import { LIMITS } from '../base/limits.ts'
 import type { Machine } from '../base/machine.ts'
@@ -14,9 +14,13 @@ import { type Instant, seconds } from '../base/time.ts'
 import { TokenBucket } from '../base/token-bucket.ts'
 import { formatEndpoint } from '../wire/endpoint.ts'
 import { encodeExtensionHandshake } from '../wire/extension-handshake.ts'
-import { decodeHandshake, encodeHandshake, type Handshake } from '../wire/handshake.ts'
+import { decodeHandshake, encodeHandshake } from '../wire/handshake.ts'
+import { isProbe } from '../wire/probe.ts'
 import type { AnnouncementsOutput } from './announcements.ts'
+import type { ClientOptions } from './client-options.ts'
 import { Connection } from './connection.ts'
+import { isDraining } from './drain.ts'
+import { outranks, rivalOf } from './duplicate-peer.ts'
 import type { SwarmInput, SwarmOutput } from './effects.ts'
 import type { DisconnectReason } from './events.ts'
 import { FramePool } from './frame-pool.ts'
@@ -26,27 +30,8 @@ import { Schedule } from './schedule.ts'
 import { Torrent } from './torrent.ts'
 import type { TorrentOptions } from './torrent-options.ts'
 import type { TorrentSurroundings } from './torrent-surroundings.ts'
-
-export interface ClientOptions {
-  /** 20 bytes. */
-  readonly peerId: Uint8Array
-  /** Program and version, told to peers. */
-  readonly clientName: string
-  readonly listenPort: number
-  readonly blockLength: number
-  /** 0 = unlimited. */
-  readonly uploadBytesPerSecond: number
-  readonly downloadBytesPerSecond: number
-  /** Connections of all torrents. */
-  readonly connectionsMax: number
-  readonly connectTimeoutSeconds: number
-  readonly handshakeTimeoutSeconds: number
-  /** A peer that owes blocks and sends none for so long is snubbed and its blocks are given to others. */
-  readonly requestTimeoutSeconds: number
-  /** A session without a byte from the other side ends. */
-  readonly idleTimeoutSeconds: number
-  readonly buffers?: PieceBuffers
-}
+import { Turns } from './turns.ts'
+import { UploadDelay } from './upload-delay.ts'
 
 /** BEP 3: keep-alives are sent every two minutes. */
 const KEEP_ALIVE_SECONDS = 100
@@ -66,6 +51,7 @@ export class Client implements Machine<SwarmInput, SwarmOutput> {
   /** Sessions whose writers are not empty, in the order in which they began. Emptied after every input. */
   #unsent: PeerSession[] = []
   readonly #schedule: Schedule
+  readonly #turns: Turns
   #lastConnection = 0
   #halfOpenCount = 0
   #turn = 0
@@ -85,6 +71,7 @@ export class Client implements Machine<SwarmInput, SwarmOutput> {
       downloadBudget: new TokenBucket(options.downloadBytesPerSecond),
       uploadBudget: new TokenBucket(options.uploadBytesPerSecond),
       requestTimeoutSeconds: options.requestTimeoutSeconds,
+      uploadDelay: new UploadDelay(options.uploadDelaySeconds ?? 0),
       peerId: options.peerId,
       listenPort: options.listenPort,
       emit: (output) => this.#emit(output),
@@ -92,6 +79,11 @@ export class Client implements Machine<SwarmInput, SwarmOutput> {
       hasToSend: (session) => this.#unsent.push(session),
       sendExtensions: (torrent, session) => this.#sendExtensions(torrent, session),
     }
+    this.#turns = new Turns(options.turns, {
+      torrents: this.torrents,
+      admit: (waiting) => this.#received(this.#now, waiting.id, waiting.release()),
+      close: (connection, reason) => this.#close(connection, reason),
+    })
   }
 
   get connectionCount(): number {
@@ -104,8 +96,9 @@ export class Client implements Machine<SwarmInput, SwarmOutput> {
     if (this.#schedule.isTickDue(now)) this.#tick(now)
     else if (this.#schedule.isTorrentDue(now))
       for (const torrent of this.#inTurn(this.#schedule.takeDue(now))) torrent.serveDue(now)
+    this.#turns.pass(now)
     this.#schedule.settle(now, this.#driveAnnouncer)
-    if (this.#isStopping && !this.#isStopped) this.#finishStop()
+    if (this.#isStopping && !this.#isStopped) this.#finishStop(now)
     this.#flush(now)
   }
 
@@ -217,7 +210,7 @@ export class Client implements Machine<SwarmInput, SwarmOutput> {
 
   #dial(now: Instant, torrent: Torrent): void {
     if (this.#isStopping || (torrent.nextDialAt() ?? NEVER) > now) return
-    while (this.#halfOpenCount < LIMITS.halfOpenMax.value) {
+    while (this.#halfOpenCount < LIMITS.halfOpenMax.value && !this.#turns.mayNotDial) {
       if (this.#connections.size >= this.options.connectionsMax) return
       if (torrent.dialingCount + torrent.core.sessions.size >= torrent.core.options.connectionsMax) return
       const peer = torrent.peers.candidate(now)
@@ -245,13 +238,13 @@ export class Client implements Machine<SwarmInput, SwarmOutput> {
 
   #received(now: Instant, id: number, bytes: Uint8Array): void {
     const connection = this.#connections.get(id)
-    if (connection === undefined) return
+    if (connection === undefined || this.#isStopping) return
     let rest = bytes
     if (connection.session === undefined) {
       rest = connection.gather(bytes)
       if (!connection.isBitTorrent) return this.#close(id, 'not-bittorrent')
       if (connection.handshake === undefined) return
-      if (this.#mustWait(connection, connection.handshake)) {
+      if (this.#mustWait(now, connection, connection.handshake)) {
         if (!connection.hold(rest)) this.#close(id, 'protocol-error')
         return
       }
@@ -274,17 +267,18 @@ export class Client implements Machine<SwarmInput, SwarmOutput> {
   }
 
   /** A peer that comes while the files are still being checked is kept waiting, not sent away. */
-  #mustWait(connection: Connection, handshake: Uint8Array): boolean {
+  #mustWait(now: Instant, connection: Connection, handshake: Uint8Array): boolean {
     const decoded = decodeHandshake(handshake)
     const named = decoded.ok ? this.#byHash.get(toHex(decoded.value.infoHash)) : undefined
-    return !connection.isOutgoing && named?.phase === 'checking'
+    if (!decoded.ok || named === undefined || connection.isOutgoing) return false
+    return named.phase === 'checking' || this.#turns.mustWait(now, connection, named, decoded.value)
   }
 
   #admitHeld(now: Instant, torrent: Torrent): void {
     for (const connection of [...this.#connections.values()]) {
       const { handshake, session, id } = connection
       if (session !== undefined || handshake === undefined || connection.isOutgoing) continue
-      if (!this.#mustWait(connection, handshake)) this.#received(now, id, connection.release())
+      if (!this.#mustWait(now, connection, handshake)) this.#received(now, id, connection.release())
     }
     this.#dial(now, torrent)
   }
@@ -307,29 +301,23 @@ export class Client implements Machine<SwarmInput, SwarmOutput> {
       if (known !== undefined) known.pointless = 'self'
       return 'self-connection'
     }
+    if (isProbe(handshake.peerId) && !connection.isOutgoing) {
+      this.#sendHandshake(connection.id, handshake.infoHash)
+      return 'done'
+    }
     if (torrent.core.sessions.size >= torrent.core.options.connectionsMax) return 'too-many-peers'
-    if (!this.#isFirst(connection, torrent, handshake)) return 'duplicate-peer'
-    if (!connection.isOutgoing) this.#sendHandshake(connection.id, handshake.infoHash)
+    const rival = rivalOf(handshake.peerId, torrent.core.sessions.values())
+    if (rival !== undefined && !outranks(this.options.peerId, connection, rival)) return 'duplicate-peer'
+    if (rival !== undefined) this.#close(rival.id, 'duplicate-peer')
+    if (!this.#turns.isFree) return 'busy'
     const { id, endpoint, isOutgoing } = connection
+    if (!isOutgoing) this.#sendHandshake(id, handshake.infoHash)
     connection.session = new PeerSession(id, endpoint, isOutgoing, handshake, torrent, now)
     connection.deadline = Infinity as Instant
     torrent.attach(now, connection.session)
+    this.#turns.began(now, torrent, connection.session)
     if (isOutgoing) torrent.dialingCount--
     return undefined
-  }
-
-  /**
-   * Two peers that dial each other at the same moment must drop the same one of the two connections: the one
-   * opened by the peer with the higher id stays.
-   */
-  #isFirst(connection: Connection, torrent: Torrent, handshake: Handshake): boolean {
-    for (const session of torrent.core.sessions.values()) {
-      if (!equalBytes(session.peerId, handshake.peerId)) continue
-      const weAreHigher = compareBytes(this.options.peerId, handshake.peerId) > 0
-      if (session.isOutgoing === connection.isOutgoing || connection.isOutgoing !== weAreHigher) return false
-      this.#close(session.id, 'duplicate-peer')
-    }
-    return true
   }
 
   #sendHandshake(connection: number, infoHash: Uint8Array): void {
@@ -370,10 +358,10 @@ export class Client implements Machine<SwarmInput, SwarmOutput> {
     this.#connections.delete(id)
     if (!connection.isOpen) this.#halfOpenCount--
     const { torrent, session, endpoint } = connection
-    if (torrent === undefined) return
+    if (torrent === undefined) return this.#turns.left(id, reason)
     this.#schedule.concern(torrent)
     if (connection.isOutgoing)
-      torrent.peers.release(now, endpoint, session !== undefined && session.downloaded.total > 0)
+      torrent.peers.release(now, endpoint, reason === 'busy' || (session?.downloaded.total ?? 0) > 0)
     if (connection.isUnanswered && (reason === 'remote-closed' || reason === 'connection-reset'))
       torrent.hungUp(now, endpoint)
     if (session !== undefined) torrent.detach(now, session, reason)
@@ -381,6 +369,7 @@ export class Client implements Machine<SwarmInput, SwarmOutput> {
       torrent.dialingCount--
       torrent.emit({ event: 'peer-disconnected', address: formatEndpoint(connection.endpoint), reason })
     }
+    this.#turns.left(id, reason)
     this.#dial(now, torrent)
   }
 
@@ -390,8 +379,7 @@ export class Client implements Machine<SwarmInput, SwarmOutput> {
   #tick(now: Instant): void {
     for (const connection of [...this.#connections.values()]) {
       const { session } = connection
-      if (now >= connection.deadline)
-        this.#close(connection.id, connection.isOpen ? 'handshake-timeout' : 'connect-timeout')
+      if (now >= connection.deadline) this.#close(connection.id, connection.lateReason)
       else if (
         session !== undefined &&
         now - session.lastReceivedAt > seconds(this.options.idleTimeoutSeconds)
@@ -471,11 +459,15 @@ export class Client implements Machine<SwarmInput, SwarmOutput> {
       else torrent.announcer.handle(now, { kind: 'stop' })
       torrent.phase = 'stopping'
     }
-    for (const id of [...this.#connections.keys()]) this.#close(id, 'stopped')
   }
 
-  /** All torrents have said good-bye to their trackers, or given up on it. */
-  #finishStop(): void {
+  /**
+   * What was on its way is sent, and all torrents have said good-bye to their trackers, or given up on it.
+   */
+  #finishStop(now: Instant): void {
+    for (const connection of [...this.#connections.values()])
+      if (!isDraining(now, connection)) this.#close(connection.id, 'stopped')
+    if (this.#connections.size > 0) return
     for (const torrent of this.torrents.values()) if (!torrent.hasLeftTrackers) return
     this.#isStopped = true
     this.#emit({ kind: 'stopped' })

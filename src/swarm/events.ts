@@ -12,6 +12,7 @@ export type DisconnectReason =
   | 'unreachable'
   | 'connect-timeout'
   | 'handshake-timeout'
+  | 'wait-timeout'
   | 'idle-timeout'
   | 'remote-closed'
   | 'connection-reset'
@@ -25,6 +26,9 @@ export type DisconnectReason =
   | 'stopped-reading'
   | 'protocol-error'
   | 'both-seeds'
+  | 'busy'
+  | 'stalled'
+  | 'turn-over'
 
 export type SwarmEvent =
   | {
@@ -50,6 +54,17 @@ export type SwarmEvent =
       readonly client: string
     }
   | { readonly event: 'peer-disconnected'; readonly address: string; readonly reason: DisconnectReason }
+  /** With one session at a time: it begins, ends, keeps others waiting, and lets the next one in. */
+  | { readonly event: 'session-start'; readonly address: string; readonly peerId: string }
+  | { readonly event: 'session-end'; readonly address: string; readonly reason: DisconnectReason }
+  | {
+      readonly event: 'peer-waiting'
+      readonly address: string
+      readonly busyWith: string
+      /** How many wait now. */
+      readonly waiting: number
+    }
+  | { readonly event: 'peer-next'; readonly address: string; readonly waiting: number }
   | {
       readonly event: 'protocol-error'
       readonly address: string

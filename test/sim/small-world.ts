@@ -11,6 +11,7 @@ import type { SwarmInput, SwarmOutput } from '../../src/swarm/effects.ts'
 import type { SwarmEvent } from '../../src/swarm/events.ts'
 import type { Torrent } from '../../src/swarm/torrent.ts'
 import type { TorrentOptions } from '../../src/swarm/torrent-options.ts'
+import type { TurnsOptions } from '../../src/swarm/turns.ts'
 import type { Metainfo } from '../../src/wire/metainfo.ts'
 
 export const BLOCK = 16 * 1024
@@ -65,6 +66,7 @@ export interface PeerSetup {
   /** Changes block bytes on their way out of this peer's disk. */
   readonly spoil?: (piece: number, bytes: Uint8Array) => void
   readonly uploadBytesPerSecond?: number
+  readonly turns?: TurnsOptions
 }
 
 export class Peer {
@@ -134,6 +136,7 @@ export class SmallWorld {
         handshakeTimeoutSeconds: 10,
         requestTimeoutSeconds: 5,
         idleTimeoutSeconds: 120,
+        turns: setup.turns,
       },
       { prng: this.#prng.fork(`peer ${id}`), crypto: { sha1: sha1, sha256: sha1 }, buggify: () => false },
     )
