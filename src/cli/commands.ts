@@ -74,6 +74,7 @@ const TRANSFERRING: OptionGroup = {
     'handshakeTimeout',
     'requestTimeout',
     'idleTimeout',
+    'trackerTimeout',
   ],
 }
 

@@ -108,6 +108,8 @@ const WRITERS: Writers = {
     sentence: said.isNews(trackerOf(e), e.code) ? `tracker ${e.tracker}: ${e.message}` : undefined,
     log: tracker(1, `announce to ${e.tracker} failed: ${e.message}`),
   }),
+  'no-peers-left': () => ({ sentence: 'no peers left, re-announcing' }),
+  deregistered: (e) => ({ sentence: 'deregistered', log: tracker(1, `deregistered at ${e.tracker}`) }),
 
   // Peers. A dial that leads nowhere is everyday life in a swarm; only peers that were there are missed.
   connecting: (e) => ({ log: fetch(1, `connecting to ${e.address}`) }),

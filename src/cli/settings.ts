@@ -167,6 +167,11 @@ export const SETTINGS = {
     20_000,
     'a block that has not come by then is asked of another peer',
   ),
+  trackerTimeout: setting(
+    duration(TIMEOUT),
+    15_000,
+    'a tracker that has not answered by then is asked again later, or the next one is',
+  ),
   idleTimeout: setting(
     duration({ min: 1000, max: 3_600_000 }),
     120_000,

@@ -37,6 +37,8 @@ export interface PeerNodeOptions extends TorrentDefaults {
   /** A peer that owes blocks so long loses them to others. */
   readonly requestTimeoutSeconds: number
   readonly idleTimeoutSeconds: number
+  /** Of one announce. */
+  readonly trackerTimeoutMs: number
   /** Each block waits so long before it is sent; 0 = not at all. */
   readonly uploadDelaySeconds: number
   /** One session at a time, each at most so long while others wait; undefined = any number. */
@@ -76,9 +78,12 @@ export class PeerNode {
     this.peerId = peerId
     this.#defaults = options
     this.#network = network
-    this.#trackers = new NodeTrackerTransport(
-      options.host === undefined ? {} : { localAddress: options.host },
-    )
+    const { host, trackerTimeoutMs } = options
+    this.#trackers = new NodeTrackerTransport({
+      timeoutMs: trackerTimeoutMs,
+      udpTimeoutMs: trackerTimeoutMs,
+      ...(host === undefined ? {} : { localAddress: host }),
+    })
     this.#client = new Client(
       nodeClock.now(),
       {

@@ -45,6 +45,10 @@ export type SwarmEvent =
       readonly message: string
       readonly hint?: string
     }
+  /** Nobody is connected who has what we lack: the tracker is asked before it is due. */
+  | { readonly event: 'no-peers-left'; readonly tracker: string }
+  /** The tracker knows that we left. */
+  | { readonly event: 'deregistered'; readonly tracker: string }
   | { readonly event: 'connecting'; readonly address: string }
   | { readonly event: 'handshake-ok'; readonly address: string; readonly peerId: string }
   | {
