@@ -64,6 +64,7 @@ const TRANSFERRING: OptionGroup = {
     'maxPeers',
     'maxRequests',
     'piecesPerPeer',
+    'memory',
     'uploadSlots',
     'oneAtATime',
     'turnLimit',

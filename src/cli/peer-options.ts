@@ -29,6 +29,7 @@ export function peerNodeOptions(settings: Settings, portOffset = 0): PeerNodeOpt
     handshakeTimeoutSeconds: settings.handshakeTimeout / 1000,
     requestTimeoutSeconds: settings.requestTimeout / 1000,
     idleTimeoutSeconds: settings.idleTimeout / 1000,
+    unverifiedBytesMax: settings.memory,
     trackerTimeoutMs: settings.trackerTimeout,
     uploadDelaySeconds: numberOr(settings.uploadDelay, 0) / 1000,
     turnSeconds: settings.oneAtATime ? settings.turnLimit / 1000 : undefined,

@@ -127,6 +127,11 @@ export const SETTINGS = {
     'auto',
     'most pieces in flight at one peer; 1 keeps exactly one piece at a time',
   ),
+  memory: setting(
+    size({ min: 1024 * 1024, max: 16 * 1024 * 1024 * 1024 }),
+    LIMITS.unverifiedBytesMax.value,
+    'most memory for pieces that are not verified yet; one larger piece is always let in',
+  ),
   uploadSlots: setting(count({ min: 1, max: 10_000 }), 50, 'peers served at the same time'),
   oneAtATime: setting(SWITCH, false, 'talk to one peer at a time, the others wait in order'),
   uploadDelay: setting(

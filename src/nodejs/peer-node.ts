@@ -37,6 +37,8 @@ export interface PeerNodeOptions extends TorrentDefaults {
   /** A peer that owes blocks so long loses them to others. */
   readonly requestTimeoutSeconds: number
   readonly idleTimeoutSeconds: number
+  /** Memory for pieces that are not verified yet. */
+  readonly unverifiedBytesMax: number
   /** Of one announce. */
   readonly trackerTimeoutMs: number
   /** Each block waits so long before it is sent; 0 = not at all. */
@@ -107,7 +109,7 @@ export class PeerNode {
                 stallSeconds: options.requestTimeoutSeconds,
                 waitSeconds: options.idleTimeoutSeconds,
               },
-        buffers: new PieceBuffers(undefined, SHARED_MEMORY),
+        buffers: new PieceBuffers(options.unverifiedBytesMax, SHARED_MEMORY),
       },
       { prng: new Prng(seed!), crypto: nodeCrypto, buggify: () => false },
     )

@@ -54,7 +54,14 @@ test('L10 what is beyond a range, or no number at all, is refused in one line', 
     const nonsense = NONSENSE[settings.indexOf(setting) % NONSENSE.length] ?? ''
     return [...beyond, nonsense].map((value) => [command, `${flag}=${value}`])
   })
-  const results = await runAll(runs)
+  const others = [
+    '--host=300.1.1.1',
+    '--peer=nowhere',
+    '--peer=127.0.0.1:0',
+    '--tracker=ftp://127.0.0.1/a',
+    '--picker=last',
+  ]
+  const results = await runAll([...runs, ...others.map((option) => ['config', option])])
   const wrong = [...results].filter(([, finished]) => !isRefusal(finished))
   expect(wrong.map(([args, { code, stderr }]) => `${args}: ${code} ${stderr}`)).toEqual([])
   const pieceLength = [...results].find(([args]) => args.startsWith('config --piece-length=1474'))?.[1]
