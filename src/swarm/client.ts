@@ -360,8 +360,9 @@ export class Client implements Machine<SwarmInput, SwarmOutput> {
     const { torrent, session, endpoint } = connection
     if (torrent === undefined) return this.#turns.left(id, reason)
     this.#schedule.concern(torrent)
-    if (connection.isOutgoing)
-      torrent.peers.release(now, endpoint, reason === 'busy' || (session?.downloaded.total ?? 0) > 0)
+    if (reason === 'busy') torrent.peers.postpone(now, endpoint)
+    else if (connection.isOutgoing)
+      torrent.peers.release(now, endpoint, session !== undefined && session.downloaded.total > 0)
     if (connection.isUnanswered && (reason === 'remote-closed' || reason === 'connection-reset'))
       torrent.hungUp(now, endpoint)
     if (session !== undefined) torrent.detach(now, session, reason)

@@ -1,4 +1,5 @@
 /** `--one-at-a-time`: who is talked to, who waits, and when a turn ends. All in virtual time. */
+import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { LIMITS } from '../../src/base/limits.ts'
 import { Prng } from '../../src/base/prng.ts'
@@ -176,3 +177,33 @@ test.for([1, 2, 3])(
     expect(seen).toBe(1)
   },
 )
+
+test('whatever peers do, there is one session at most, and its end is told before the next begins', () => {
+  const step = fc.record({
+    kind: fc.constantFrom('come', 'leave', 'ask', 'wait', 'long'),
+    who: fc.nat(20),
+  })
+  fc.assert(
+    fc.property(fc.array(step, { maxLength: 60 }), (steps) => {
+      const world = seed({ stallSeconds: 3, turnSeconds: 8, waitSeconds: 15 })
+      const peers: number[] = []
+      for (const { kind, who } of steps) {
+        const peer = peers[who % Math.max(1, peers.length)]
+        if (kind === 'come') peers.push(world.peer(CONTENT, `10.0.0.${who}`))
+        else if (kind === 'wait') world.pass(0.5)
+        else if (kind === 'long') world.pass(5)
+        else if (peer !== undefined && kind === 'leave') world.leave(peer)
+        else if (peer !== undefined) world.say(peer, (w) => w.plain(MESSAGE.interested))
+        expect(world.torrent.core.sessions.size).toBeLessThanOrEqual(1)
+      }
+      // nobody is forgotten: with time everyone was let in, sent away, or has left
+      world.pass(30)
+      expect(world.client.connectionCount - world.torrent.core.sessions.size).toBe(0)
+      const turns = told(world).filter(({ event }) => event.startsWith('session-'))
+      expect(turns.every(({ event }, i) => event === (i % 2 === 0 ? 'session-start' : 'session-end'))).toBe(
+        true,
+      )
+    }),
+    { numRuns: 150 },
+  )
+})
