@@ -6,7 +6,7 @@
  */
 import { assert } from '../base/assert.ts'
 import { BoundedQueue } from '../base/bounded-queue.ts'
-import { equalBytes, toHex } from '../base/bytes.ts'
+import { compareBytes, equalBytes, toHex } from '../base/bytes.ts'
 import type { Env } from '../base/env.ts'
 import { LIMITS } from '../base/limits.ts'
 import type { Machine } from '../base/machine.ts'
@@ -14,13 +14,12 @@ import { type Instant, seconds } from '../base/time.ts'
 import { TokenBucket } from '../base/token-bucket.ts'
 import { formatEndpoint } from '../wire/endpoint.ts'
 import { encodeExtensionHandshake } from '../wire/extension-handshake.ts'
-import { decodeHandshake, encodeHandshake } from '../wire/handshake.ts'
+import { decodeHandshake, encodeHandshake, type Handshake } from '../wire/handshake.ts'
 import { isProbe } from '../wire/probe.ts'
 import type { AnnouncementsOutput } from './announcements.ts'
 import type { ClientOptions } from './client-options.ts'
 import { Connection } from './connection.ts'
 import { isDraining } from './drain.ts'
-import { outranks, rivalOf } from './duplicate-peer.ts'
 import type { SwarmInput, SwarmOutput } from './effects.ts'
 import type { DisconnectReason } from './events.ts'
 import { FramePool } from './frame-pool.ts'
@@ -306,18 +305,30 @@ export class Client implements Machine<SwarmInput, SwarmOutput> {
       return 'done'
     }
     if (torrent.core.sessions.size >= torrent.core.options.connectionsMax) return 'too-many-peers'
-    const rival = rivalOf(handshake.peerId, torrent.core.sessions.values())
-    if (rival !== undefined && !outranks(this.options.peerId, connection, rival)) return 'duplicate-peer'
-    if (rival !== undefined) this.#close(rival.id, 'duplicate-peer')
+    if (!this.#isFirst(connection, torrent, handshake)) return 'duplicate-peer'
     if (!this.#turns.isFree) return 'busy'
+    if (!connection.isOutgoing) this.#sendHandshake(connection.id, handshake.infoHash)
     const { id, endpoint, isOutgoing } = connection
-    if (!isOutgoing) this.#sendHandshake(id, handshake.infoHash)
     connection.session = new PeerSession(id, endpoint, isOutgoing, handshake, torrent, now)
     connection.deadline = Infinity as Instant
     torrent.attach(now, connection.session)
     this.#turns.began(now, torrent, connection.session)
     if (isOutgoing) torrent.dialingCount--
     return undefined
+  }
+
+  /**
+   * Two peers that dial each other at the same moment must drop the same one of the two connections: the one
+   * opened by the peer with the higher id stays.
+   */
+  #isFirst(connection: Connection, torrent: Torrent, handshake: Handshake): boolean {
+    for (const session of torrent.core.sessions.values()) {
+      if (!equalBytes(session.peerId, handshake.peerId)) continue
+      const weAreHigher = compareBytes(this.options.peerId, handshake.peerId) > 0
+      if (session.isOutgoing === connection.isOutgoing || connection.isOutgoing !== weAreHigher) return false
+      this.#close(session.id, 'duplicate-peer')
+    }
+    return true
   }
 
   #sendHandshake(connection: number, infoHash: Uint8Array): void {
