@@ -96,8 +96,9 @@ export class Client implements Machine<SwarmInput, SwarmOutput> {
     else if (this.#schedule.isTorrentDue(now))
       for (const torrent of this.#inTurn(this.#schedule.takeDue(now))) torrent.serveDue(now)
     this.#turns.pass(now)
+    if (this.#isStopping) this.#drain(now)
     this.#schedule.settle(now, this.#driveAnnouncer)
-    if (this.#isStopping && !this.#isStopped) this.#finishStop(now)
+    if (this.#isStopping && !this.#isStopped) this.#finishStop()
     this.#flush(now)
   }
 
@@ -473,12 +474,13 @@ export class Client implements Machine<SwarmInput, SwarmOutput> {
     }
   }
 
-  /**
-   * What was on its way is sent, and all torrents have said good-bye to their trackers, or given up on it.
-   */
-  #finishStop(now: Instant): void {
+  #drain(now: Instant): void {
     for (const connection of [...this.#connections.values()])
       if (!isDraining(now, connection)) this.#close(connection.id, 'stopped')
+  }
+
+  /** What was on its way is out, and all torrents have left their trackers, or given up on it. */
+  #finishStop(): void {
     if (this.#connections.size > 0) return
     for (const torrent of this.torrents.values()) if (!torrent.hasLeftTrackers) return
     this.#isStopped = true

@@ -65,12 +65,12 @@ export class Turns {
     this.#host = host
   }
 
-  /** A session is current, or enough may become it. */
+  /** A session is current, or somebody waits for it, or enough dials are open. */
   get mayNotDial(): boolean {
     if (this.#options === undefined) return false
     let dialing = 0
     for (const torrent of this.#host.torrents.values()) dialing += torrent.dialingCount
-    return this.#current !== undefined || dialing >= DIALS_MAX
+    return this.#current !== undefined || this.#queue.size > 0 || dialing >= DIALS_MAX
   }
 
   /** Must this incoming handshake go unanswered for now? A tracker's probe never does. */
