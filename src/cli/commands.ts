@@ -68,6 +68,7 @@ const TRANSFERRING: OptionGroup = {
     'uploadSlots',
     'oneAtATime',
     'turnLimit',
+    'waitLimit',
     'uploadDelay',
     'refreshLocations',
     'finalCheck',

@@ -32,7 +32,13 @@ export function peerNodeOptions(settings: Settings, portOffset = 0): PeerNodeOpt
     unverifiedBytesMax: settings.memory,
     trackerTimeoutMs: settings.trackerTimeout,
     uploadDelaySeconds: numberOr(settings.uploadDelay, 0) / 1000,
-    turnSeconds: settings.oneAtATime ? settings.turnLimit / 1000 : undefined,
+    turns: settings.oneAtATime
+      ? {
+          turnSeconds: settings.turnLimit / 1000,
+          waitSeconds: settings.waitLimit / 1000,
+          stallSeconds: settings.requestTimeout / 1000,
+        }
+      : undefined,
   }
 }
 

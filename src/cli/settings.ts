@@ -144,6 +144,11 @@ export const SETTINGS = {
     60_000,
     'with --one-at-a-time: a peer is talked to this long while others wait',
   ),
+  waitLimit: setting(
+    duration({ min: 1000, max: 86_400_000 }),
+    300_000,
+    'with --one-at-a-time: a peer that has waited this long is sent away',
+  ),
   picker: setting(
     choice('ORDER', 'rarest', 'sequential', 'random'),
     'rarest',

@@ -11,6 +11,7 @@ import { Client } from '../swarm/client.ts'
 import { countUploads } from '../swarm/drain.ts'
 import { PieceBuffers } from '../swarm/piece-buffers.ts'
 import { type TorrentStatus, torrentStatus } from '../swarm/torrent-status.ts'
+import type { TurnsOptions } from '../swarm/turns.ts'
 import type { Endpoint } from '../wire/endpoint.ts'
 import { MERKLE_BLOCK_LENGTH } from '../wire/merkle.ts'
 import { nodeClock } from './node-clock.ts'
@@ -43,8 +44,8 @@ export interface PeerNodeOptions extends TorrentDefaults {
   readonly trackerTimeoutMs: number
   /** Each block waits so long before it is sent; 0 = not at all. */
   readonly uploadDelaySeconds: number
-  /** One session at a time, each at most so long while others wait; undefined = any number. */
-  readonly turnSeconds: number | undefined
+  /** One session at a time; undefined = any number. */
+  readonly turns: TurnsOptions | undefined
 }
 
 export interface NodeStatus {
@@ -101,14 +102,7 @@ export class PeerNode {
         requestTimeoutSeconds: options.requestTimeoutSeconds,
         idleTimeoutSeconds: options.idleTimeoutSeconds,
         uploadDelaySeconds: options.uploadDelaySeconds,
-        turns:
-          options.turnSeconds === undefined
-            ? undefined
-            : {
-                turnSeconds: options.turnSeconds,
-                stallSeconds: options.requestTimeoutSeconds,
-                waitSeconds: options.idleTimeoutSeconds,
-              },
+        turns: options.turns,
         buffers: new PieceBuffers(options.unverifiedBytesMax, SHARED_MEMORY),
       },
       { prng: new Prng(seed!), crypto: nodeCrypto, buggify: () => false },

@@ -96,7 +96,7 @@ test('L10 the ends of every range work', async () => {
   const runs = settings.flatMap((setting) =>
     [setting.min, setting.max ?? 2 ** 40].map((value: number) => {
       const option = `${setting.flag}=${spelt(setting, value)}`
-      const extra = setting.name === 'turn-limit' ? ['--one-at-a-time'] : []
+      const extra = ['turn-limit', 'wait-limit'].includes(setting.name) ? ['--one-at-a-time'] : []
       const args = [...peerArguments({ peers: [seeder], args: ['--exit', option, ...extra] })]
       return ['get', file, '--dir', folder(`${setting.name}-${value}`), ...args]
     }),

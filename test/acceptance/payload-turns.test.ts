@@ -72,7 +72,7 @@ test('W25 the next ones wait and are served in the order in which they came', as
 
 test('W25 one that stalls is cut at the limit when somebody waits, and one that waits is not kept for ever', async () => {
   const place = stage(PIECES)
-  const args = [...ONE, '--request-timeout', '1s', '--idle-timeout', '2s']
+  const args = [...ONE, '--request-timeout', '1s', '--wait-limit', '2s']
   const seed = startSeed(place.file, place.source, { args: [...ONE, '--request-timeout', '1s'] })
   const stalled = await visitor(place, seed, 2)
   await stalled.downloadPiece(0)
@@ -85,6 +85,16 @@ test('W25 one that stalls is cut at the limit when somebody waits, and one that 
     'session-end',
     ({ address, reason }) => address.startsWith('127.0.0.2') && reason === 'stalled',
   )
+
+  // whichever limit it is that cuts the first, those behind it are served
+  const strict = startSeed(place.file, place.source, { args: [...ONE, '--idle-timeout', '1s'] })
+  const crowd: FakeConnection[] = []
+  for (const n of [2, 3, 4, 5]) crowd.push(await visitor(place, strict, n))
+  await crowd[0]?.handshake()
+  for (const connection of crowd.slice(1)) {
+    await connection.downloadAll()
+    connection.end()
+  }
 
   const busy = startSeed(place.file, place.source, { args })
   const greedy = await visitor(place, busy, 2)
