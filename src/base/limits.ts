@@ -100,6 +100,11 @@ export const LIMITS = {
     'encrypted connections begun in one second; more are sent away',
     'design: each costs a third of a millisecond of CPU',
   ),
+  acceptQueueMax: limit(
+    64,
+    'peers that wait for their turn with --one-at-a-time',
+    'design: the original kept 10 in the backlog of its socket',
+  ),
   uploadBufferBytesMax: limit(
     1024 * 1024,
     'bytes of replies read for one peer and not yet taken by its socket',

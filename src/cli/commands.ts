@@ -65,8 +65,11 @@ const TRANSFERRING: OptionGroup = {
     'maxPeers',
     'maxRequests',
     'piecesPerPeer',
+    'memory',
     'uploadSlots',
     'oneAtATime',
+    'turnLimit',
+    'waitLimit',
     'uploadDelay',
     'refreshLocations',
     'finalCheck',
@@ -74,6 +77,7 @@ const TRANSFERRING: OptionGroup = {
     'handshakeTimeout',
     'requestTimeout',
     'idleTimeout',
+    'trackerTimeout',
   ],
 }
 

@@ -23,6 +23,8 @@ export async function run({ output, resolved }: CommandContext): Promise<number>
         name,
         value,
         unit: UNITS[kind.type] ?? null,
+        min: bound(kind, kind.min),
+        max: bound(kind, kind.max),
         ...where,
         about,
         hasEffect: !isLater,
@@ -43,6 +45,11 @@ const UNITS: Readonly<Partial<Record<Kind<unknown>['type'], string>>> = {
   size: 'bytes',
   rate: 'bytes per second',
   duration: 'seconds',
+}
+
+/** In the same unit as the value; null for none. */
+function bound(kind: Kind<unknown>, value: number | undefined): unknown {
+  return value === undefined ? null : plainSetting(kind, value)
 }
 
 function row({ name, value, origin, source }: ResolvedSetting): string[] {

@@ -5,6 +5,7 @@
  * once, and again when that changes.
  */
 import type { DisconnectReason } from '../swarm/events.ts'
+import { parseEndpoint } from '../wire/endpoint.ts'
 import type { EventContext, KnownEvent, ShoalEvent } from './events.ts'
 import type { LogCategory } from './setting-kinds.ts'
 import { formatBytes, formatCount, formatDuration, formatRate } from './units.ts'
@@ -76,6 +77,7 @@ const WRITERS: Writers = {
     isWhole: true,
   }),
   warning: (e) => ({ sentence: `warning: ${e.message}` }),
+  draining: (e) => ({ sentence: `draining ${formatCount(e.uploads, 'upload')}` }),
   stopped: () => ({ sentence: 'stopped' }),
   bye: () => ({ sentence: 'bye' }),
 
@@ -106,6 +108,8 @@ const WRITERS: Writers = {
     sentence: said.isNews(trackerOf(e), e.code) ? `tracker ${e.tracker}: ${e.message}` : undefined,
     log: tracker(1, `announce to ${e.tracker} failed: ${e.message}`),
   }),
+  'no-peers-left': () => ({ sentence: 'no peers left, re-announcing' }),
+  deregistered: (e) => ({ sentence: 'deregistered', log: tracker(1, `deregistered at ${e.tracker}`) }),
 
   // Peers. A dial that leads nowhere is everyday life in a swarm; only peers that were there are missed.
   connecting: (e) => ({ log: fetch(1, `connecting to ${e.address}`) }),
@@ -119,6 +123,10 @@ const WRITERS: Writers = {
     const wasThere = said.take(`peer ${e.node} ${e.address}`) !== undefined
     return wasThere && !EVERYDAY.has(e.reason) ? { sentence: message } : { log: fetch(1, message) }
   },
+  'session-start': (e) => ({ log: serve(1, `session with ${e.address} begins`) }),
+  'session-end': (e) => ({ log: serve(1, `session with ${e.address} ends`) }),
+  'peer-waiting': (e) => ({ sentence: `busy with ${hostOf(e.busyWith)}, ${e.waiting} waiting` }),
+  'peer-next': (e) => ({ sentence: `next: ${hostOf(e.address)}` }),
   'peer-banned': (e) => ({ sentence: `banned ${e.address}, it sent wrong data` }),
   'protocol-error': (e) => ({ log: fetch(1, `${e.address} broke the protocol: ${e.message}`) }),
 
@@ -181,6 +189,10 @@ const DISCONNECTS: Readonly<Record<DisconnectReason, string>> = {
   'stopped-reading': 'stopped reading',
   'protocol-error': 'broke the protocol',
   'both-seeds': 'has everything, as we do',
+  busy: 'has to wait, another was faster',
+  stalled: 'let us wait while others waited for it',
+  'turn-over': 'has had its turn',
+  'wait-timeout': 'waited too long',
 }
 /** Nothing anybody has to know of. */
 const EVERYDAY: ReadonlySet<DisconnectReason> = new Set(['both-seeds', 'duplicate-peer', 'self-connection'])
@@ -189,8 +201,17 @@ function tracker(level: 1 | 2, message: string): LogLine {
   return { category: 'tracker', level, message }
 }
 
+function serve(level: 1 | 2, message: string): LogLine {
+  return { category: 'serve', level, message }
+}
+
 function fetch(level: 1 | 2, message: string): LogLine {
   return { category: 'fetch', level, message }
+}
+
+/** Without the port, which an incoming connection has by chance. */
+function hostOf(address: string): string {
+  return parseEndpoint(address)?.host ?? address
 }
 
 function trackerOf(e: EventContext & { readonly tracker: string }): string {

@@ -40,6 +40,7 @@ export async function run(context: CommandContext): Promise<number> {
   }))
   const named = await resolvePeers(settings.peer)
   const launched: LaunchedPeer[] = []
+  let isComplete = false
   try {
     for (const plan of plans)
       launched.push({
@@ -69,13 +70,17 @@ export async function run(context: CommandContext): Promise<number> {
       ...(await Promise.all(launched.slice(1).map(join))),
     ])
     const tasks = await Promise.race([joining, aborted(signal)])
-    if (tasks)
-      await Promise.race([aborted(signal), firstFailure(tasks), ...(exit ? [completion(tasks)] : [])])
+    const completed = tasks && completion(tasks).then(() => (isComplete = true))
+    // Told to stop first, it never comes.
+    completed?.catch(() => {})
+    if (tasks) await Promise.race([aborted(signal), firstFailure(tasks), ...(exit ? [completed] : [])])
   } finally {
     words.close()
     await Promise.all(launched.map(({ node }) => node.stop()))
   }
-  return 0
+  if (isComplete || !exit) return 0
+  output.text('incomplete; run the same command again to go on')
+  return 1
 }
 
 /** When every peer but the seed-only one is complete. */

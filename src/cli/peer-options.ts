@@ -30,6 +30,16 @@ export function peerNodeOptions(settings: Settings, portOffset = 0): PeerNodeOpt
     requestTimeoutSeconds: settings.requestTimeout / 1000,
     idleTimeoutSeconds: settings.idleTimeout / 1000,
     encryption: settings.encryption,
+    unverifiedBytesMax: settings.memory,
+    trackerTimeoutMs: settings.trackerTimeout,
+    uploadDelaySeconds: numberOr(settings.uploadDelay, 0) / 1000,
+    turns: settings.oneAtATime
+      ? {
+          turnSeconds: settings.turnLimit / 1000,
+          waitSeconds: settings.waitLimit / 1000,
+          stallSeconds: settings.requestTimeout / 1000,
+        }
+      : undefined,
   }
 }
 

@@ -19,6 +19,7 @@ export interface TorrentPlan {
   readonly dir: string
   readonly role: TorrentAddOptions['role']
   readonly select?: (path: readonly string[]) => boolean
+  readonly isRepair?: boolean
 }
 
 export interface PeerPlan {
@@ -74,13 +75,14 @@ async function addTorrents(
 
 export function torrentOptions(
   { settings }: Pick<CommandContext, 'settings'>,
-  { metainfo, dir, role, select }: TorrentPlan,
+  { metainfo, dir, role, select, isRepair = false }: TorrentPlan,
   peers: readonly Endpoint[],
 ): TorrentAddOptions {
   return {
     metainfo,
     dir,
     role,
+    isRepair,
     peers,
     picker: settings.picker,
     trackers: trackerTiers(settings, metainfo),

@@ -18,7 +18,7 @@ export async function run(context: CommandContext): Promise<number> {
   const { dir = '.', repair = false } = context.options as SeedOptions
   const role = repair ? 'download' : 'seed'
   const torrents = expandTorrents(context.args).map(
-    (path) => ({ metainfo: readTorrent(path, context.output), dir, role }) as const,
+    (path) => ({ metainfo: readTorrent(path, context.output), dir, role, isRepair: repair }) as const,
   )
   await runPeer(context, {
     torrents,

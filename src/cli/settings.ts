@@ -132,13 +132,27 @@ export const SETTINGS = {
     'auto',
     'most pieces in flight at one peer; 1 keeps exactly one piece at a time',
   ),
+  memory: setting(
+    size({ min: 1024 * 1024, max: 16 * 1024 * 1024 * 1024 }),
+    LIMITS.unverifiedBytesMax.value,
+    'most memory for pieces that are not verified yet; one larger piece is always let in',
+  ),
   uploadSlots: setting(count({ min: 1, max: 10_000 }), 50, 'peers served at the same time'),
-  oneAtATime: setting(SWITCH, false, 'serve one peer at a time, the others wait in order', LATER),
+  oneAtATime: setting(SWITCH, false, 'talk to one peer at a time, the others wait in order'),
   uploadDelay: setting(
     orWord(duration({ min: 0, max: 60_000 }), 'off'),
     'off',
     'wait before each block sent, to be slow on purpose',
-    LATER,
+  ),
+  turnLimit: setting(
+    duration({ min: 1000, max: 86_400_000 }),
+    60_000,
+    'with --one-at-a-time: a peer is talked to this long while others wait',
+  ),
+  waitLimit: setting(
+    duration({ min: 1000, max: 86_400_000 }),
+    300_000,
+    'with --one-at-a-time: a peer that has waited this long is sent away',
   ),
   picker: setting(
     choice('ORDER', 'rarest', 'sequential', 'random'),
@@ -167,6 +181,11 @@ export const SETTINGS = {
     duration(TIMEOUT),
     20_000,
     'a block that has not come by then is asked of another peer',
+  ),
+  trackerTimeout: setting(
+    duration(TIMEOUT),
+    15_000,
+    'a tracker that has not answered by then is asked again later, or the next one is',
   ),
   idleTimeout: setting(
     duration({ min: 1000, max: 3_600_000 }),

@@ -54,6 +54,8 @@ const status: NodeStatus = {
   ],
 }
 
+const OFF = { uploadLimit: 'off', downloadLimit: 'off', uploadDelay: 'off', oneAtATime: false } as const
+
 function shown(show: (output: Output) => void, json = false): string {
   let text = ''
   const stream = { write: (more: string) => (text += more) }
@@ -64,7 +66,7 @@ function shown(show: (output: Output) => void, json = false): string {
 
 test('status of a download', () => {
   expect(
-    shown((output) => showStatus(status, { uploadLimit: 1_000_000, downloadLimit: 'off' }, output)),
+    shown((output) => showStatus(status, { ...OFF, uploadLimit: 1_000_000 }, output)),
   ).toMatchInlineSnapshot(`
     "memes: downloading, 65% of 4.6 MB, 12/18 pieces
       down 3.1 MB/s, up 0 B/s (limit 1MB/s), 1 peer
@@ -75,12 +77,17 @@ test('status of a download', () => {
   `)
 })
 
+test('status shows every limit there is', () => {
+  const limits = { uploadLimit: 2048, downloadLimit: 1_000_000, uploadDelay: 1500, oneAtATime: true } as const
+  expect(shown((output) => showStatus(status, limits, output)).split('\n')[1]).toBe(
+    '  down 3.1 MB/s (limit 1MB/s), up 0 B/s (limit 2KiB/s) (delay 1500ms a block), 1 peer (one at a time)',
+  )
+})
+
 test('status of a complete torrent says nothing of what is missing', () => {
   const torrent = { ...status.torrents[0]!, bytes: 4_600_000, missing: [], peers: [] }
   const complete = { ...status, torrents: [torrent] }
-  const text = shown((output) =>
-    showStatus(complete, { uploadLimit: 'off', downloadLimit: 'off' }, output, 'D2'),
-  )
+  const text = shown((output) => showStatus(complete, OFF, output, 'D2'))
   expect(text).toMatch(/^D2 memes: complete, seeding, 100% of 4.6 MB/)
   expect(text).not.toContain('missing')
 })
@@ -110,9 +117,11 @@ test('a narrow terminal loses columns, never part of an address', () => {
 })
 
 test('programs get everything', () => {
-  const limits = { uploadLimit: 'off', downloadLimit: 'off' } as const
-  expect(JSON.parse(shown((output) => showStatus(status, limits, output), true))).toEqual({
+  expect(
+    JSON.parse(shown((output) => showStatus(status, { ...OFF, uploadDelay: 50 }, output), true)),
+  ).toEqual({
     event: 'status',
+    limits: { uploadLimit: null, downloadLimit: null, uploadDelay: 0.05, oneAtATime: false },
     ...status,
   })
   const { infoHash, name } = status.torrents[0]!

@@ -6,13 +6,13 @@ import type { Output } from './output.ts'
 import { formatPercent } from './progress-renderer.ts'
 import type { Settings } from './settings.ts'
 import type { Column } from './text-table.ts'
-import { exactRate, formatBytes, formatCount, formatRate } from './units.ts'
+import { exactDuration, exactRate, formatBytes, formatCount, formatRate } from './units.ts'
 
-type Limits = Pick<Settings, 'uploadLimit' | 'downloadLimit'>
+type Limits = Pick<Settings, 'uploadLimit' | 'downloadLimit' | 'uploadDelay' | 'oneAtATime'>
 
 /** @param node name of the peer where one program runs several */
 export function showStatus(status: NodeStatus, limits: Limits, output: Output, node?: string): void {
-  if (output.isJson) return output.event({ event: 'status', node, ...status })
+  if (output.isJson) return output.event({ event: 'status', node, limits: plainLimits(limits), ...status })
   for (const torrent of status.torrents) output.text(...torrentLines(torrent, limits, node))
 }
 
@@ -26,7 +26,7 @@ function torrentLines(torrent: TorrentStatus, limits: Limits, node: string | und
   const subject = node === undefined ? torrent.name : `${node} ${torrent.name}`
   const lines = [
     `${subject}: ${state}${isSeedOnly ? ', seed-only' : ''}, ${percent} of ${formatBytes(total)}, ${piecesHave}/${pieces} pieces`,
-    `  down ${formatRate(torrent.downloadRate)}${limitText(limits.downloadLimit)}, up ${formatRate(torrent.uploadRate)}${limitText(limits.uploadLimit)}, ${formatCount(peers.length, 'peer')}`,
+    `  down ${formatRate(torrent.downloadRate)}${limitText(limits.downloadLimit)}, up ${formatRate(torrent.uploadRate)}${limitText(limits.uploadLimit)}${delayText(limits.uploadDelay)}, ${formatCount(peers.length, 'peer')}${limits.oneAtATime ? ' (one at a time)' : ''}`,
   ]
   if (isComplete) return lines
   const inFlightMax = Number.isFinite(torrent.piecesInFlightMax) ? `/${torrent.piecesInFlightMax}` : ''
@@ -41,6 +41,20 @@ function torrentLines(torrent: TorrentStatus, limits: Limits, node: string | und
 
 function limitText(limit: number | 'off'): string {
   return limit === 'off' ? '' : ` (limit ${exactRate(limit)})`
+}
+
+function delayText(delay: number | 'off'): string {
+  return delay === 'off' ? '' : ` (delay ${exactDuration(delay)} a block)`
+}
+
+/** Bytes per second and seconds; null for none. */
+function plainLimits({ uploadLimit, downloadLimit, uploadDelay, oneAtATime }: Limits) {
+  return {
+    uploadLimit: uploadLimit === 'off' ? null : uploadLimit,
+    downloadLimit: downloadLimit === 'off' ? null : downloadLimit,
+    uploadDelay: uploadDelay === 'off' ? null : uploadDelay / 1000,
+    oneAtATime,
+  }
 }
 
 export function showPeers(status: NodeStatus, output: Output, node?: string): void {

@@ -27,5 +27,7 @@ export type NodeEvent =
   | { readonly event: 'verified'; readonly pieces: number; readonly files: number }
   | { readonly event: 'compromised'; readonly pieces: readonly number[] }
   | { readonly event: 'seeding' }
+  /** It stops, and blocks are still on their way to so many peers. */
+  | { readonly event: 'draining'; readonly uploads: number }
   | { readonly event: 'stopped' }
   | { readonly event: 'warning'; readonly code: string; readonly message: string; readonly hint?: string }

@@ -8,9 +8,11 @@ import { Prng } from '../base/prng.ts'
 import { fromLatin1 } from '../base/text.ts'
 import { SwarmDriver } from '../runtime/swarm-driver.ts'
 import { Client } from '../swarm/client.ts'
+import { countUploads } from '../swarm/drain.ts'
 import { PieceBuffers } from '../swarm/piece-buffers.ts'
 import type { EncryptionMode } from '../swarm/stream-encryption.ts'
 import { type TorrentStatus, torrentStatus } from '../swarm/torrent-status.ts'
+import type { TurnsOptions } from '../swarm/turns.ts'
 import type { Endpoint } from '../wire/endpoint.ts'
 import { MERKLE_BLOCK_LENGTH } from '../wire/merkle.ts'
 import { nodeClock } from './node-clock.ts'
@@ -39,6 +41,14 @@ export interface PeerNodeOptions extends TorrentDefaults {
   readonly idleTimeoutSeconds: number
   /** Of connections between peers. */
   readonly encryption: EncryptionMode
+  /** Memory for pieces that are not verified yet. */
+  readonly unverifiedBytesMax: number
+  /** Of one announce. */
+  readonly trackerTimeoutMs: number
+  /** Each block waits so long before it is sent; 0 = not at all. */
+  readonly uploadDelaySeconds: number
+  /** One session at a time; undefined = any number. */
+  readonly turns: TurnsOptions | undefined
 }
 
 export interface NodeStatus {
@@ -74,9 +84,12 @@ export class PeerNode {
     this.peerId = peerId
     this.#defaults = options
     this.#network = network
-    this.#trackers = new NodeTrackerTransport(
-      options.host === undefined ? {} : { localAddress: options.host },
-    )
+    const { host, trackerTimeoutMs } = options
+    this.#trackers = new NodeTrackerTransport({
+      timeoutMs: trackerTimeoutMs,
+      udpTimeoutMs: trackerTimeoutMs,
+      ...(host === undefined ? {} : { localAddress: host }),
+    })
     this.#client = new Client(
       nodeClock.now(),
       {
@@ -91,11 +104,13 @@ export class PeerNode {
         handshakeTimeoutSeconds: options.handshakeTimeoutSeconds,
         requestTimeoutSeconds: options.requestTimeoutSeconds,
         idleTimeoutSeconds: options.idleTimeoutSeconds,
-        buffers: new PieceBuffers(undefined, SHARED_MEMORY),
         encryption: {
           mode: options.encryption,
           random: (length) => getRandomValues(new Uint8Array(length)),
         },
+        uploadDelaySeconds: options.uploadDelaySeconds,
+        turns: options.turns,
+        buffers: new PieceBuffers(options.unverifiedBytesMax, SHARED_MEMORY),
       },
       { prng: new Prng(seed!), crypto: nodeCrypto, buggify: () => false },
     )
@@ -176,6 +191,8 @@ export class PeerNode {
   async #stop(): Promise<void> {
     clearInterval(this.#progressTimer)
     for (const task of this.#tasks.values()) task.abort()
+    const uploads = countUploads(this.#client.torrents.values())
+    if (uploads > 0) this.#emit({ event: 'draining', uploads }, undefined)
     this.#driver.push({ kind: 'stop' })
     await this.#stopped
     this.#trackers.close()

@@ -19,6 +19,7 @@ import { ContentFolder, type PathComponent } from './content-folder.ts'
 import { locateFiles } from './content-location.ts'
 import { FileStore } from './file-store.ts'
 import type { NodeEvent } from './node-events.ts'
+import { filesOverwritten, overwriteWarning } from './overwrite-warning.ts'
 import { type Resume, takeResume } from './resume-file.ts'
 import { ShoalError } from './shoal-error.ts'
 import { seedResumePath, TransferState } from './transfer-state.ts'
@@ -44,6 +45,8 @@ export interface TorrentAddOptions {
   /** Which files are wanted, by their path below the torrent's folder; all by default. */
   readonly select?: (path: readonly string[]) => boolean
   readonly finalCheck: 'before' | 'after' | 'off'
+  /** What is there and wrong is to be written over; nobody has to be told. */
+  readonly isRepair?: boolean
   /** Where content stands until it is complete. */
   readonly tmpDir?: string
   /** Nothing else needs this thread until what is there was checked: it hashes as well. */
@@ -144,8 +147,10 @@ export class TorrentTask {
     }
     this.#isNew = !this.#isThere()
     this.#addTorrent()
+    const isContinued = this.#state?.isContinued ?? false
     const found = await this.#found()
     if (this.#abort.signal.aborted) return
+    if (role === 'download' && !isContinued && !this.options.isRepair) this.#warnOfOverwriting(found)
     this.#around.emit(this.id, { event: 'checked', pieces: found.count, total: metainfo.pieceCount })
     this.#join(found)
   }
@@ -292,6 +297,21 @@ export class TorrentTask {
         announcesRebuilt: defaults.announcesRebuilt,
       },
     })
+  }
+
+  /** Of what is not ours: an unfinished download of this torrent left its state in the folder. */
+  #warnOfOverwriting(found: Bitfield): void {
+    const { metainfo } = this.options
+    // The usual case, told apart without a look at every file.
+    if (found.count === 0 && this.#folder.statSync(this.#paths[0]!.slice(0, 1)) === undefined) return
+    const files = filesOverwritten({
+      metainfo,
+      geometry: this.#geometry,
+      found,
+      isSelected: (file) => this.#content.isSelected(file),
+      stat: (file) => this.#folder.statSync(this.#paths[file]!),
+    })
+    if (files.length > 0) this.#around.emit(this.id, overwriteWarning(metainfo, files))
   }
 
   #join(found: Bitfield): void {

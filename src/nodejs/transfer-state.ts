@@ -2,7 +2,7 @@
  * The hidden folder `DIR/.shoal` of an unfinished download: its lock, its resume data and its side file, all
  * named by the infohash. Invariant: nothing of it is left once the download is complete and stopped.
  */
-import { mkdirSync, rmdirSync, rmSync } from 'node:fs'
+import { existsSync, mkdirSync, rmdirSync, rmSync } from 'node:fs'
 import path from 'node:path'
 import { storageError } from './storage-error.ts'
 import { TransferLock } from './transfer-lock.ts'
@@ -16,12 +16,15 @@ export function seedResumePath(dir: string, id: string): string {
 
 export class TransferState {
   readonly resumePath: string
+  /** An earlier run of this download has left something here, in good order or not. */
+  readonly isContinued: boolean
   /** Below the content folder. */
   readonly sideFile: readonly string[]
   readonly #folder: string
   readonly #lock: TransferLock
 
-  private constructor(folder: string, id: string, lock: TransferLock) {
+  private constructor(folder: string, id: string, lock: TransferLock, isContinued: boolean) {
+    this.isContinued = isContinued
     this.#folder = folder
     this.#lock = lock
     this.resumePath = path.join(folder, `${id}.resume`)
@@ -33,7 +36,11 @@ export class TransferState {
     const folder = path.join(dir, STATE_FOLDER)
     try {
       mkdirSync(folder, { recursive: true })
-      return new TransferState(folder, id, TransferLock.take(path.join(folder, `${id}.lock`)))
+      const lock = path.join(folder, `${id}.lock`)
+      const isContinued = ['lock', 'resume', 'parts'].some((kind) =>
+        existsSync(path.join(folder, `${id}.${kind}`)),
+      )
+      return new TransferState(folder, id, TransferLock.take(lock), isContinued)
     } catch (cause) {
       throw storageError(cause, dir, true)
     }

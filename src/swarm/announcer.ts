@@ -68,7 +68,10 @@ export type AnnouncerOutput =
   | { readonly kind: 'peers'; readonly url: string; readonly peers: readonly AnnouncedPeer[] }
   | {
       readonly kind: 'event'
-      readonly event: Extract<SwarmEvent, { event: 'announced' | 'announce-failed' }>
+      readonly event: Extract<
+        SwarmEvent,
+        { event: 'announced' | 'announce-failed' | 'no-peers-left' | 'deregistered' }
+      >
     }
   | { readonly kind: 'stopped' }
 
@@ -223,7 +226,8 @@ export class Announcer implements Machine<AnnouncerInput, AnnouncerOutput> {
         const event = this.#eventFor(tracker)
         const isRegular =
           event !== undefined || tracker.failureCount > 0 || this.#regularlyDueAt(tracker) <= now
-        if (!isRegular) this.#shortageCount++
+        if (!isRegular && this.#shortageCount++ === 0)
+          this.#outputs.push({ kind: 'event', event: { event: 'no-peers-left', tracker: tracker.url } })
         this.#send(now, tracker, event)
       }
       if (tracker.failureCount === 0) break
@@ -274,6 +278,7 @@ export class Announcer implements Machine<AnnouncerInput, AnnouncerOutput> {
     tracker.failureCount = 0
     if (tracker.openEvent === 'stopped') {
       tracker.isLeaving = false
+      this.#outputs.push({ kind: 'event', event: { event: 'deregistered', tracker: tracker.url } })
       return
     }
     if (tracker.openEvent === 'started') tracker.tookStarted = true

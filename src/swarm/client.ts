@@ -2,7 +2,7 @@
  * The swarm machine: all torrents of one peer, its connections, budgets and shared memory. It routes
  * handshakes to torrents, opens and closes connections, and drives every torrent's clockwork from one tick.
  * Invariants: a peer id has one session per torrent; every session belongs to exactly one open connection;
- * after `stop` no output but closes, last announces and `stopped` follows.
+ * after `stop` no output but blocks under way, closes, last announces and `stopped` follows.
  */
 import { assert } from '../base/assert.ts'
 import { BoundedQueue } from '../base/bounded-queue.ts'
@@ -15,40 +15,23 @@ import { TokenBucket } from '../base/token-bucket.ts'
 import { formatEndpoint } from '../wire/endpoint.ts'
 import { encodeExtensionHandshake } from '../wire/extension-handshake.ts'
 import { decodeHandshake, encodeHandshake, type Handshake } from '../wire/handshake.ts'
+import { isProbe } from '../wire/probe.ts'
 import type { AnnouncementsOutput } from './announcements.ts'
+import type { ClientOptions } from './client-options.ts'
 import { Connection } from './connection.ts'
+import { isDraining } from './drain.ts'
 import type { SwarmInput, SwarmOutput } from './effects.ts'
 import type { DisconnectReason } from './events.ts'
 import { FramePool } from './frame-pool.ts'
 import { PeerSession } from './peer-session.ts'
 import { PieceBuffers } from './piece-buffers.ts'
 import { Schedule } from './schedule.ts'
-import { type EncryptionOptions, StreamEncryption } from './stream-encryption.ts'
+import { StreamEncryption } from './stream-encryption.ts'
 import { Torrent } from './torrent.ts'
 import type { TorrentOptions } from './torrent-options.ts'
 import type { TorrentSurroundings } from './torrent-surroundings.ts'
-
-export interface ClientOptions {
-  /** 20 bytes. */
-  readonly peerId: Uint8Array
-  /** Program and version, told to peers. */
-  readonly clientName: string
-  readonly listenPort: number
-  readonly blockLength: number
-  /** 0 = unlimited. */
-  readonly uploadBytesPerSecond: number
-  readonly downloadBytesPerSecond: number
-  /** Connections of all torrents. */
-  readonly connectionsMax: number
-  readonly connectTimeoutSeconds: number
-  readonly handshakeTimeoutSeconds: number
-  /** A peer that owes blocks and sends none for so long is snubbed and its blocks are given to others. */
-  readonly requestTimeoutSeconds: number
-  /** A session without a byte from the other side ends. */
-  readonly idleTimeoutSeconds: number
-  readonly buffers?: PieceBuffers
-  readonly encryption?: EncryptionOptions
-}
+import { Turns } from './turns.ts'
+import { UploadDelay } from './upload-delay.ts'
 
 /** BEP 3: keep-alives are sent every two minutes. */
 const KEEP_ALIVE_SECONDS = 100
@@ -69,6 +52,7 @@ export class Client implements Machine<SwarmInput, SwarmOutput> {
   #unsent: PeerSession[] = []
   readonly #schedule: Schedule
   readonly #encryption: StreamEncryption
+  readonly #turns: Turns
   #lastConnection = 0
   #halfOpenCount = 0
   #turn = 0
@@ -88,6 +72,7 @@ export class Client implements Machine<SwarmInput, SwarmOutput> {
       downloadBudget: new TokenBucket(options.downloadBytesPerSecond),
       uploadBudget: new TokenBucket(options.uploadBytesPerSecond),
       requestTimeoutSeconds: options.requestTimeoutSeconds,
+      uploadDelay: new UploadDelay(options.uploadDelaySeconds ?? 0),
       peerId: options.peerId,
       listenPort: options.listenPort,
       emit: (output) => this.#emit(output),
@@ -96,6 +81,11 @@ export class Client implements Machine<SwarmInput, SwarmOutput> {
       sendExtensions: (torrent, session) => this.#sendExtensions(torrent, session),
     }
     this.#encryption = new StreamEncryption(options.encryption, env.crypto, this.#byHash, this.#around.emit)
+    this.#turns = new Turns(options.turns, {
+      torrents: this.torrents,
+      admit: (waiting) => this.#received(this.#now, waiting.id, waiting.release()),
+      close: (connection, reason) => this.#close(connection, reason),
+    })
   }
 
   get connectionCount(): number {
@@ -108,6 +98,8 @@ export class Client implements Machine<SwarmInput, SwarmOutput> {
     if (this.#schedule.isTickDue(now)) this.#tick(now)
     else if (this.#schedule.isTorrentDue(now))
       for (const torrent of this.#inTurn(this.#schedule.takeDue(now))) torrent.serveDue(now)
+    this.#turns.pass(now)
+    if (this.#isStopping) this.#drain(now)
     this.#schedule.settle(now, this.#driveAnnouncer)
     if (this.#isStopping && !this.#isStopped) this.#finishStop()
     this.#flush(now)
@@ -222,7 +214,7 @@ export class Client implements Machine<SwarmInput, SwarmOutput> {
 
   #dial(now: Instant, torrent: Torrent): void {
     if (this.#isStopping || (torrent.nextDialAt() ?? NEVER) > now) return
-    while (this.#halfOpenCount < LIMITS.halfOpenMax.value) {
+    while (this.#halfOpenCount < LIMITS.halfOpenMax.value && !this.#turns.mayNotDial) {
       if (this.#connections.size >= this.options.connectionsMax) return
       if (torrent.dialingCount + torrent.core.sessions.size >= torrent.core.options.connectionsMax) return
       const peer = torrent.peers.candidate(now)
@@ -257,13 +249,13 @@ export class Client implements Machine<SwarmInput, SwarmOutput> {
   /** @param bytes of the peer's stream, in clear */
   #received(now: Instant, id: number, bytes: Uint8Array): void {
     const connection = this.#connections.get(id)
-    if (connection === undefined) return
+    if (connection === undefined || this.#isStopping) return
     let rest = bytes
     if (connection.session === undefined) {
       rest = connection.gather(bytes)
       if (!connection.isBitTorrent) return this.#close(id, 'not-bittorrent')
       if (connection.handshake === undefined) return
-      if (this.#mustWait(connection, connection.handshake)) {
+      if (this.#mustWait(now, connection, connection.handshake)) {
         if (!connection.hold(rest)) this.#close(id, 'protocol-error')
         return
       }
@@ -286,17 +278,18 @@ export class Client implements Machine<SwarmInput, SwarmOutput> {
   }
 
   /** A peer that comes while the files are still being checked is kept waiting, not sent away. */
-  #mustWait(connection: Connection, handshake: Uint8Array): boolean {
+  #mustWait(now: Instant, connection: Connection, handshake: Uint8Array): boolean {
     const decoded = decodeHandshake(handshake)
     const named = decoded.ok ? this.#byHash.get(toHex(decoded.value.infoHash)) : undefined
-    return !connection.isOutgoing && named?.phase === 'checking'
+    if (!decoded.ok || named === undefined || connection.isOutgoing) return false
+    return named.phase === 'checking' || this.#turns.mustWait(now, connection, named, decoded.value)
   }
 
   #admitHeld(now: Instant, torrent: Torrent): void {
     for (const connection of [...this.#connections.values()]) {
       const { handshake, session, id } = connection
       if (session !== undefined || handshake === undefined || connection.isOutgoing) continue
-      if (!this.#mustWait(connection, handshake)) this.#received(now, id, connection.release())
+      if (!this.#mustWait(now, connection, handshake)) this.#received(now, id, connection.release())
     }
     this.#dial(now, torrent)
   }
@@ -320,13 +313,19 @@ export class Client implements Machine<SwarmInput, SwarmOutput> {
       else this.#sendHandshake(connection.id, handshake.infoHash)
       return 'self-connection'
     }
+    if (isProbe(handshake.peerId) && !connection.isOutgoing) {
+      this.#sendHandshake(connection.id, handshake.infoHash)
+      return 'done'
+    }
     if (torrent.core.sessions.size >= torrent.core.options.connectionsMax) return 'too-many-peers'
     if (!this.#isFirst(connection, torrent, handshake)) return 'duplicate-peer'
+    if (!this.#turns.isFree) return 'busy'
     if (!connection.isOutgoing) this.#sendHandshake(connection.id, handshake.infoHash)
     const { id, endpoint, isOutgoing } = connection
     connection.session = new PeerSession(id, endpoint, isOutgoing, handshake, torrent, now)
     connection.deadline = Infinity as Instant
     torrent.attach(now, connection.session)
+    this.#turns.began(now, torrent, connection.session)
     if (isOutgoing) torrent.dialingCount--
     return undefined
   }
@@ -384,9 +383,10 @@ export class Client implements Machine<SwarmInput, SwarmOutput> {
     const isRefusal = this.#encryption.left(connection, reason)
     if (!connection.isOpen) this.#halfOpenCount--
     const { torrent, session, endpoint } = connection
-    if (torrent === undefined) return
+    if (torrent === undefined) return this.#turns.left(id, reason)
     this.#schedule.concern(torrent)
-    if (connection.isOutgoing)
+    if (reason === 'busy') torrent.peers.postpone(now, endpoint)
+    else if (connection.isOutgoing)
       torrent.peers.release(now, endpoint, session !== undefined && session.downloaded.total > 0)
     if (isRefusal) torrent.hungUp(now, endpoint, this.#encryption.isByPeer)
     if (session !== undefined) torrent.detach(now, session, reason)
@@ -394,6 +394,7 @@ export class Client implements Machine<SwarmInput, SwarmOutput> {
       torrent.dialingCount--
       torrent.emit({ event: 'peer-disconnected', address: formatEndpoint(connection.endpoint), reason })
     }
+    this.#turns.left(id, reason)
     this.#dial(now, torrent)
   }
 
@@ -403,8 +404,7 @@ export class Client implements Machine<SwarmInput, SwarmOutput> {
   #tick(now: Instant): void {
     for (const connection of [...this.#connections.values()]) {
       const { session } = connection
-      if (now >= connection.deadline)
-        this.#close(connection.id, connection.isOpen ? 'handshake-timeout' : 'connect-timeout')
+      if (now >= connection.deadline) this.#close(connection.id, connection.lateReason)
       else if (
         session !== undefined &&
         now - session.lastReceivedAt > seconds(this.options.idleTimeoutSeconds)
@@ -484,11 +484,16 @@ export class Client implements Machine<SwarmInput, SwarmOutput> {
       else torrent.announcer.handle(now, { kind: 'stop' })
       torrent.phase = 'stopping'
     }
-    for (const id of [...this.#connections.keys()]) this.#close(id, 'stopped')
   }
 
-  /** All torrents have said good-bye to their trackers, or given up on it. */
+  #drain(now: Instant): void {
+    for (const connection of [...this.#connections.values()])
+      if (!isDraining(now, connection)) this.#close(connection.id, 'stopped')
+  }
+
+  /** What was on its way is out, and all torrents have left their trackers, or given up on it. */
   #finishStop(): void {
+    if (this.#connections.size > 0) return
     for (const torrent of this.torrents.values()) if (!torrent.hasLeftTrackers) return
     this.#isStopped = true
     this.#emit({ kind: 'stopped' })

@@ -8,6 +8,7 @@ import { LIMITS } from '../base/limits.ts'
 import type { Instant } from '../base/time.ts'
 import type { Endpoint } from '../wire/endpoint.ts'
 import { HANDSHAKE_LENGTH, isHandshakeStart } from '../wire/handshake.ts'
+import type { DisconnectReason } from './events.ts'
 import type { PeerSession } from './peer-session.ts'
 import type { Torrent } from './torrent.ts'
 
@@ -41,6 +42,13 @@ export class Connection {
 
   get isOutgoing(): boolean {
     return this.id > 0
+  }
+
+  /** What it was too slow with, once the deadline has passed. */
+  get lateReason(): DisconnectReason {
+    if (this.session !== undefined) return 'stopped'
+    if (!this.isOpen) return 'connect-timeout'
+    return this.isOutgoing || this.handshake === undefined ? 'handshake-timeout' : 'wait-timeout'
   }
 
   /** We said our handshake and have not heard a byte. */

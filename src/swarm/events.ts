@@ -12,6 +12,7 @@ export type DisconnectReason =
   | 'unreachable'
   | 'connect-timeout'
   | 'handshake-timeout'
+  | 'wait-timeout'
   | 'idle-timeout'
   | 'remote-closed'
   | 'connection-reset'
@@ -26,6 +27,9 @@ export type DisconnectReason =
   | 'stopped-reading'
   | 'protocol-error'
   | 'both-seeds'
+  | 'busy'
+  | 'stalled'
+  | 'turn-over'
 
 export type SwarmEvent =
   | {
@@ -42,6 +46,10 @@ export type SwarmEvent =
       readonly message: string
       readonly hint?: string
     }
+  /** Nobody is connected who has what we lack: the tracker is asked before it is due. */
+  | { readonly event: 'no-peers-left'; readonly tracker: string }
+  /** The tracker knows that we left. */
+  | { readonly event: 'deregistered'; readonly tracker: string }
   | { readonly event: 'connecting'; readonly address: string }
   | { readonly event: 'handshake-ok'; readonly address: string; readonly peerId: string }
   | {
@@ -51,6 +59,17 @@ export type SwarmEvent =
       readonly client: string
     }
   | { readonly event: 'peer-disconnected'; readonly address: string; readonly reason: DisconnectReason }
+  /** With one session at a time: it begins, ends, keeps others waiting, and lets the next one in. */
+  | { readonly event: 'session-start'; readonly address: string; readonly peerId: string }
+  | { readonly event: 'session-end'; readonly address: string; readonly reason: DisconnectReason }
+  | {
+      readonly event: 'peer-waiting'
+      readonly address: string
+      readonly busyWith: string
+      /** How many wait now. */
+      readonly waiting: number
+    }
+  | { readonly event: 'peer-next'; readonly address: string; readonly waiting: number }
   | {
       readonly event: 'protocol-error'
       readonly address: string

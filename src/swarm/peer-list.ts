@@ -138,6 +138,14 @@ export class PeerList {
     if (peer !== undefined) peer.pointless = 'self'
   }
 
+  /** It answered, and we had no time for it: it may be dialled again as soon as we have. */
+  postpone(now: Instant, endpoint: Endpoint): void {
+    const peer = this.get(endpoint)
+    if (peer === undefined) return
+    peer.isConnected = false
+    this.#retry(peer, now)
+  }
+
   /** The handshake of a dial was answered: later dials name the same infohash. */
   answered(endpoint: Endpoint): void {
     const peer = this.get(endpoint)

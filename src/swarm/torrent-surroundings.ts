@@ -9,6 +9,7 @@ import type { FramePool } from './frame-pool.ts'
 import type { PeerSession } from './peer-session.ts'
 import type { PieceBuffers } from './piece-buffers.ts'
 import type { Torrent } from './torrent.ts'
+import type { UploadDelay } from './upload-delay.ts'
 
 export interface TorrentSurroundings {
   /** Bytes: 16 KiB, larger only in simulations. */
@@ -18,6 +19,7 @@ export interface TorrentSurroundings {
   readonly downloadBudget: TokenBucket
   readonly uploadBudget: TokenBucket
   readonly requestTimeoutSeconds: number
+  readonly uploadDelay: UploadDelay
   /** 20 bytes. */
   readonly peerId: Uint8Array
   /** TCP port, as announced. */

@@ -90,7 +90,7 @@ export class Torrent implements SessionHost {
       around.downloadBudget,
       around.requestTimeoutSeconds,
     )
-    this.uploader = new Uploader(this.core, around.uploadBudget, around.frames)
+    this.uploader = new Uploader(this.core, around.uploadBudget, around.frames, around.uploadDelay)
     this.#news = new HaveNews(this.core)
     this.#slots = new UploadSlots(this.core, now)
     const { metainfo, announcesRebuilt } = options

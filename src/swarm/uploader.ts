@@ -2,7 +2,7 @@
  * Serves what peers request: takes runs of neighbouring blocks off their queues within the upload budget, has
  * them read straight into a frame of `piece` messages, and sends the frame when the read is done. Without a
  * limit every peer is served at once and in order; with one, whoever waits takes turns, and what nobody got
- * yet goes first (`upload-order.ts`).
+ * yet goes first (`upload-order.ts`). With a delay each block waits (`upload-delay.ts`).
  * Invariant: bytes being read or waiting in a peer's socket never exceed
  * `uploadBufferBytesMax` by more than one frame.
  */
@@ -13,6 +13,7 @@ import { type BlockRange, PIECE_HEADER_LENGTH, writePieceHeader } from '../wire/
 import { FRAME_BLOCKS_MAX, type FramePool } from './frame-pool.ts'
 import type { PeerSession } from './peer-session.ts'
 import type { TorrentCore } from './torrent-core.ts'
+import type { UploadDelay } from './upload-delay.ts'
 import { UploadOrder } from './upload-order.ts'
 
 interface Read {
@@ -24,22 +25,24 @@ interface Read {
 }
 
 export class Uploader {
-  /** Requests wait for upload budget. */
+  /** Requests wait for upload budget, or for the delay. */
   isStarved = false
   readonly #core: TorrentCore
   readonly #budget: TokenBucket
   readonly #frames: FramePool
   readonly #order: UploadOrder
+  readonly #delay: UploadDelay
   /** Reads under way. Bounded by `uploadBufferBytesMax` for each session. */
   readonly #reads = new Map<number, Read>()
   #lastRead = 0
   /** The session served last, so that a short budget goes round. */
   #lastServed = 0
 
-  constructor(core: TorrentCore, budget: TokenBucket, frames: FramePool) {
+  constructor(core: TorrentCore, budget: TokenBucket, frames: FramePool, delay: UploadDelay) {
     this.#core = core
     this.#budget = budget
     this.#frames = frames
+    this.#delay = delay
     this.#order = new UploadOrder(core.geometry.pieceCount)
   }
 
@@ -57,7 +60,7 @@ export class Uploader {
 
   /** Starts reads for one peer as far as its socket allows, or for all within the budget. */
   serve(now: Instant, session: PeerSession): void {
-    if (this.#budget.rate !== Number.POSITIVE_INFINITY) this.serveAll(now)
+    if (this.#delay.isOn || this.#budget.rate !== Number.POSITIVE_INFINITY) this.serveAll(now)
     else while (this.#canTakeMore(session)) this.#read(now, session, 0)
   }
 
@@ -70,17 +73,21 @@ export class Uploader {
         return
       }
       const next = this.#nextInTurn(now)
-      if (next === undefined) return
+      if (next === undefined) {
+        this.isStarved = this.#delay.isOn && this.#hasWaiting()
+        return
+      }
       const { session, index } = next
       this.#lastServed = session.id
       this.#order.served(now, session, index, session.requests.pieceAt(index))
       this.#read(now, session, index)
+      this.#delay.served(now, session)
     }
   }
 
   nextTimeout(now: Instant): Instant | undefined {
     if (!this.isStarved) return undefined
-    return this.#budget.readyAt(now) ?? now
+    return this.#budget.readyAt(now) ?? this.#delay.nextAt(this.#core.sessions.values()) ?? now
   }
 
   /** The bytes are in the frame: off they go. Gives the piece that was read from. */
@@ -107,6 +114,20 @@ export class Uploader {
     return piece
   }
 
+  /** Leaves of what a peer asked for only the block that is its turn. */
+  finish(session: PeerSession): void {
+    const { requests } = session
+    for (let index = 1; index < requests.size; index++) session.reject(requests.at(index))
+    requests.drop(Math.max(0, requests.size - 1), Math.min(1, requests.size))
+  }
+
+  /** Something is on its way to the peer that its socket has not been given yet. */
+  isServing(session: PeerSession): boolean {
+    if (session.requests.size > 0) return true
+    for (const read of this.#reads.values()) if (read.session === session) return true
+    return false
+  }
+
   /** The kernel took a frame. */
   sent(now: Instant, session: PeerSession, frame: Uint8Array): void {
     session.uploadBytesInFlight -= frame.length
@@ -130,7 +151,7 @@ export class Uploader {
     let stale: { session: PeerSession; index: number } | undefined
     for (let i = 0; i < sessions.length; i++) {
       const session = sessions[(start + i) % sessions.length]!
-      if (!this.#canTakeMore(session)) continue
+      if (!this.#delay.isDue(now, session) || !this.#canTakeMore(session)) continue
       const { index, isFresh } = this.#order.next(now, session)
       if (isFresh) return { session, index }
       stale ??= { session, index }
@@ -141,7 +162,8 @@ export class Uploader {
   /** Reads a run of blocks that begins `first` places from the head of the peer's queue. */
   #read(now: Instant, session: PeerSession, first: number): void {
     const { blockLength } = this.#core.geometry
-    const countMax = Math.max(1, Math.min(FRAME_BLOCKS_MAX, Math.floor(this.#budget.burst / blockLength)))
+    const affordable = Math.min(FRAME_BLOCKS_MAX, Math.floor(this.#budget.burst / blockLength))
+    const countMax = this.#delay.isOn ? 1 : Math.max(1, affordable)
     const run = session.requests.run(countMax, first)
     this.#budget.take(now, run.bytes)
     const frame = this.#frames.take(run.count)

@@ -11,10 +11,13 @@ import type { SwarmInput, SwarmOutput } from '../../src/swarm/effects.ts'
 import type { SwarmEvent } from '../../src/swarm/events.ts'
 import type { Torrent } from '../../src/swarm/torrent.ts'
 import type { TorrentOptions } from '../../src/swarm/torrent-options.ts'
+import type { TurnsOptions } from '../../src/swarm/turns.ts'
 import type { Metainfo } from '../../src/wire/metainfo.ts'
+import type { AnnounceReply, AnnounceRequest, TrackerFault } from '../../src/wire/tracker-announce.ts'
 
 export const BLOCK = 16 * 1024
 const TORRENT = 1
+const LOST: TrackerFault = { code: 'tracker/timeout', message: 'the tracker did not answer' }
 
 export function content(length: number, seed = 1): Uint8Array {
   return new Prng(seed).bytes(length)
@@ -66,6 +69,7 @@ export interface PeerSetup {
   readonly spoil?: (piece: number, bytes: Uint8Array) => void
   readonly uploadBytesPerSecond?: number
   readonly client?: Partial<ClientOptions>
+  readonly turns?: TurnsOptions
 }
 
 export class Peer {
@@ -107,6 +111,12 @@ export class SmallWorld {
   readonly peers: Peer[] = []
   /** Sees what every peer sends, as it goes over the link. */
   onSend: (from: Peer, bytes: Uint8Array) => void = () => {}
+  /** Answers announces, a second later; without one nobody does. */
+  tracker: ((peer: Peer, request: AnnounceRequest) => AnnounceReply | TrackerFault) | undefined
+  /**
+   * What is sent, dialled or announced is lost without a word, and a connection that lost bytes stays dead.
+   */
+  isCut = false
   readonly #metainfo: Metainfo
   readonly #bytes: Uint8Array
   readonly #prng: Prng
@@ -138,6 +148,7 @@ export class SmallWorld {
         requestTimeoutSeconds: 5,
         idleTimeoutSeconds: 120,
         ...setup.client,
+        turns: setup.turns,
       },
       { prng: this.#prng.fork(`peer ${id}`), crypto: { sha1: sha1, sha256: sha1 }, buggify: () => false },
     )
@@ -284,6 +295,15 @@ export class SmallWorld {
           this.#input(peer, { kind: 'blocks-read', torrent: TORRENT, read, fault: undefined })
         })
       }
+      case 'announce': {
+        const { announce, request } = output
+        return this.#later(() => {
+          const reply = this.isCut ? LOST : this.tracker?.(peer, request)
+          if (reply === undefined) return
+          const result = 'code' in reply ? { ok: false as const, error: reply } : ok(reply)
+          this.#input(peer, { kind: 'announce-answered', torrent: TORRENT, announce, result })
+        }, milliseconds(1000))
+      }
       case 'event':
         peer.events.push(output.event)
         return
@@ -293,6 +313,7 @@ export class SmallWorld {
   #connect(from: Peer, connection: number, port: number): void {
     const to = this.peers.find((peer) => peer.id === port)
     this.#later(() => {
+      if (this.isCut) return
       if (to === undefined || to.isDead)
         return this.#input(from, { kind: 'closed', connection, reason: 'refused' })
       const incoming = -++this.#incoming
@@ -315,6 +336,7 @@ export class SmallWorld {
     const to = link.peers[1 - side]!
     const copy = bytes.slice()
     this.onSend(from, copy)
+    if (this.isCut) link.isOpen = false
     this.#later(() => {
       for (let at = 0; at < copy.length && link.isOpen; ) {
         const length = Math.min(

@@ -1,0 +1,30 @@
+/** What a client is made with: identity, budgets and time-outs of all its torrents. */
+import type { PieceBuffers } from './piece-buffers.ts'
+import type { EncryptionOptions } from './stream-encryption.ts'
+import type { TurnsOptions } from './turns.ts'
+
+export interface ClientOptions {
+  /** 20 bytes. */
+  readonly peerId: Uint8Array
+  /** Program and version, told to peers. */
+  readonly clientName: string
+  readonly listenPort: number
+  readonly blockLength: number
+  /** 0 = unlimited. */
+  readonly uploadBytesPerSecond: number
+  readonly downloadBytesPerSecond: number
+  /** Connections of all torrents. */
+  readonly connectionsMax: number
+  readonly connectTimeoutSeconds: number
+  readonly handshakeTimeoutSeconds: number
+  /** A peer that owes blocks and sends none for so long is snubbed and its blocks are given to others. */
+  readonly requestTimeoutSeconds: number
+  /** A session without a byte from the other side ends. */
+  readonly idleTimeoutSeconds: number
+  /** Each block waits so long before it is sent. */
+  readonly uploadDelaySeconds?: number
+  /** One session at a time; undefined = any number. */
+  readonly turns?: TurnsOptions | undefined
+  readonly buffers?: PieceBuffers
+  readonly encryption?: EncryptionOptions
+}
