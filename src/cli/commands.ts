@@ -85,6 +85,8 @@ const TRACKING: OptionGroup = {
     'trackerPort',
     'host',
     'udpPort',
+    'trustedProxy',
+    'sourceLimit',
     'interval',
     'heartbeat',
     'heartbeatWindow',
