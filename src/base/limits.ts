@@ -83,6 +83,21 @@ export const LIMITS = {
     'design: below the usual limit of open files',
   ),
   trackerHeadBytesMax: limit(16 * 1024, 'URL and headers of one request to our tracker', 'Node.js default'),
+  trackerRequestsPerSourceMax: limit(
+    1000,
+    'announces and scrapes of one address, or IPv6 /64, that our tracker answers in a second by default',
+    'product; --source-limit',
+  ),
+  trackerSendQueueBytesMax: limit(
+    4 * 1024 * 1024,
+    'UDP replies of our tracker that the system has not taken; further ones are dropped',
+    'design: thousands of full replies',
+  ),
+  udpAnswerBytesMax: limit(
+    1452,
+    'longest announce reply over UDP: 238 IPv4 or 79 IPv6 peers',
+    'an Ethernet frame of 1500 bytes without the headers of IPv6 and UDP',
+  ),
   numwantMax: limit(200, 'peers in one tracker answer', 'product; opentracker and chihaya give 50 to 100'),
   scrapeHashesMax: limit(74, 'swarms in one scrape', 'BEP 15: what fits a packet'),
   trackerRedirectsMax: limit(3, 'redirects followed from one tracker address', 'design'),

@@ -90,6 +90,8 @@ const TRACKING: OptionGroup = {
     'trackerPort',
     'host',
     'udpPort',
+    'trustedProxy',
+    'sourceLimit',
     'interval',
     'heartbeat',
     'heartbeatWindow',

@@ -58,7 +58,12 @@ async function runDemo(context: CommandContext, folder: string, images: number):
     { event: 'library', files: library.files, bytes: library.bytes },
     `library: ${formatCount(library.files, 'picture')}, ${formatBytes(library.bytes)}`,
   )
-  const tracker = await TrackerServer.listen({ ...trackerOptions(settings), host: '127.0.0.1', port: 0 })
+  const tracker = await TrackerServer.listen({
+    ...trackerOptions(settings),
+    host: '127.0.0.1',
+    port: 0,
+    udpPort: 'off',
+  })
   const trackerUrl = `http://127.0.0.1:${tracker.endpoint.port}/announce`
   output.event({ event: 'listening', service: 'tracker', ...tracker.endpoint }, `tracker: ${trackerUrl}`)
   const peers: DemoPeer[] = []

@@ -14,6 +14,7 @@ export type KindType =
   | 'path'
   | 'text'
   | 'address'
+  | 'addresses'
   | 'urls'
   | 'endpoints'
   | 'verbosity'
@@ -78,6 +79,8 @@ export function duration(range: Range): Kind<number> {
 /** A numeric IP address. */
 export const ADDRESS: Kind<string> = { type: 'address', placeholder: 'ADDRESS' }
 
+export const ADDRESSES: Kind<readonly string[]> = { type: 'addresses', placeholder: 'ADDRESS' }
+
 /** @param placeholder what stands for the choice in `--help` */
 export function choice<const W extends string>(placeholder: string, ...choices: readonly W[]): Kind<W> {
   return { type: 'choice', placeholder, choices }
@@ -94,5 +97,5 @@ export function orWord<T, const W extends string>(kind: Kind<T>, word: W): Kind<
 
 /** True for kinds whose flag may be given more than once. */
 export function isListKind(kind: Kind<unknown>): boolean {
-  return kind.type === 'urls' || kind.type === 'endpoints' || kind.type === 'verbosity'
+  return ['urls', 'addresses', 'endpoints', 'verbosity'].includes(kind.type)
 }

@@ -72,11 +72,17 @@ function parseList(kind: Kind<unknown>, items: readonly string[]): Result<unknow
         parseTrackerUrl,
         'must be a tracker address such as http://127.0.0.1:6969 or udp://127.0.0.1:6969',
       )
+    case 'addresses':
+      return everyItem(items, parseIp, 'must be a numeric IP address such as 127.0.0.1 or ::1')
     case 'endpoints':
       return everyItem(items, parseHostPort, 'must be HOST:PORT such as 127.0.0.1:6881 or [::1]:6881')
     default:
       return parseVerbosity(items)
   }
+}
+
+function parseIp(text: string): string | undefined {
+  return isIP(text) === 0 ? undefined : text
 }
 
 /** `127.0.0.1:6881`, `[::1]:6881`, `seed.example:6881`. */

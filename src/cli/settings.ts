@@ -11,6 +11,7 @@
 import { LIMITS } from '../base/limits.ts'
 import {
   ADDRESS,
+  ADDRESSES,
   choice,
   count,
   duration,
@@ -56,6 +57,7 @@ const PORT = { min: 0, max: 65_535 }
 const TIMEOUT = { min: 100, max: 3_600_000 }
 const PROFILE_NAMES = ['none', 'memes', 'lab', 'payload', 'cdht'] as const
 const NO_URLS: readonly string[] = []
+const NO_ADDRESSES: readonly string[] = []
 const NO_ENDPOINTS: readonly HostPort[] = []
 const QUIET: Verbosity = { tracker: 0, serve: 0, fetch: 0 }
 
@@ -213,8 +215,20 @@ export const SETTINGS = {
     'same',
     'UDP port of the tracker, same as the HTTP port, or off',
     {
-      ...LATER,
       defaultText: 'same as the HTTP port',
+    },
+  ),
+  trustedProxy: setting(
+    ADDRESSES,
+    NO_ADDRESSES,
+    'believe this proxy about whom it speaks for (X-Forwarded-For, else ip); may be given more than once',
+  ),
+  sourceLimit: setting(
+    orWord(orWord(count({ min: 1, max: 10_000_000 }), 'auto'), 'off'),
+    'auto',
+    'requests of one address answered in a second; a network of IPv6 (/64) counts as one',
+    {
+      defaultText: `auto: ${LIMITS.trackerRequestsPerSourceMax.value}, off for this machine’s own`,
     },
   ),
   interval: setting(

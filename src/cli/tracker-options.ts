@@ -6,6 +6,9 @@ export function trackerOptions(settings: Settings): TrackerServerOptions {
   return {
     host: settings.host === 'all' ? undefined : settings.host,
     port: settings.trackerPort,
+    udpPort: settings.udpPort,
+    trustedProxies: settings.trustedProxy,
+    sourceLimit: settings.sourceLimit === 'auto' ? undefined : settings.sourceLimit,
     intervalSeconds: Math.max(1, Math.round(settings.interval / 1000)),
     fullListPeers: settings.fullList === 'all' ? Number.POSITIVE_INFINITY : settings.fullList,
     samplePeers: settings.sample === 'all' ? Number.POSITIVE_INFINITY : settings.sample,

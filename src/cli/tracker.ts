@@ -3,19 +3,15 @@ import { ShoalError } from '../nodejs/shoal-error.ts'
 import { TrackerServer } from '../nodejs/tracker-server.ts'
 import type { CommandContext } from './command-context.ts'
 import { aborted } from './shutdown.ts'
+import { trackerOptions } from './tracker-options.ts'
 import { formatCount } from './units.ts'
 
 export async function run(context: CommandContext): Promise<number> {
   const { settings, output, signal, words } = context
   requireSupported(context.options)
-  const server = await TrackerServer.listen({
-    host: settings.host === 'all' ? undefined : settings.host,
-    port: settings.trackerPort,
-    intervalSeconds: Math.max(1, Math.round(settings.interval / 1000)),
-    fullListPeers: settings.fullList === 'all' ? Number.POSITIVE_INFINITY : settings.fullList,
-    samplePeers: settings.sample === 'all' ? Number.POSITIVE_INFINITY : settings.sample,
-  })
+  const server = await TrackerServer.listen(trackerOptions(settings))
   output.event({ event: 'listening', service: 'tracker', ...server.endpoint })
+  if (server.udpEndpoint) output.event({ event: 'listening', service: 'udp', ...server.udpEndpoint })
   words.listen([
     {
       word: 'status',

@@ -77,6 +77,38 @@ describe('announces', () => {
     expect((await announce(server, 'b', 1001)).peers.map(formatEndpoint)).toEqual(['127.0.0.1:1000'])
   })
 
+  test('take the word of a proxy that was named, about whom it adds last (S24)', async () => {
+    const server = await listen({ trustedProxies: ['127.0.0.9', '127.0.0.8'] })
+    const headers = { 'X-Forwarded-For': '7.7.7.7, 192.0.2.1, 127.0.0.8' }
+    await announce(server, 'a', 1000, '&ip=8.8.8.8', { localAddress: '127.0.0.9', headers })
+    await announce(server, 'b', 1001, '&ip=192.0.2.2', { localAddress: '127.0.0.8' })
+    // nobody but those two is believed
+    const reply = await announce(server, 'c', 1002, '&ip=8.8.8.8', { headers })
+    expect(reply.peers.map(formatEndpoint).sort()).toEqual(['192.0.2.1:1000', '192.0.2.2:1001'])
+    expect(reply.externalIp).toBe('127.0.0.1')
+  })
+
+  test('of a source that asks too often are refused with a time to wait (S25)', async () => {
+    const server = await listen({ sourceLimit: 3 })
+    for (let i = 0; i < 3; i++) await announce(server, 'a', 1000)
+    const { status, body } = await get(server, announcePath('a', 1000))
+    expect(status).toBe(200)
+    expect(decodeAnnounceReply(body)).toMatchObject({
+      ok: false,
+      error: { code: 'tracker/failure', retryInSeconds: 60 },
+    })
+    await announce(server, 'b', 1001, '', { localAddress: '127.0.0.5' })
+    expect(server.stats().announces).toBe(4)
+  })
+
+  test('of this machine are not limited by default (a proxy may stand there)', async () => {
+    const server = await listen()
+    const agent = new http.Agent({ keepAlive: true, maxSockets: 8 })
+    await Promise.all(Array.from({ length: 1200 }, () => announce(server, 'a', 1000, '', { agent })))
+    agent.destroy()
+    expect(server.stats().announces).toBe(1200)
+  })
+
   test('a hundred of them over one connection (L12)', async () => {
     const server = await listen()
     const agent = new http.Agent({ keepAlive: true, maxSockets: 1 })

@@ -1,18 +1,22 @@
 /**
- * The tracker over HTTP: `/announce` and `/scrape` for clients, `/healthz` and `/stats.json` for people. A
- * plain server on the raw path, because infohashes are bytes that no URL parser must touch. Whatever a
- * client sends to the first two, the answer is a bencoded dictionary with status 200, since clients show a
- * `failure reason` and nothing else.
- * A peer's address is that of its connection: neither the `ip` parameter nor
- * X-Forwarded-For is believed (S23, S24).
- * Invariants: every request gets one answer; `close` leaves no socket and no timer behind.
+ * The tracker over HTTP: `/announce` and `/scrape` for clients, `/healthz` and `/stats.json` for people; and
+ * over UDP, on the same swarms (`tracker/udp-tracker.ts`). A plain server on the raw path, because
+ * infohashes are bytes that no URL parser must touch. Whatever a client sends to the first two, the answer is
+ * a bencoded dictionary with status 200, since clients show a `failure reason` and nothing else.
+ * A peer's address is that of its connection: the `ip` parameter and X-Forwarded-For are
+ * believed of proxies that were named, and of nobody else (S23, S24).
+ * Invariants: every request over HTTP gets one answer; `close` leaves no socket and no timer behind.
  */
-import { randomInt } from 'node:crypto'
+import { randomBytes, randomInt } from 'node:crypto'
 import type http from 'node:http'
 import type { Socket } from 'node:net'
 import { LIMITS } from '../base/limits.ts'
 import { Prng } from '../base/prng.ts'
+import { SIPHASH_KEY_LENGTH, SipHash } from '../base/siphash.ts'
 import { Pump } from '../runtime/pump.ts'
+import { AskerAddress } from '../tracker/asker-address.ts'
+import { ConnectionIds } from '../tracker/connection-ids.ts'
+import { SourceLimits } from '../tracker/source-limits.ts'
 import {
   TRACKER_DEFAULTS,
   Tracker,
@@ -21,6 +25,7 @@ import {
   type TrackerOutput,
   type TrackerStats,
 } from '../tracker/tracker.ts'
+import { UDP_REQUEST_ID, UdpTracker } from '../tracker/udp-tracker.ts'
 import { type Endpoint, parseAddress } from '../wire/endpoint.ts'
 import { decodeAnnounceQuery, decodeScrapeQuery } from '../wire/tracker-http.ts'
 import {
@@ -33,13 +38,40 @@ import { listenServer } from './listen.ts'
 import { nodeClock } from './node-clock.ts'
 import { nodeCrypto } from './node-crypto.ts'
 import { nodeHttp } from './node-http.ts'
+import { ShoalError } from './shoal-error.ts'
+import { TrackerUdpSocket } from './tracker-udp-socket.ts'
 
 export interface TrackerServerOptions extends Partial<TrackerOptions> {
   /** Address to listen on; undefined = all interfaces, IPv4 and IPv6. */
   readonly host?: string | undefined
   /** 0 = any free one. */
   readonly port: number
+  /** `same` = the number HTTP has; `off`, the default, = not over UDP; 0 = any free one. */
+  readonly udpPort?: number | 'same' | 'off'
+  /** Numeric addresses of proxies whose word about the client's address is taken. */
+  readonly trustedProxies?: readonly string[]
+  /**
+   * Announces and scrapes of one source answered in a second, `off` for all. Absent:
+   * trackerRequestsPerSourceMax, and all of this machine's own.
+   */
+  readonly sourceLimit?: number | 'off' | undefined
 }
+
+interface Manners {
+  readonly trustedProxies: readonly string[]
+  readonly sourceLimit: number | 'off' | undefined
+}
+
+interface Sockets {
+  readonly server: http.Server
+  readonly endpoint: Endpoint
+  readonly udp: TrackerUdpSocket | undefined
+}
+
+/** A port that is free for TCP may be taken for UDP; another is then tried. */
+const SAME_PORT_ATTEMPTS = 20
+/** What a source that asks too often is told over HTTP. */
+const LIMIT_RETRY_MINUTES = 1
 
 /** A request must have arrived in full by then. */
 const REQUEST_MS = 10_000
@@ -59,42 +91,62 @@ interface Waiting {
 
 export class TrackerServer {
   readonly endpoint: Endpoint
+  /** Undefined when it does not listen there. */
+  readonly udpEndpoint: Endpoint | undefined
   readonly #server: http.Server
+  readonly #udp: TrackerUdpSocket | undefined
   readonly #tracker: Tracker
   readonly #pump: Pump<TrackerInput, TrackerOutput>
+  readonly #askers: AskerAddress
+  readonly #limits: SourceLimits
   /** Open requests by id. Bounded by trackerConnectionsMax: a connection has one at a time. */
   readonly #waiting = new Map<number, Waiting>()
   /** Parsed once per connection, since clients keep theirs. */
   readonly #addresses = new WeakMap<Socket, Uint8Array>()
   readonly #startedAt = performance.now()
   #lastId = 0
+  /** What the request over UDP that is being answered was told. */
+  #udpOutput: TrackerOutput | undefined
 
-  private constructor(server: http.Server, endpoint: Endpoint, options: TrackerOptions) {
+  private constructor(
+    { server, endpoint, udp }: Sockets,
+    options: TrackerOptions,
+    { trustedProxies, sourceLimit }: Manners,
+  ) {
     const env = { prng: new Prng(randomInt(0x1_0000_0000)), crypto: nodeCrypto, buggify: () => false }
+    const hash = new SipHash(randomBytes(SIPHASH_KEY_LENGTH))
     this.endpoint = endpoint
+    this.udpEndpoint = udp?.endpoint
     this.#server = server
+    this.#udp = udp
     this.#tracker = new Tracker(env, options)
     this.#pump = new Pump<TrackerInput, TrackerOutput>(this.#tracker, nodeClock, { kind: 'tick' }, (output) =>
       this.#answer(output),
     )
+    this.#askers = new AskerAddress(trustedProxies)
+    this.#limits = new SourceLimits(hash, {
+      requestsPerSecond:
+        sourceLimit === 'off'
+          ? Number.POSITIVE_INFINITY
+          : (sourceLimit ?? LIMITS.trackerRequestsPerSourceMax.value),
+      limitsLoopback: sourceLimit !== undefined,
+    })
     server.on('request', (request, response) => this.#take(request, response))
     server.on('clientError', (_error, socket) => refuseSocket(socket as Socket))
+    const overUdp = new UdpTracker({
+      connectionIds: new ConnectionIds(hash),
+      limits: this.#limits,
+      askers: this.#askers,
+      ask: (input) => this.#askForUdp(input),
+    })
+    udp?.start((packet, address, port) => overUdp.answer(nodeClock.now(), packet, address, port))
   }
 
   /** Throws ShoalError `listen/…`. */
   static async listen(options: TrackerServerOptions): Promise<TrackerServer> {
-    const { host, port, ...tracker } = options
-    const server = nodeHttp().createServer({
-      keepAlive: true,
-      maxHeaderSize: LIMITS.trackerHeadBytesMax.value,
-      headersTimeout: REQUEST_MS,
-      requestTimeout: REQUEST_MS,
-      keepAliveTimeout: KEEP_ALIVE_MS,
-      connectionsCheckingInterval: CHECK_MS,
-    })
-    server.maxConnections = LIMITS.trackerConnectionsMax.value
-    const endpoint = await listenServer(server, host, [port])
-    return new TrackerServer(server, endpoint, { ...TRACKER_DEFAULTS, ...tracker })
+    const { host, port, udpPort = 'off', trustedProxies = [], sourceLimit, ...tracker } = options
+    const sockets = await listenOnBoth(host, port, udpPort)
+    return new TrackerServer(sockets, { ...TRACKER_DEFAULTS, ...tracker }, { trustedProxies, sourceLimit })
   }
 
   stats(): TrackerStats & { readonly uptimeSeconds: number } {
@@ -106,10 +158,13 @@ export class TrackerServer {
 
   async close(): Promise<void> {
     this.#pump.stop()
-    await new Promise<void>((resolve) => {
-      this.#server.close(() => resolve())
-      this.#server.closeAllConnections()
-    })
+    await Promise.all([this.#udp?.close(), closeServer(this.#server)])
+  }
+
+  #askForUdp(input: TrackerInput): TrackerOutput | undefined {
+    this.#udpOutput = undefined
+    this.#pump.push(input)
+    return this.#udpOutput
   }
 
   #take(request: http.IncomingMessage, response: http.ServerResponse): void {
@@ -131,11 +186,13 @@ export class TrackerServer {
   }
 
   #announce(request: http.IncomingMessage, response: http.ServerResponse, query: string): void {
-    const address = this.#addressOf(request.socket)
+    const source = this.#addressOf(request.socket)
     // The connection has gone: nobody waits for the answer, and there is nobody to list.
-    if (address === undefined) return request.socket.destroySoon()
+    if (source === undefined) return request.socket.destroySoon()
     if (request.method !== 'GET') return refuse(response, 'announce with GET')
     const decoded = decodeAnnounceQuery(query)
+    const address = this.#askerOf(request, source, decoded.ok ? decoded.value.ip : undefined)
+    if (!this.#limits.take(nodeClock.now(), address)) return refuseTooMany(response)
     if (!decoded.ok) return refuse(response, decoded.error.message)
     const wantsDictionaries = decoded.value.compact === false
     const id = this.#wait({ response, address, wantsDictionaries, infoHashes: [] })
@@ -143,14 +200,21 @@ export class TrackerServer {
   }
 
   #scrape(request: http.IncomingMessage, response: http.ServerResponse, query: string): void {
-    const address = this.#addressOf(request.socket)
-    if (address === undefined) return request.socket.destroySoon()
+    const source = this.#addressOf(request.socket)
+    if (source === undefined) return request.socket.destroySoon()
     if (request.method !== 'GET') return refuse(response, 'scrape with GET')
+    const address = this.#askerOf(request, source)
+    if (!this.#limits.take(nodeClock.now(), address)) return refuseTooMany(response)
     const decoded = decodeScrapeQuery(query)
     if (!decoded.ok) return refuse(response, decoded.error.message)
     const infoHashes = decoded.value
     const id = this.#wait({ response, address, wantsDictionaries: false, infoHashes })
     this.#pump.push({ kind: 'scrape', id, infoHashes })
+  }
+
+  #askerOf(request: http.IncomingMessage, source: Uint8Array, claimed?: string): Uint8Array {
+    if (!this.#askers.trustsProxies) return source
+    return this.#askers.of(source, claimed, forwardedFor(request))
   }
 
   #wait(waiting: Waiting): number {
@@ -160,6 +224,10 @@ export class TrackerServer {
   }
 
   #answer(output: TrackerOutput): void {
+    if (output.id === UDP_REQUEST_ID) {
+      this.#udpOutput = output
+      return
+    }
     const waiting = this.#waiting.get(output.id)
     if (waiting === undefined) return
     this.#waiting.delete(output.id)
@@ -189,6 +257,53 @@ export class TrackerServer {
   }
 }
 
+async function listenOnBoth(
+  host: string | undefined,
+  port: number,
+  udpPort: number | 'same' | 'off',
+): Promise<Sockets> {
+  for (let attempt = 1; ; attempt++) {
+    const server = createServer()
+    const endpoint = await listenServer(server, host, [port])
+    if (udpPort === 'off') return { server, endpoint, udp: undefined }
+    try {
+      const udp = await TrackerUdpSocket.listen(host, udpPort === 'same' ? endpoint.port : udpPort)
+      return { server, endpoint, udp }
+    } catch (error) {
+      await closeServer(server)
+      const isTaken = error instanceof ShoalError && error.code === 'listen/port-in-use'
+      const mayTryAnother = isTaken && port === 0 && udpPort === 'same' && attempt < SAME_PORT_ATTEMPTS
+      if (!mayTryAnother) throw error
+    }
+  }
+}
+
+function createServer(): http.Server {
+  const server = nodeHttp().createServer({
+    keepAlive: true,
+    maxHeaderSize: LIMITS.trackerHeadBytesMax.value,
+    headersTimeout: REQUEST_MS,
+    requestTimeout: REQUEST_MS,
+    keepAliveTimeout: KEEP_ALIVE_MS,
+    connectionsCheckingInterval: CHECK_MS,
+  })
+  server.maxConnections = LIMITS.trackerConnectionsMax.value
+  return server
+}
+
+function closeServer(server: http.Server): Promise<void> {
+  return new Promise<void>((resolve) => {
+    server.close(() => resolve())
+    server.closeAllConnections()
+  })
+}
+
+/** Several headers of that name are one list, in their order. */
+function forwardedFor(request: http.IncomingMessage): string | undefined {
+  const header = request.headers['x-forwarded-for']
+  return typeof header === 'object' ? header.join(',') : header
+}
+
 /** Link-local addresses come with the interface: `fe80::1%eth0`. */
 function withoutZone(address: string): string {
   const at = address.indexOf('%')
@@ -197,6 +312,10 @@ function withoutZone(address: string): string {
 
 function refuse(response: http.ServerResponse, reason: string, status = 200): void {
   sendBencoded(response, encodeFailure(reason), status)
+}
+
+function refuseTooMany(response: http.ServerResponse): void {
+  sendBencoded(response, encodeFailure('too many requests from your address', LIMIT_RETRY_MINUTES))
 }
 
 function sendBencoded(response: http.ServerResponse, body: Uint8Array, status = 200): void {

@@ -214,6 +214,11 @@ class Conversation {
 
   #retry(exchange: Exchange, waitedMs: number): void {
     exchange.waitedMs += waitedMs
+    // Trackers may meet an id they do not know with silence: ask for a new one, too.
+    if (!exchange.isConnecting && exchange.mayReconnect) {
+      exchange.mayReconnect = false
+      this.#connectionId = undefined
+    }
     if (++exchange.attemptCount < (this.#options.udpAttemptsMax ?? ATTEMPTS_MAX)) this.#send(exchange)
     else this.#end(exchange, { ok: false, error: timedOut(this.#where, exchange.waitedMs) })
   }

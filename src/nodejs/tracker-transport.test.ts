@@ -359,6 +359,25 @@ describe('UDP', () => {
     ])
   })
 
+  test('so is one that it meets with silence', async () => {
+    let isRestarted = false
+    const tracker = await udpTracker((request) => {
+      if (request.kind === 'connect') isRestarted &&= false
+      return isRestarted ? undefined : honest(request)
+    })
+    const trackers = transport({ udpTimeoutMs: 20 })
+    await ask(trackers, tracker.url)
+    isRestarted = true
+    expect(await ask(trackers, tracker.url)).toMatchObject({ ok: true })
+    expect(tracker.received.map((request) => request.kind)).toEqual([
+      'connect',
+      'announce',
+      'announce',
+      'connect',
+      'announce',
+    ])
+  })
+
   test('answers to questions nobody asked, and noise, are passed over', async () => {
     const tracker = await udpTracker((request) => {
       if (request.kind !== 'connect') return honest(request)

@@ -29,7 +29,7 @@ export interface AnnounceRequest {
   readonly key: number
   /** What the tracker's last reply gave as its id, sent back as it was. */
   readonly trackerId?: Uint8Array | undefined
-  /** Numeric text the client claims as its address. Trackers of this project do not believe it. */
+  /** Text the client claims as its address; our tracker believes it of proxies it was told to trust. */
   readonly ip?: string | undefined
   /** HTTP: false asks for peers as dictionaries (BEP 23); absent leaves it to the tracker. */
   readonly compact?: boolean | undefined

@@ -94,6 +94,13 @@ describe('requests', () => {
 
   const announce = encodeUdpAnnounce(new Uint8Array(8), 1, EXAMPLE)
 
+  test('an address the client claims is read as text', () => {
+    const packet = announce.slice()
+    packet.set([192, 0, 2, 7], 84)
+    expect(decodeUdpRequest(packet)).toMatchObject({ ok: true, value: { request: { ip: '192.0.2.7' } } })
+    expect(decodeUdpRequest(announce)).toMatchObject({ ok: true, value: { request: { ip: undefined } } })
+  })
+
   test.each<[string, Uint8Array, string | undefined]>([
     ['end and padding', Uint8Array.of(1, 1, 2, 1, 0x61, 0, 2, 99), 'a'],
     ['unknown options are passed over', Uint8Array.of(7, 2, 0, 0, 2, 1, 0x61), 'a'],
@@ -158,6 +165,12 @@ describe('replies', () => {
         reply: { ...common, peers: [{ host: 'fe80::1', port: 9 }] },
       },
     })
+  })
+
+  test('an answer has as many whole peers as fit one frame, the first ones', () => {
+    const many = { ...answer, peersV4: new Uint8Array(6 * 500).fill(1), peersV6: new Uint8Array(18 * 500) }
+    expect(encodeUdpAnswer(5, many, 'v4')).toHaveLength(20 + 6 * 238)
+    expect(encodeUdpAnswer(5, many, 'v6')).toHaveLength(20 + 18 * 79)
   })
 
   test('connect, scrape and error are read as they were written', () => {

@@ -27,6 +27,8 @@ const ACTION = { connect: 0, announce: 1, scrape: 2, error: 3 } as const
 const EVENTS: readonly (AnnounceEvent | undefined)[] = [undefined, 'completed', 'started', 'stopped']
 const HASH_LENGTH = 20
 const REQUEST_HEADER_LENGTH = 16
+/** No packet shorter than this is a request. */
+export const UDP_REQUEST_LENGTH_MIN = REQUEST_HEADER_LENGTH
 const ANNOUNCE_LENGTH = 98
 const REPLY_HEADER_LENGTH = 8
 const ANNOUNCE_REPLY_LENGTH = 20
@@ -97,14 +99,18 @@ export function encodeUdpScrape(
   ])
 }
 
+/** Whether it asks for a connection id, as anybody may. */
+export function isUdpConnect(packet: Uint8Array): boolean {
+  if (packet.length < REQUEST_HEADER_LENGTH || readUint32(packet, 8) !== ACTION.connect) return false
+  for (let i = 0; i < PROTOCOL_ID.length; i++) if (packet[i] !== PROTOCOL_ID[i]) return false
+  return true
+}
+
 export function decodeUdpRequest(packet: Uint8Array): Result<UdpRequest> {
   if (packet.length < REQUEST_HEADER_LENGTH) return badRequest()
   const action = readUint32(packet, 8)
   const transactionId = readUint32(packet, 12)
-  if (action === ACTION.connect) {
-    for (let i = 0; i < PROTOCOL_ID.length; i++) if (packet[i] !== PROTOCOL_ID[i]) return badRequest()
-    return ok({ kind: 'connect', transactionId })
-  }
+  if (isUdpConnect(packet)) return ok({ kind: 'connect', transactionId })
   const connectionId = copyOf(packet, 0, CONNECTION_ID_LENGTH)
   if (action === ACTION.announce) {
     const request = decodeAnnounce(packet)
@@ -124,20 +130,30 @@ export function decodeUdpRequest(packet: Uint8Array): Result<UdpRequest> {
 }
 
 export function encodeUdpConnected(transactionId: number, connectionId: Uint8Array): Uint8Array {
-  return concatBytes([replyHeader(ACTION.connect, transactionId, REPLY_HEADER_LENGTH), connectionId])
+  const packet = replyHeader(ACTION.connect, transactionId, REPLY_HEADER_LENGTH + connectionId.length)
+  packet.set(connectionId, REPLY_HEADER_LENGTH)
+  return packet
 }
 
-/** Only the peers of `family`, the one the request came in, fit a reply (BEP 15, "IPv6"). */
+/**
+ * Only the peers of `family`, the one the request came in, fit a reply (BEP 15, "IPv6"), and no more of
+ * them than udpAnswerBytesMax: they stand in random order, so what is left out is too.
+ */
 export function encodeUdpAnswer(
   transactionId: number,
   answer: AnnounceAnswer,
   family: UdpFamily,
 ): Uint8Array {
-  const header = replyHeader(ACTION.announce, transactionId, ANNOUNCE_REPLY_LENGTH)
-  writeUint32(header, 8, answer.intervalSeconds)
-  writeUint32(header, 12, answer.leechers)
-  writeUint32(header, 16, answer.seeders)
-  return concatBytes([header, family === 'v4' ? answer.peersV4 : answer.peersV6])
+  const peers = family === 'v4' ? answer.peersV4 : answer.peersV6
+  const entryLength = family === 'v4' ? COMPACT_V4_LENGTH : COMPACT_V6_LENGTH
+  const room = LIMITS.udpAnswerBytesMax.value - ANNOUNCE_REPLY_LENGTH
+  const length = Math.min(peers.length, room - (room % entryLength))
+  const packet = replyHeader(ACTION.announce, transactionId, ANNOUNCE_REPLY_LENGTH + length)
+  writeUint32(packet, 8, answer.intervalSeconds)
+  writeUint32(packet, 12, answer.leechers)
+  writeUint32(packet, 16, answer.seeders)
+  packet.set(length === peers.length ? peers : peers.subarray(0, length), ANNOUNCE_REPLY_LENGTH)
+  return packet
 }
 
 /** @param counts one for each infohash asked about, in the same order */
@@ -194,6 +210,7 @@ function urlOptions(urlData: Uint8Array): Uint8Array[] {
 
 /** Undefined when an option is cut short; unknown options are passed over, as BEP 41 asks. */
 function decodeUrlData(packet: Uint8Array): string | undefined {
+  if (packet.length <= ANNOUNCE_LENGTH) return ''
   const parts: Uint8Array[] = []
   for (let at = ANNOUNCE_LENGTH; at < packet.length; ) {
     const option = packet[at]!
@@ -223,6 +240,8 @@ function decodeAnnounce(packet: Uint8Array): AnnounceRequest | undefined {
     left: readUint64(packet, 64),
     uploaded: readUint64(packet, 72),
     event: EVENTS[readUint32(packet, 80)],
+    // 0 where the tracker is to take the packet's own address, as it does anyway.
+    ip: readUint32(packet, 84) === 0 ? undefined : packet.subarray(84, 88).join('.'),
     key: readUint32(packet, 88),
     // Signed on the wire: any negative number leaves the count to the tracker.
     numwant: numwant > 0x7fff_ffff ? undefined : numwant,

@@ -27,7 +27,10 @@ export interface ClientOptions {
   /** Peers to dial; aria2 and Transmission learn peers from the tracker only. */
   peers?: string[]
   tracker?: string
-  /** aria2 speaks to UDP trackers only with its DHT switched on; it gets one that knows nobody. */
+  /**
+   * aria2 speaks to UDP trackers only with its DHT switched on; it gets one that knows
+   * nobody. rtorrent has to be told.
+   */
   udpTracker?: boolean
   downloadLimit?: number
   uploadLimit?: number
@@ -258,8 +261,9 @@ export async function startRtorrent(options: ClientOptions): Promise<RealClient>
     ...['system.daemon.set = true', `session.path.set = ${home}`, `directory.default.set = ${options.dir}`],
     ...[`network.bind_address.set = ${host}`, `network.local_address.set = ${host}`],
     ...[`network.port_range.set = ${port}-${port}`, 'network.port_random.set = no', 'dht.mode.set = disable'],
-    ...['protocol.pex.set = no', 'trackers.use_udp.set = no'],
+    'protocol.pex.set = no',
     `protocol.encryption.set = ${options.encryption === 'rc4' ? 'allow_incoming,try_outgoing,require,require_RC4' : 'none'}`,
+    `trackers.use_udp.set = ${options.udpTracker ? 'yes' : 'no'}`,
     `method.set_key = event.download.finished,zz_done,"execute.nothrow=touch,${done}"`,
     `schedule2 = load,0,0,"load.start=${options.torrent}"`,
   ]

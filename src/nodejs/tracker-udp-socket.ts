@@ -1,0 +1,96 @@
+/**
+ * The datagram socket of the tracker: packets in with the sender's address as bytes, replies out.
+ * Invariants: no datagram ends the process; a reply the system cannot take now is dropped, for the
+ * client asks again; `close` leaves no socket behind.
+ */
+import dgram from 'node:dgram'
+import { isIPv6 } from 'node:net'
+import { LIMITS } from '../base/limits.ts'
+import { type Endpoint, parseAddress } from '../wire/endpoint.ts'
+import { listenError } from './listen.ts'
+import { ShoalError } from './shoal-error.ts'
+
+/** The reply to a packet, or silence. `address` has 4 or 16 bytes, and must not be changed. */
+export type PacketHandler = (packet: Uint8Array, address: Uint8Array, port: number) => Uint8Array | undefined
+
+/** Room for bursts while the process is busy; the system may grant less. */
+const RECEIVE_BUFFER_BYTES = 4 * 1024 * 1024
+/** Addresses kept as bytes, so that those who come back are not parsed again. */
+const KNOWN_ADDRESSES_MAX = 4096
+
+export class TrackerUdpSocket {
+  readonly endpoint: Endpoint
+  readonly #socket: dgram.Socket
+  readonly #known = new Map<string, Uint8Array>()
+
+  private constructor(socket: dgram.Socket) {
+    const { address, port } = socket.address()
+    this.endpoint = { host: address, port }
+    this.#socket = socket
+  }
+
+  /** @param host undefined = all interfaces, IPv4 and IPv6. Throws ShoalError `listen/…`. */
+  static async listen(host: string | undefined, port: number): Promise<TrackerUdpSocket> {
+    let bound = await bind(host ?? '::', port)
+    if (!(bound instanceof dgram.Socket) && bound.code === 'EAFNOSUPPORT' && host === undefined)
+      bound = await bind('0.0.0.0', port)
+    if (bound instanceof dgram.Socket) return new TrackerUdpSocket(bound)
+    const { code, message } = listenError(bound, host, port)
+    const hint = 'choose another UDP port with --udp-port, or none with --udp-port off'
+    throw new ShoalError(code, `UDP ${message}`, hint, { cause: bound })
+  }
+
+  /** Takes packets from now on; earlier ones are dropped. */
+  start(handler: PacketHandler): void {
+    this.#socket.on('message', (packet, { address, port }) => {
+      // A packet from port 0 cannot be answered.
+      if (port === 0) return
+      const bytes = this.#addressOf(address)
+      const reply = bytes && handler(packet, bytes, port)
+      if (reply === undefined) return
+      if (this.#socket.getSendQueueSize() > LIMITS.trackerSendQueueBytesMax.value) return
+      this.#socket.send(reply, port, address, ignoreError)
+    })
+  }
+
+  close(): Promise<void> {
+    return new Promise((resolve) => this.#socket.close(resolve))
+  }
+
+  #addressOf(text: string): Uint8Array | undefined {
+    const known = this.#known.get(text)
+    if (known !== undefined) return known
+    // Link-local addresses come with the interface: `fe80::1%eth0`.
+    const address = parseAddress(text.replace(/%.*$/, ''))
+    if (address === undefined) return undefined
+    if (this.#known.size >= KNOWN_ADDRESSES_MAX) this.#known.clear()
+    this.#known.set(text, address)
+    return address
+  }
+}
+
+function bind(host: string, port: number): Promise<dgram.Socket | NodeJS.ErrnoException> {
+  const type = isIPv6(host) ? 'udp6' : 'udp4'
+  const family = type === 'udp6' ? 6 : 4
+  const socket = dgram.createSocket({
+    type,
+    recvBufferSize: RECEIVE_BUFFER_BYTES,
+    // Every address here is numeric: without this, each reply would go through the resolver.
+    lookup: (address, _options, callback) => callback(null, address, family),
+  })
+  return new Promise((resolve) => {
+    const onError = (error: NodeJS.ErrnoException): void => {
+      socket.close()
+      resolve(error)
+    }
+    socket.once('error', onError)
+    socket.bind({ address: host, port }, () => {
+      socket.off('error', onError)
+      socket.on('error', ignoreError)
+      resolve(socket)
+    })
+  })
+}
+
+/** What the system says about a reply that did not arrive concerns its receiver only. */
+function ignoreError(): void {}

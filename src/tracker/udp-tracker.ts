@@ -1,0 +1,92 @@
+/**
+ * The tracker's side of the UDP protocol: a packet in, its reply or silence out (BEP 15,
+ * 41; S22 to S25, S28).
+ * Nobody is believed to be where a packet says until it brings the connection id that was sent
+ * there. Before that there is one reply, of 16 bytes to at least 16; everything else is met with silence,
+ * so that the tracker cannot be turned on a third party, and costs one short hash. A source that asks too
+ * often gets silence too, on which clients wait longer each time.
+ * Invariants: no packet throws; a reply fits one frame of an Ethernet; options of BEP 41 are read over,
+ * since this tracker has one path. Holds nothing between packets.
+ */
+import { readUint32 } from '../base/bytes.ts'
+import type { Instant } from '../base/time.ts'
+import {
+  decodeUdpRequest,
+  encodeUdpAnswer,
+  encodeUdpConnected,
+  encodeUdpError,
+  encodeUdpScraped,
+  isUdpConnect,
+  UDP_REQUEST_LENGTH_MIN,
+} from '../wire/tracker-udp.ts'
+import type { AskerAddress } from './asker-address.ts'
+import type { ConnectionIds } from './connection-ids.ts'
+import type { SourceLimits } from './source-limits.ts'
+import type { TrackerInput, TrackerOutput } from './tracker.ts'
+
+/** What the swarms say, at once; undefined when they cannot be asked now. */
+export type AskTracker = (input: TrackerInput) => TrackerOutput | undefined
+
+export interface UdpTrackerParts {
+  readonly connectionIds: ConnectionIds
+  readonly limits: SourceLimits
+  readonly askers: AskerAddress
+  readonly ask: AskTracker
+}
+
+/** One request is open at a time, so all have the same id. HTTP counts from 1. */
+export const UDP_REQUEST_ID = 0
+
+export class UdpTracker {
+  readonly #parts: UdpTrackerParts
+
+  constructor(parts: UdpTrackerParts) {
+    this.#parts = parts
+  }
+
+  /**
+   * @param address 4 or 16 bytes, where the packet came from; an IPv4-mapped one as 4
+   * @param port where it came from
+   */
+  answer(now: Instant, packet: Uint8Array, address: Uint8Array, port: number): Uint8Array | undefined {
+    if (packet.length < UDP_REQUEST_LENGTH_MIN) return undefined
+    const { connectionIds } = this.#parts
+    const transactionId = readUint32(packet, 12)
+    if (isUdpConnect(packet))
+      return encodeUdpConnected(transactionId, connectionIds.create(now, address, port))
+    if (!connectionIds.isValid(now, packet, address, port)) return undefined
+    return this.#answerKnown(now, packet, transactionId, address)
+  }
+
+  /** @param packet of somebody who receives what is sent to `address` */
+  #answerKnown(
+    now: Instant,
+    packet: Uint8Array,
+    transactionId: number,
+    address: Uint8Array,
+  ): Uint8Array | undefined {
+    const { limits, askers, ask } = this.#parts
+    const decoded = decodeUdpRequest(packet)
+    const request = decoded.ok && decoded.value.kind === 'announce' ? decoded.value.request : undefined
+    const asker = askers.of(address, request?.ip)
+    if (!limits.take(now, asker)) return undefined
+    if (!decoded.ok) return encodeUdpError(transactionId, decoded.error.message)
+    const { value } = decoded
+    if (value.kind === 'connect') return undefined
+    const output = ask(
+      value.kind === 'announce'
+        ? { kind: 'announce', id: UDP_REQUEST_ID, address: asker, request: value.request }
+        : { kind: 'scrape', id: UDP_REQUEST_ID, infoHashes: value.infoHashes },
+    )
+    switch (output?.kind) {
+      case 'announced':
+        return encodeUdpAnswer(transactionId, output.answer, address.length === 4 ? 'v4' : 'v6')
+      case 'scraped':
+        return encodeUdpScraped(transactionId, output.counts)
+      case 'refused':
+        return encodeUdpError(transactionId, output.reason)
+      default:
+        return undefined
+    }
+  }
+}
