@@ -93,6 +93,13 @@ export const LIMITS = {
     'design: a bitfield of 500,000 pieces',
   ),
   knownPeersMax: limit(4000, 'addresses remembered per torrent', 'libtorrent max_peerlist_size'),
+  pexSentMax: limit(50, 'peers told as new, and as gone, in one message of peer exchange', 'BEP 11'),
+  pexPeersMax: limit(100, 'addresses read of one message of peer exchange', 'twice what BEP 11 allows'),
+  pexBurstMax: limit(
+    3,
+    'messages of peer exchange read from one peer in a row; after that two a minute',
+    'BEP 11 allows one a minute',
+  ),
   peersPerTorrentMax: limit(200, 'connected peers of one torrent by default', 'design; --max-peers'),
   halfOpenMax: limit(32, 'connections being opened at once', 'design: polite to home routers'),
   uploadBufferBytesMax: limit(

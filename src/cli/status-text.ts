@@ -28,6 +28,8 @@ function torrentLines(torrent: TorrentStatus, limits: Limits, node: string | und
     `${subject}: ${state}${isSeedOnly ? ', seed-only' : ''}, ${percent} of ${formatBytes(total)}, ${piecesHave}/${pieces} pieces`,
     `  down ${formatRate(torrent.downloadRate)}${limitText(limits.downloadLimit)}, up ${formatRate(torrent.uploadRate)}${limitText(limits.uploadLimit)}, ${formatCount(peers.length, 'peer')}`,
   ]
+  const known = Object.entries(torrent.knownPeers).map(([source, count]) => `${count} ${source}`)
+  if (known.length > 0) lines.push(`  peers: ${known.join(', ')}`)
   if (isComplete) return lines
   const inFlightMax = Number.isFinite(torrent.piecesInFlightMax) ? `/${torrent.piecesInFlightMax}` : ''
   const { piecesInFlight, picker } = torrent

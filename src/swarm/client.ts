@@ -345,7 +345,7 @@ export class Client implements Machine<SwarmInput, SwarmOutput> {
 
   #sendExtensions(torrent: Torrent, session: PeerSession): void {
     const payload = encodeExtensionHandshake({
-      messages: new Map(),
+      messages: torrent.exchange.offer(),
       client: this.options.clientName,
       listenPort: this.options.listenPort,
       requestQueueLength: LIMITS.requestsQueuedPerPeerMax.value,

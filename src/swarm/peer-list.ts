@@ -121,6 +121,19 @@ export class PeerList {
     this.#retry(peer, after(now, seconds(wait * (0.75 + this.#prng.fraction() / 2))))
   }
 
+  /** Who listens there has dialled us; until `release` it is not dialled. */
+  arrived(endpoint: Endpoint): void {
+    const peer = this.get(endpoint)
+    if (peer !== undefined) peer.isConnected = true
+  }
+
+  /** How many addresses came first from each source. */
+  countBySource(): Partial<Record<PeerSource, number>> {
+    const counts: Partial<Record<PeerSource, number>> = {}
+    for (const { source } of this.#known.values()) counts[source] = (counts[source] ?? 0) + 1
+    return counts
+  }
+
   /** The handshake of a dial was answered: later dials name the same infohash. */
   answered(endpoint: Endpoint): void {
     const peer = this.get(endpoint)

@@ -4,6 +4,7 @@
  * nor have us probe the local network.
  * Works on parsed bytes, never on text. IANA special-purpose registries (RFC 6890 and updates); S39, S40.
  */
+import { parseAddress } from './endpoint.ts'
 
 /** In order of reach. */
 const SCOPES = ['machine', 'local', 'global'] as const
@@ -28,6 +29,12 @@ export function addressScope(address: Uint8Array): AddressScope {
   const isUniqueLocal = (first & 0xfe) === 0xfc
   const isLinkOrSiteLocal = first === 0xfe && (address[1]! & 0x80) !== 0
   return isUniqueLocal || isLinkOrSiteLocal ? 'local' : 'global'
+}
+
+/** Of numeric text; anything else counts as the most private there is. */
+export function scopeOfHost(host: string): AddressScope {
+  const address = parseAddress(host)
+  return address === undefined ? 'machine' : addressScope(address)
 }
 
 /** Whether `to` reaches at least as far as `from`. */
