@@ -93,6 +93,18 @@ export const LIMITS = {
     'design: a bitfield of 500,000 pieces',
   ),
   knownPeersMax: limit(4000, 'addresses remembered per torrent', 'libtorrent max_peerlist_size'),
+  knownPeersPerHostMax: limit(
+    64,
+    'addresses remembered of one host, named by others',
+    'design: many peers may share one, S17',
+  ),
+  dialsPerHostMax: limit(
+    8,
+    'dials of one host that gave no answer, after that one in ten minutes',
+    'design: a victim notices nothing, S17',
+  ),
+  dialedHostsMax: limit(16_384, 'hosts whose dials are counted', 'design: about 2 MiB'),
+  dialsPerSecondMax: limit(30, 'connections begun in a second', 'libtorrent connection_speed'),
   pexSentMax: limit(50, 'peers told as new, and as gone, in one message of peer exchange', 'BEP 11'),
   pexPeersMax: limit(100, 'addresses read of one message of peer exchange', 'twice what BEP 11 allows'),
   pexBurstMax: limit(

@@ -80,6 +80,7 @@ export class PeerNode {
         peerId: fromLatin1(peerId),
         clientName: `Shoal ${options.version}`,
         listenPort: network.endpoint.port,
+        ...(options.host !== undefined && { listenHost: network.endpoint.host }),
         blockLength: MERKLE_BLOCK_LENGTH,
         uploadBytesPerSecond: options.uploadBytesPerSecond,
         downloadBytesPerSecond: options.downloadBytesPerSecond,

@@ -13,7 +13,7 @@ import { LIMITS } from '../base/limits.ts'
 import { fail, ok, type Result } from '../base/result.ts'
 import type { TrackerTransport } from '../ports/tracker-transport.ts'
 import { type AddressScope, addressScope, reachesAsFar } from '../wire/address-scope.ts'
-import { parseAddress } from '../wire/endpoint.ts'
+import { formatAddress, parseAddress } from '../wire/endpoint.ts'
 import type { AnnounceReply, AnnounceRequest, TrackerFault } from '../wire/tracker-announce.ts'
 import { announceUrl } from '../wire/tracker-http.ts'
 import { decodeAnnounceReply } from '../wire/tracker-http-reply.ts'
@@ -145,7 +145,7 @@ class HttpAnnounce {
       const status = response.statusCode ?? 0
       const target = REDIRECTS.has(status) ? response.headers.location : undefined
       if (target !== undefined) this.#redirect(url, target, address)
-      else this.#take(status, Buffer.concat(chunks))
+      else this.#take(status, Buffer.concat(chunks), address)
     })
   }
 
@@ -159,9 +159,11 @@ class HttpAnnounce {
     this.get(to, this.#scopeOf(address))
   }
 
-  #take(status: number, body: Uint8Array): void {
+  #take(status: number, body: Uint8Array, address: Uint8Array | undefined): void {
+    const from = address && formatAddress(address)
     const reply = decodeAnnounceReply(body)
-    if (status >= 200 && status < 300) return this.#end(reply.ok ? ok(reply.value) : reply)
+    if (status >= 200 && status < 300)
+      return this.#end(reply.ok ? ok({ ...reply.value, ...(from && { from }) }) : reply)
     // Some trackers send their failure reason with an error status.
     if (!reply.ok && reply.error.code === 'tracker/failure') return this.#end(reply)
     const hint = 'Check the path of the address, usually /announce; the tracker may also be in trouble.'

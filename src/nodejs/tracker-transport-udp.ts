@@ -126,6 +126,7 @@ export class UdpTrackerTransport implements TrackerTransport {
 /** What is open with one tracker address. */
 class Conversation {
   readonly #where: string
+  readonly #address: string
   readonly #family: 'v4' | 'v6'
   readonly #options: UdpTrackerTransportOptions
   readonly #onClose: () => void
@@ -145,6 +146,7 @@ class Conversation {
     onClose: () => void,
   ) {
     this.#where = formatEndpoint({ host: address, port })
+    this.#address = address
     this.#family = isIP(address) === 6 ? 'v6' : 'v4'
     this.#options = options
     this.#onClose = onClose
@@ -226,7 +228,7 @@ class Conversation {
     if (exchange === undefined) return
     if (reply.kind === 'connect' && exchange.isConnecting) this.#connected(reply.connectionId)
     else if (reply.kind === 'announce' && !exchange.isConnecting)
-      this.#end(exchange, { ok: true, value: reply.reply })
+      this.#end(exchange, { ok: true, value: { ...reply.reply, from: this.#address } })
     else if (reply.kind === 'error') this.#refused(exchange, reply)
   }
 

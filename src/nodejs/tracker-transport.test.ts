@@ -93,7 +93,10 @@ describe('HTTP', () => {
       response.end(REPLY, 'latin1')
     })
     const answer = await ask(transport({ userAgent: 'Shoal/1' }), `${url}/announce?passkey=a%2Fb`)
-    expect(answer).toMatchObject({ ok: true, value: { intervalSeconds: 60, peers: PEERS } })
+    expect(answer).toMatchObject({
+      ok: true,
+      value: { intervalSeconds: 60, peers: PEERS, from: '127.0.0.1' },
+    })
     expect(seen[0]).toMatch(/^\/announce\?passkey=a%2Fb&info_hash=(%FF){20}&peer_id=(%25){20}&port=6881/)
     expect(seen[1]).toBe('Shoal/1')
   })
@@ -275,7 +278,8 @@ describe('UDP', () => {
   test('connects, announces, and uses the connection id again', async () => {
     const tracker = await udpTracker(honest)
     const trackers = transport()
-    const expected = { ok: true, value: { intervalSeconds: 60, seeders: 1, leechers: 2, peers: PEERS } }
+    const value = { intervalSeconds: 60, seeders: 1, leechers: 2, peers: PEERS, from: '127.0.0.1' }
+    const expected = { ok: true, value }
     expect(await ask(trackers, `${tracker.url}/announce?k=1`)).toEqual(expected)
     expect(await ask(trackers, tracker.url)).toEqual(expected)
     expect(tracker.received.map((request) => request.kind)).toEqual(['connect', 'announce', 'announce'])

@@ -17,9 +17,11 @@ import { encodeExtensionHandshake } from '../wire/extension-handshake.ts'
 import { decodeHandshake, encodeHandshake, type Handshake } from '../wire/handshake.ts'
 import type { AnnouncementsOutput } from './announcements.ts'
 import { Connection } from './connection.ts'
+import { DialBudget } from './dial-budget.ts'
 import type { SwarmInput, SwarmOutput } from './effects.ts'
 import type { DisconnectReason } from './events.ts'
 import { FramePool } from './frame-pool.ts'
+import { OwnAddresses } from './own-addresses.ts'
 import { PeerSession } from './peer-session.ts'
 import { PieceBuffers } from './piece-buffers.ts'
 import { Schedule } from './schedule.ts'
@@ -33,6 +35,8 @@ export interface ClientOptions {
   /** Program and version, told to peers. */
   readonly clientName: string
   readonly listenPort: number
+  /** The one address we listen on; undefined for all. */
+  readonly listenHost?: string
   readonly blockLength: number
   /** 0 = unlimited. */
   readonly uploadBytesPerSecond: number
@@ -66,6 +70,7 @@ export class Client implements Machine<SwarmInput, SwarmOutput> {
   /** Sessions whose writers are not empty, in the order in which they began. Emptied after every input. */
   #unsent: PeerSession[] = []
   readonly #schedule: Schedule
+  readonly #dials = new DialBudget()
   #lastConnection = 0
   #halfOpenCount = 0
   #turn = 0
@@ -87,6 +92,7 @@ export class Client implements Machine<SwarmInput, SwarmOutput> {
       requestTimeoutSeconds: options.requestTimeoutSeconds,
       peerId: options.peerId,
       listenPort: options.listenPort,
+      own: new OwnAddresses(options.listenPort, options.listenHost),
       emit: (output) => this.#emit(output),
       close: (connection, reason) => this.#close(connection, reason),
       hasToSend: (session) => this.#unsent.push(session),
@@ -172,7 +178,7 @@ export class Client implements Machine<SwarmInput, SwarmOutput> {
       case 'pieces-lost':
         return torrent.lost(now, input.pieces)
       case 'add-peers':
-        for (const endpoint of input.peers) torrent.peers.add(endpoint, input.source)
+        torrent.introductions.take(input.peers, input.source, input.from)
         return this.#dial(now, torrent)
       case 'set-pick-order':
         torrent.core.picker.pickOrder = input.order
@@ -217,12 +223,13 @@ export class Client implements Machine<SwarmInput, SwarmOutput> {
 
   #dial(now: Instant, torrent: Torrent): void {
     if (this.#isStopping || (torrent.nextDialAt() ?? NEVER) > now) return
-    while (this.#halfOpenCount < LIMITS.halfOpenMax.value) {
+    while (this.#halfOpenCount < LIMITS.halfOpenMax.value && this.#dials.hasTurn(now)) {
       if (this.#connections.size >= this.options.connectionsMax) return
       if (torrent.dialingCount + torrent.core.sessions.size >= torrent.core.options.connectionsMax) return
-      const peer = torrent.peers.candidate(now)
+      const peer = torrent.peers.candidate(now, this.#dials)
       if (peer === undefined) return
       peer.isConnected = true
+      this.#dials.dialled(now, peer)
       const deadline = (now + seconds(this.options.connectTimeoutSeconds)) as Instant
       const connection = new Connection(++this.#lastConnection, peer.endpoint, torrent, false, deadline)
       this.#connections.set(connection.id, connection)
@@ -300,6 +307,7 @@ export class Client implements Machine<SwarmInput, SwarmOutput> {
     if (named === undefined) return 'unknown-torrent'
     const torrent = (connection.torrent ??= named)
     if (torrent !== named) return 'wrong-torrent'
+    if (connection.isOutgoing) this.#dials.answered(now, connection.endpoint)
     if (torrent.phase === 'checking' || torrent.phase === 'stopping') return 'unknown-torrent'
     if (torrent.peers.isBanned(connection.endpoint)) return 'banned'
     if (equalBytes(handshake.peerId, this.options.peerId)) {
@@ -440,12 +448,13 @@ export class Client implements Machine<SwarmInput, SwarmOutput> {
         return this.#emit({ kind: 'announce', torrent: torrent.core.id, announce: id, url, request })
       }
       case 'event':
+        if (output.event.event === 'announced') this.#around.own.learn(output.event.externalIp)
         return torrent.emit(output.event)
       case 'stopped':
         torrent.hasLeftTrackers = true
         return
       case 'peers':
-        for (const endpoint of output.peers) torrent.peers.add(endpoint, 'tracker', output.isRebuilt)
+        torrent.introductions.take(output.peers, 'tracker', output.from, output.isRebuilt)
     }
   }
 

@@ -8,8 +8,9 @@ import { LIMITS } from '../base/limits.ts'
 import type { Prng } from '../base/prng.ts'
 import { after, type Instant, seconds } from '../base/time.ts'
 import { type Endpoint, formatEndpoint } from '../wire/endpoint.ts'
+import type { DialBudget } from './dial-budget.ts'
 
-export type PeerSource = 'tracker' | 'manual' | 'incoming' | 'pex' | 'lan' | 'ring'
+export type PeerSource = 'tracker' | 'manual' | 'magnet' | 'incoming' | 'pex' | 'lan' | 'ring'
 
 const FIRST_BACKOFF_SECONDS = 5
 const BACKOFF_SECONDS_MAX = 600
@@ -40,6 +41,8 @@ export interface KnownPeer {
 export class PeerList {
   readonly #prng: Prng
   readonly #known = new Map<string, KnownPeer>()
+  /** How many of them each host has. */
+  readonly #counts = new Map<string, number>()
   /** Hosts, because a liar may come back on another port. Bounded by `knownPeersMax`. */
   readonly #bannedHosts = new Set<string>()
   readonly #bannedEndpoints = new Set<string>()
@@ -66,6 +69,7 @@ export class PeerList {
     const known = this.#known.get(key)
     if (known !== undefined) return false
     if (this.#known.size >= LIMITS.knownPeersMax.value && !this.#makeRoom()) return false
+    this.#counts.set(endpoint.host, this.countAt(endpoint.host) + 1)
     this.#known.set(key, {
       endpoint,
       source,
@@ -81,20 +85,27 @@ export class PeerList {
     return true
   }
 
+  /** Addresses we know of the host. */
+  countAt(host: string): number {
+    return this.#counts.get(host) ?? 0
+  }
+
   get(endpoint: Endpoint): KnownPeer | undefined {
     return this.#known.get(formatEndpoint(endpoint))
   }
 
   /** An address to dial now: fewest failures first, ties by chance. */
-  candidate(now: Instant): KnownPeer | undefined {
+  candidate(now: Instant, budget?: DialBudget): KnownPeer | undefined {
     if (now < this.#noneBefore) return undefined
     let best: KnownPeer | undefined
     let ties = 0
     this.#noneBefore = NEVER
     for (const peer of this.#known.values()) {
       if (peer.isConnected || peer.pointless !== undefined) continue
-      if (peer.retryAt < this.#noneBefore) this.#noneBefore = peer.retryAt
-      if (peer.retryAt > now) continue
+      const isDue = peer.retryAt <= now
+      const dialAt = isDue && budget !== undefined ? budget.notBefore(now, peer) : peer.retryAt
+      if (dialAt < this.#noneBefore) this.#noneBefore = dialAt
+      if (dialAt > now) continue
       if (best === undefined || peer.failureCount < best.failureCount) {
         best = peer
         ties = 1
@@ -138,6 +149,8 @@ export class PeerList {
   answered(endpoint: Endpoint): void {
     const peer = this.get(endpoint)
     if (peer !== undefined) peer.hasAnswered = true
+    // Its host may be dialled more often now.
+    this.#noneBefore = LONG_AGO
   }
 
   /**
@@ -186,7 +199,7 @@ export class PeerList {
 
   /** Loopback hosts are many peers on one machine, so there only the one endpoint is banned. */
   ban(endpoint: Endpoint): void {
-    this.#known.delete(formatEndpoint(endpoint))
+    this.#forget(endpoint)
     if (this.#bannedEndpoints.size < LIMITS.knownPeersMax.value)
       this.#bannedEndpoints.add(formatEndpoint(endpoint))
     if (!isLoopback(endpoint.host) && this.#bannedHosts.size < LIMITS.knownPeersMax.value)
@@ -211,7 +224,15 @@ export class PeerList {
         (worst === undefined || peer.failureCount > worst.failureCount)
       )
         worst = peer
-    return worst !== undefined && this.#known.delete(formatEndpoint(worst.endpoint))
+    return worst !== undefined && this.#forget(worst.endpoint)
+  }
+
+  #forget(endpoint: Endpoint): boolean {
+    if (!this.#known.delete(formatEndpoint(endpoint))) return false
+    const count = this.countAt(endpoint.host) - 1
+    if (count > 0) this.#counts.set(endpoint.host, count)
+    else this.#counts.delete(endpoint.host)
+    return true
   }
 }
 

@@ -87,7 +87,7 @@ export class Torrent implements SessionHost {
       emit: (output: SwarmOutput) => around.emit(output),
     }
     this.peers = new PeerList(env.prng.fork('peers'))
-    this.introductions = new Introductions(this.peers)
+    this.introductions = new Introductions(this.peers, around.own)
     this.exchange = new PeerExchange(this.core, this.introductions)
     this.#holdings = new Holdings(this.core, () => this.isDownloading)
     this.downloader = new Downloader(

@@ -31,6 +31,19 @@ export function addressScope(address: Uint8Array): AddressScope {
   return isUniqueLocal || isLinkOrSiteLocal ? 'local' : 'global'
 }
 
+/**
+ * Whether one host may listen there: not multicast, broadcast, reserved or unspecified, nor link-local IPv6,
+ * which means nothing without its link.
+ * @param address 4 or 16 bytes
+ */
+export function isUnicast(address: Uint8Array): boolean {
+  if (address.length === 4) return address[0]! > 0 && address[0]! < 224
+  const isUnspecified = address.every((byte) => byte === 0)
+  const isMulticast = address[0] === 0xff
+  const isLinkLocal = address[0] === 0xfe && (address[1]! & 0xc0) === 0x80
+  return !isUnspecified && !isMulticast && !isLinkLocal
+}
+
 /** Of numeric text; anything else counts as the most private there is. */
 export function scopeOfHost(host: string): AddressScope {
   const address = parseAddress(host)
