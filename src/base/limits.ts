@@ -113,6 +113,16 @@ export const LIMITS = {
     'BEP 11 allows one a minute',
   ),
   peersPerTorrentMax: limit(200, 'connected peers of one torrent by default', 'design; --max-peers'),
+  connectionsPerHostMax: limit(
+    50,
+    'connections with one host, unless it is this machine',
+    'design: many peers may share one, S16',
+  ),
+  strangersMax: limit(
+    16,
+    'connections beyond --max-peers that have yet to introduce themselves',
+    'design: BEP 40 needs to see who comes',
+  ),
   halfOpenMax: limit(32, 'connections being opened at once', 'design: polite to home routers'),
   uploadBufferBytesMax: limit(
     1024 * 1024,

@@ -72,6 +72,8 @@ export type AnnouncerOutput =
       readonly peers: readonly AnnouncedPeer[]
       /** How far the tracker's own address reaches. */
       readonly from: AddressScope | undefined
+      /** Our own as the tracker sees it. */
+      readonly externalIp: string | undefined
     }
   | {
       readonly kind: 'event'
@@ -295,7 +297,8 @@ export class Announcer implements Machine<AnnouncerInput, AnnouncerOutput> {
     }
     this.#moveToFront(tracker)
     const from = reply.from === undefined ? undefined : scopeOfHost(reply.from)
-    this.#outputs.push({ kind: 'peers', url: tracker.url, peers: reply.peers, from })
+    const { peers, externalIp } = reply
+    this.#outputs.push({ kind: 'peers', url: tracker.url, peers, from, externalIp })
     this.#outputs.push({
       kind: 'event',
       event: {

@@ -6,7 +6,7 @@
  */
 import { assert } from '../base/assert.ts'
 import { BoundedQueue } from '../base/bounded-queue.ts'
-import { compareBytes, equalBytes, toHex } from '../base/bytes.ts'
+import { equalBytes, toHex } from '../base/bytes.ts'
 import type { Env } from '../base/env.ts'
 import { LIMITS } from '../base/limits.ts'
 import type { Machine } from '../base/machine.ts'
@@ -14,9 +14,10 @@ import { type Instant, seconds } from '../base/time.ts'
 import { TokenBucket } from '../base/token-bucket.ts'
 import { formatEndpoint } from '../wire/endpoint.ts'
 import { encodeExtensionHandshake } from '../wire/extension-handshake.ts'
-import { decodeHandshake, encodeHandshake, type Handshake } from '../wire/handshake.ts'
+import { decodeHandshake, encodeHandshake } from '../wire/handshake.ts'
 import type { AnnouncementsOutput } from './announcements.ts'
 import { Connection } from './connection.ts'
+import { ConnectionSlots } from './connection-slots.ts'
 import { DialBudget } from './dial-budget.ts'
 import type { SwarmInput, SwarmOutput } from './effects.ts'
 import type { DisconnectReason } from './events.ts'
@@ -63,7 +64,7 @@ export class Client implements Machine<SwarmInput, SwarmOutput> {
   readonly #around: TorrentSurroundings
   /** By every infohash a peer may name: 40 hex digits. Up to three for each torrent. */
   readonly #byHash = new Map<string, Torrent>()
-  /** Bounded by `connectionsMax`. */
+  /** Bounded by `connectionsMax` and `strangersMax`. */
   readonly #connections = new Map<number, Connection>()
   /** Drained after every input. */
   readonly #outputs = new BoundedQueue<SwarmOutput>(1_000_000)
@@ -71,6 +72,7 @@ export class Client implements Machine<SwarmInput, SwarmOutput> {
   #unsent: PeerSession[] = []
   readonly #schedule: Schedule
   readonly #dials = new DialBudget()
+  readonly #slots: ConnectionSlots
   #lastConnection = 0
   #halfOpenCount = 0
   #turn = 0
@@ -98,6 +100,7 @@ export class Client implements Machine<SwarmInput, SwarmOutput> {
       hasToSend: (session) => this.#unsent.push(session),
       sendExtensions: (torrent, session) => this.#sendExtensions(torrent, session),
     }
+    this.#slots = new ConnectionSlots(options, this.#connections, this.#around.own)
   }
 
   get connectionCount(): number {
@@ -216,9 +219,9 @@ export class Client implements Machine<SwarmInput, SwarmOutput> {
     const connection = new Connection(input.connection, input.address, undefined, true, deadline)
     this.#connections.set(connection.id, connection)
     this.#schedule.hurry(this.#now)
-    if (this.#isStopping) this.#close(connection.id, 'stopped')
-    else if (this.#connections.size > this.options.connectionsMax)
-      this.#close(connection.id, 'too-many-peers')
+    if (this.#isStopping) return this.#close(connection.id, 'stopped')
+    const loser = this.#slots.atDoor(connection)
+    if (loser !== undefined) this.#close(loser, 'too-many-peers')
   }
 
   #dial(now: Instant, torrent: Torrent): void {
@@ -315,8 +318,12 @@ export class Client implements Machine<SwarmInput, SwarmOutput> {
       if (known !== undefined) known.pointless = 'self'
       return 'self-connection'
     }
-    if (torrent.core.sessions.size >= torrent.core.options.connectionsMax) return 'too-many-peers'
-    if (!this.#isFirst(connection, torrent, handshake)) return 'duplicate-peer'
+    const doubles = this.#slots.doubles(torrent, connection, handshake.peerId)
+    if (doubles === undefined) return 'duplicate-peer'
+    for (const double of doubles) this.#close(double, 'duplicate-peer')
+    const loser = this.#slots.inside(torrent, connection)
+    if (loser === connection.id) return 'too-many-peers'
+    if (loser !== undefined) this.#close(loser, 'too-many-peers')
     if (!connection.isOutgoing) this.#sendHandshake(connection.id, handshake.infoHash)
     const { id, endpoint, isOutgoing } = connection
     connection.session = new PeerSession(id, endpoint, isOutgoing, handshake, torrent, now)
@@ -324,20 +331,6 @@ export class Client implements Machine<SwarmInput, SwarmOutput> {
     torrent.attach(now, connection.session)
     if (isOutgoing) torrent.dialingCount--
     return undefined
-  }
-
-  /**
-   * Two peers that dial each other at the same moment must drop the same one of the two connections: the one
-   * opened by the peer with the higher id stays.
-   */
-  #isFirst(connection: Connection, torrent: Torrent, handshake: Handshake): boolean {
-    for (const session of torrent.core.sessions.values()) {
-      if (!equalBytes(session.peerId, handshake.peerId)) continue
-      const weAreHigher = compareBytes(this.options.peerId, handshake.peerId) > 0
-      if (session.isOutgoing === connection.isOutgoing || connection.isOutgoing !== weAreHigher) return false
-      this.#close(session.id, 'duplicate-peer')
-    }
-    return true
   }
 
   #sendHandshake(connection: number, infoHash: Uint8Array): void {
@@ -448,12 +441,12 @@ export class Client implements Machine<SwarmInput, SwarmOutput> {
         return this.#emit({ kind: 'announce', torrent: torrent.core.id, announce: id, url, request })
       }
       case 'event':
-        if (output.event.event === 'announced') this.#around.own.learn(output.event.externalIp)
         return torrent.emit(output.event)
       case 'stopped':
         torrent.hasLeftTrackers = true
         return
       case 'peers':
+        this.#around.own.learn(output.externalIp)
         torrent.introductions.take(output.peers, 'tracker', output.from, output.isRebuilt)
     }
   }

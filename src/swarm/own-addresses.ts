@@ -5,6 +5,7 @@
  */
 import { addressScope, scopeOfHost } from '../wire/address-scope.ts'
 import { type Endpoint, isIpv6, parseAddress } from '../wire/endpoint.ts'
+import { peerPriority } from '../wire/peer-priority.ts'
 
 const LOOPBACK = { v4: '127.0.0.1', v6: '::1' } as const
 
@@ -34,8 +35,14 @@ export class OwnAddresses {
     return Object.values(LOOPBACK).includes(host as '::1') || Object.values(this.#external).includes(host)
   }
 
-  /** The address from which the peer would see us; undefined when nobody told us. */
-  seenFrom(peer: Endpoint): string | undefined {
+  /** Canonical priority of the peer (BEP 40); undefined while we do not know how it sees us. */
+  priorityOf(peer: Endpoint): number | undefined {
+    const host = this.#seenFrom(peer)
+    return host === undefined ? undefined : peerPriority({ host, port: this.#port }, peer)
+  }
+
+  /** The address from which the peer would see us. */
+  #seenFrom(peer: Endpoint): string | undefined {
     const family = isIpv6(peer) ? 'v6' : 'v4'
     const host = this.#host
     if (host !== undefined && host.includes(':') === isIpv6(peer)) return host

@@ -24,6 +24,8 @@ const STRIKES_MAX = 5
 export interface KnownPeer {
   readonly endpoint: Endpoint
   readonly source: PeerSource
+  /** Among peers that failed as often, the highest is dialled first. */
+  readonly priority: number
   failureCount: number
   /** Not to be dialled before. */
   retryAt: Instant
@@ -40,6 +42,7 @@ export interface KnownPeer {
 
 export class PeerList {
   readonly #prng: Prng
+  readonly #priorityOf: (endpoint: Endpoint) => number | undefined
   readonly #known = new Map<string, KnownPeer>()
   /** How many of them each host has. */
   readonly #counts = new Map<string, number>()
@@ -51,8 +54,10 @@ export class PeerList {
   /** No address may be dialled before; each tick asks, so it must not cost a search of the list. */
   #noneBefore: Instant = LONG_AGO
 
-  constructor(prng: Prng) {
+  /** @param priorityOf in which order peers are dialled, highest first; by chance where it is undefined */
+  constructor(prng: Prng, priorityOf: (endpoint: Endpoint) => number | undefined = () => undefined) {
     this.#prng = prng
+    this.#priorityOf = priorityOf
   }
 
   get size(): number {
@@ -73,6 +78,7 @@ export class PeerList {
     this.#known.set(key, {
       endpoint,
       source,
+      priority: this.#priorityOf(endpoint) ?? this.#prng.uint32(),
       failureCount: 0,
       retryAt: LONG_AGO,
       isConnected: false,
@@ -94,11 +100,10 @@ export class PeerList {
     return this.#known.get(formatEndpoint(endpoint))
   }
 
-  /** An address to dial now: fewest failures first, ties by chance. */
+  /** An address to dial now: fewest failures first, then by priority. */
   candidate(now: Instant, budget?: DialBudget): KnownPeer | undefined {
     if (now < this.#noneBefore) return undefined
     let best: KnownPeer | undefined
-    let ties = 0
     this.#noneBefore = NEVER
     for (const peer of this.#known.values()) {
       if (peer.isConnected || peer.pointless !== undefined) continue
@@ -106,10 +111,7 @@ export class PeerList {
       const dialAt = isDue && budget !== undefined ? budget.notBefore(now, peer) : peer.retryAt
       if (dialAt < this.#noneBefore) this.#noneBefore = dialAt
       if (dialAt > now) continue
-      if (best === undefined || peer.failureCount < best.failureCount) {
-        best = peer
-        ties = 1
-      } else if (peer.failureCount === best.failureCount && this.#prng.below(++ties) === 0) best = peer
+      if (best === undefined || isBefore(peer, best)) best = peer
     }
     return best
   }
@@ -170,6 +172,7 @@ export class PeerList {
    * to ban it, which is then done.
    */
   strike(endpoint: Endpoint, isSole: boolean): boolean {
+    if (this.isBanned(endpoint)) return false
     const address = formatEndpoint(endpoint)
     const count = (this.#strikes.get(address) ?? 0) + 1
     if (!isSole && count < STRIKES_MAX) {
@@ -234,6 +237,11 @@ export class PeerList {
     else this.#counts.delete(endpoint.host)
     return true
   }
+}
+
+function isBefore(one: KnownPeer, other: KnownPeer): boolean {
+  if (one.failureCount !== other.failureCount) return one.failureCount < other.failureCount
+  return one.priority > other.priority
 }
 
 function isLoopback(host: string): boolean {

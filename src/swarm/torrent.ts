@@ -86,7 +86,7 @@ export class Torrent implements SessionHost {
       uploaded: new RateMeter(),
       emit: (output: SwarmOutput) => around.emit(output),
     }
-    this.peers = new PeerList(env.prng.fork('peers'))
+    this.peers = new PeerList(env.prng.fork('peers'), (endpoint) => around.own.priorityOf(endpoint))
     this.introductions = new Introductions(this.peers, around.own)
     this.exchange = new PeerExchange(this.core, this.introductions)
     this.#holdings = new Holdings(this.core, () => this.isDownloading)
