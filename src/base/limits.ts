@@ -112,6 +112,14 @@ export const LIMITS = {
     'messages of peer exchange read from one peer in a row; after that two a minute',
     'BEP 11 allows one a minute',
   ),
+  localPacketBytesMax: limit(1400, 'longest announce in the local network', 'BEP 14'),
+  localPerHostMax: limit(
+    20,
+    'announces of the local network read from one host in a minute',
+    'design: BEP 14 allows a program one a minute',
+  ),
+  localHostsMax: limit(1024, 'hosts of the local network heard in a minute', 'design'),
+  localInterfacesMax: limit(16, 'networks announced in', 'design'),
   peersPerTorrentMax: limit(200, 'connected peers of one torrent by default', 'design; --max-peers'),
   connectionsPerHostMax: limit(
     50,

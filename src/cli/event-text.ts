@@ -76,6 +76,7 @@ const WRITERS: Writers = {
     isWhole: true,
   }),
   warning: (e) => ({ sentence: `warning: ${e.message}` }),
+  'lan-unavailable': (e) => ({ log: fetch(2, `no discovery in the local network: ${e.message}`) }),
   stopped: () => ({ sentence: 'stopped' }),
   bye: () => ({ sentence: 'bye' }),
 

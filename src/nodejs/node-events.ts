@@ -28,4 +28,6 @@ export type NodeEvent =
   | { readonly event: 'compromised'; readonly pieces: readonly number[] }
   | { readonly event: 'seeding' }
   | { readonly event: 'stopped' }
+  /** Peers of the local network will not be found, which is nobody's fault. */
+  | { readonly event: 'lan-unavailable'; readonly message: string }
   | { readonly event: 'warning'; readonly code: string; readonly message: string; readonly hint?: string }
