@@ -16,6 +16,7 @@ import type { TrackerTransport } from '../ports/tracker-transport.ts'
 import { formatEndpoint } from '../wire/endpoint.ts'
 import type { AnnounceReply, AnnounceRequest, TrackerFault } from '../wire/tracker-announce.ts'
 import { decodeUdpReply, encodeUdpAnnounce, encodeUdpConnect, type UdpReply } from '../wire/tracker-udp.ts'
+import type { Family } from './tracker-families.ts'
 import { timedOut, unreachable } from './tracker-fault.ts'
 
 export interface UdpTrackerTransportOptions {
@@ -63,12 +64,13 @@ export class UdpTrackerTransport implements TrackerTransport {
     this.#localAddress = isWildcard ? undefined : options.localAddress
   }
 
-  announce(url: string, request: AnnounceRequest, done: Done): () => void {
+  /** @param only the family to announce over; undefined for whichever works */
+  announce(url: string, request: AnnounceRequest, done: Done, only?: Family): () => void {
     const { hostname, port, host, pathname, search } = new URL(url)
     const name = hostname.replace(/^\[|\]$/g, '')
     let cancel: (() => void) | undefined
     let isCancelled = false
-    const family = this.#localAddress === undefined ? 0 : isIP(this.#localAddress)
+    const family = this.#localAddress === undefined ? (only ?? 0) : isIP(this.#localAddress)
     dns.lookup(name, { all: true, family }, (error, addresses) => {
       if (isCancelled || this.#isClosed) return
       const [first, ...others] = addresses ?? []
