@@ -90,8 +90,8 @@ test('status of a complete torrent says nothing of what is missing', () => {
 
 test('one row for each peer', () => {
   expect(shown((output) => showPeers(status, output))).toMatchInlineSnapshot(`
-    "peer            client              has    down   up  pieces from  in flight  flags
-    127.0.0.3:6881  Transmission 4.0.6  50%  1.5 MB  0 B            6    1 piece  serving us
+    "peer            client              found by  has    down   up  pieces from  in flight  flags
+    127.0.0.3:6881  Transmission 4.0.6  tracker   50%  1.5 MB  0 B            6    1 piece  serving us
     "
   `)
   expect(shown((output) => showPeers({ ...status, torrents: [] }, output))).toBe('')

@@ -63,6 +63,7 @@ export function showPeers(status: NodeStatus, output: Output, node?: string): vo
 const PEER_COLUMNS: readonly Column[] = [
   { title: 'peer' },
   { title: 'client', isFlexible: true, isOptional: true },
+  { title: 'found by', isOptional: true },
   { title: 'has', align: 'right' },
   { title: 'down', align: 'right' },
   { title: 'up', align: 'right', isOptional: true },
@@ -75,6 +76,7 @@ function peerRow(peer: PeerStatus, pieceCount: number): (string | number)[] {
   return [
     peer.address,
     peer.client || peer.peerId.slice(0, 8),
+    peer.source,
     formatPercent(peer.pieces / pieceCount),
     formatBytes(peer.downloaded),
     formatBytes(peer.uploaded),
