@@ -29,6 +29,17 @@ export class Introductions {
       if (this.#isWelcome(endpoint, source, from)) this.#peers.add(endpoint, source, namesRebuilt)
   }
 
+  /**
+   * These are said to be seeds, and we are one: they are not dialled while that is so. Believed only of who
+   * is known from that source alone.
+   */
+  spare(seeds: readonly Endpoint[]): void {
+    for (const endpoint of seeds) {
+      const known = this.#peers.get(endpoint)
+      if (known?.source === 'pex') known.pointless ??= 'seed'
+    }
+  }
+
   #isWelcome(endpoint: Endpoint, source: PeerSource, from: AddressScope | undefined): boolean {
     const address = parseAddress(endpoint.host)
     if (endpoint.port === 0 || address === undefined || !isUnicast(address)) return false

@@ -41,12 +41,12 @@ interface Exchange {
 }
 
 export class PeerExchange {
-  readonly #core: Pick<TorrentCore, 'options' | 'sessions'>
+  readonly #core: Pick<TorrentCore, 'options' | 'pieces' | 'sessions'>
   readonly #introductions: Introductions
   /** By connection id: those that asked for it. Bounded by the torrent's `connectionsMax`. */
   readonly #exchanges = new Map<number, Exchange>()
 
-  constructor(core: Pick<TorrentCore, 'options' | 'sessions'>, introductions: Introductions) {
+  constructor(core: Pick<TorrentCore, 'options' | 'pieces' | 'sessions'>, introductions: Introductions) {
     this.#core = core
     this.#introductions = introductions
   }
@@ -90,8 +90,14 @@ export class PeerExchange {
     exchange.reads--
     const message = decodePeerExchange(payload)
     if (!message.ok) return message.error
-    this.#introductions.take(message.value.added, 'pex', exchange.scope)
+    const { added } = message.value
+    this.#introductions.take(added, 'pex', exchange.scope)
+    if (this.#onlyUploads) this.#introductions.spare(added.filter(isSeed))
     return undefined
+  }
+
+  get #onlyUploads(): boolean {
+    return this.#core.options.role === 'seed-only' || this.#core.pieces.isComplete
   }
 
   /** Tells those whose turn it is. */
@@ -139,4 +145,8 @@ function idOf(session: PeerSession): number {
 function flagsOf(session: PeerSession): number {
   const uploadOnly = session.isUploadOnly ? PEX_FLAG.isUploadOnly : 0
   return uploadOnly | (session.isOutgoing ? PEX_FLAG.isReachable : 0)
+}
+
+function isSeed({ flags }: ExchangedPeer): boolean {
+  return (flags & PEX_FLAG.isUploadOnly) !== 0
 }

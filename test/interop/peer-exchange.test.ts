@@ -1,4 +1,7 @@
-/** Peer exchange with libtorrent (qBittorrent, Deluge): each hears of a third peer from the other, and dials it. */
+/**
+ * Peer exchange with libtorrent (qBittorrent, Deluge): each hears of a third peer from
+ * the other, and dials it.
+ */
 import { expect, test } from 'vitest'
 import { FakePeer } from '../kit/fake-peer.ts'
 import { startLibtorrent } from '../kit/real-clients.ts'

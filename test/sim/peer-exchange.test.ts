@@ -4,7 +4,7 @@ import { fromLatin1 } from '../../src/base/text.ts'
 import { encodeBencode } from '../../src/wire/bencode.ts'
 import { encodeExtensionHandshake } from '../../src/wire/extension-handshake.ts'
 import { FrameReader } from '../../src/wire/frame-reader.ts'
-import { encodePeerExchange } from '../../src/wire/peer-exchange.ts'
+import { encodePeerExchange, PEX_FLAG } from '../../src/wire/peer-exchange.ts'
 import { MESSAGE } from '../../src/wire/peer-messages.ts'
 import { OneClient } from './one-client.ts'
 import { BLOCK, content, metainfoOf, SmallWorld } from './small-world.ts'
@@ -149,6 +149,21 @@ describe('what a peer tells', () => {
     exchanger(world, '2.2.2.2', 2222)
     world.pass(5)
     expect(dialled(world)).toEqual([])
+  })
+
+  it('is not dialled by a seed where it is a seed too, until something is missing again', () => {
+    const world = new OneClient(CONTENT, { role: 'seed-only' }, {}, [0, 1, 2, 3])
+    const added = [
+      { host: '5.5.5.5', port: 1, flags: PEX_FLAG.isUploadOnly },
+      { host: '6.6.6.6', port: 1, flags: 0 },
+    ]
+    const one = exchanger(world, '1.1.1.1')
+    world.say(one, (writer) => writer.extended(OUR_ID, encodePeerExchange({ added, dropped: [] })))
+    world.pass(30)
+    expect(new Set(dialled(world))).toEqual(new Set(['6.6.6.6']))
+    world.input({ kind: 'pieces-lost', torrent: 1, pieces: [2] })
+    world.pass(30)
+    expect(dialled(world)).toContain('5.5.5.5')
   })
 
   it('is no way into our network (S17)', () => {
