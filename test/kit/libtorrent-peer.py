@@ -22,7 +22,7 @@ def say(**fields):
 def session(address, port):
     settings = {
         'listen_interfaces': '%s:%s' % (address, port), 'outgoing_interfaces': address,
-        'enable_dht': False, 'enable_lsd': False, 'enable_upnp': False, 'enable_natpmp': False,
+        'enable_dht': False, 'enable_lsd': 'LOCAL_DISCOVERY' in os.environ, 'enable_upnp': False, 'enable_natpmp': False,
         'enable_incoming_utp': False, 'enable_outgoing_utp': False,
         'in_enc_policy': 2, 'out_enc_policy': 2, 'allow_multiple_connections_per_ip': True,
         'min_reconnect_time': 1, 'aio_threads': 1, 'hashing_threads': 1,
