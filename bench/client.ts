@@ -116,6 +116,7 @@ class Bench {
       uploadSlotCount: 50,
       announceIntervalSeconds: undefined,
       announcesRebuilt: false,
+      exchangesPeers: false,
     }
     this.input({ kind: 'add-torrent', torrent: id, options })
     this.input({ kind: 'checked', torrent: id, pieces })

@@ -77,6 +77,7 @@ class PlayedSwarm {
       uploadSlotCount: 50,
       announceIntervalSeconds: undefined,
       announcesRebuilt: false,
+      exchangesPeers: false,
     } as const
     this.#input({ kind: 'add-torrent', torrent: TORRENT, options })
     this.#input({ kind: 'checked', torrent: TORRENT, pieces: [] })

@@ -78,6 +78,7 @@ const WRITERS: Writers = {
   }),
   warning: (e) => ({ sentence: `warning: ${e.message}` }),
   draining: (e) => ({ sentence: `draining ${formatCount(e.uploads, 'upload')}` }),
+  'lan-unavailable': (e) => ({ log: fetch(2, `no discovery in the local network: ${e.message}`) }),
   stopped: () => ({ sentence: 'stopped' }),
   bye: () => ({ sentence: 'bye' }),
 

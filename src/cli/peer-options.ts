@@ -26,6 +26,8 @@ export function peerNodeOptions(settings: Settings, portOffset = 0): PeerNodeOpt
     announceIntervalSeconds:
       settings.refreshLocations === 'off' ? undefined : settings.refreshLocations / 1000,
     announcesRebuilt: settings.rebuiltInfoHash,
+    exchangesPeers: settings.pex,
+    usesLocalNetwork: settings.lan,
     handshakeTimeoutSeconds: settings.handshakeTimeout / 1000,
     requestTimeoutSeconds: settings.requestTimeout / 1000,
     idleTimeoutSeconds: settings.idleTimeout / 1000,

@@ -100,8 +100,8 @@ export const SETTINGS = {
   ),
   ring: setting(SWITCH, true, 'look for peers in the ring', { flag: '--no-ring', ...LATER }),
   dht: setting(SWITCH, true, 'look for peers in the DHT', { flag: '--no-dht', ...LATER }),
-  lan: setting(SWITCH, true, 'look for peers in the local network', { flag: '--no-lan', ...LATER }),
-  pex: setting(SWITCH, true, 'exchange peer addresses with peers', { flag: '--no-pex', ...LATER }),
+  lan: setting(SWITCH, true, 'look for peers in the local network', { flag: '--no-lan' }),
+  pex: setting(SWITCH, true, 'exchange peer addresses with peers', { flag: '--no-pex' }),
   encryption: setting(
     choice('WHEN', 'off', 'prefer', 'require'),
     'prefer',

@@ -8,6 +8,7 @@ const peer: NodeStatus['torrents'][number]['peers'][number] = {
   peerId: '-TR4060-abcdefghijkl',
   client: 'Transmission 4.0.6',
   direction: 'out',
+  source: 'tracker',
   pieces: 9,
   pieceRanges: [[0, 8]],
   downloaded: 1_500_000,
@@ -50,6 +51,7 @@ const status: NodeStatus = {
       downloadRate: 3_100_000,
       uploadRate: 0,
       peers: [peer],
+      knownPeers: { tracker: 5, pex: 6 },
     },
   ],
 }
@@ -70,6 +72,7 @@ test('status of a download', () => {
   ).toMatchInlineSnapshot(`
     "memes: downloading, 65% of 4.6 MB, 12/18 pieces
       down 3.1 MB/s, up 0 B/s (limit 1MB/s), 1 peer
+      peers: 5 tracker, 6 pex
       missing: 3, 7-11
       availability of what is missing: min 1, mean 2.5
       4/50 pieces in flight, picker rarest
@@ -94,8 +97,8 @@ test('status of a complete torrent says nothing of what is missing', () => {
 
 test('one row for each peer', () => {
   expect(shown((output) => showPeers(status, output))).toMatchInlineSnapshot(`
-    "peer            client              has    down   up  pieces from  in flight  flags
-    127.0.0.3:6881  Transmission 4.0.6  50%  1.5 MB  0 B            6    1 piece  serving us
+    "peer            client              found by  has    down   up  pieces from  in flight  flags
+    127.0.0.3:6881  Transmission 4.0.6  tracker   50%  1.5 MB  0 B            6    1 piece  serving us
     "
   `)
   expect(shown((output) => showPeers({ ...status, torrents: [] }, output))).toBe('')

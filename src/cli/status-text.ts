@@ -28,6 +28,8 @@ function torrentLines(torrent: TorrentStatus, limits: Limits, node: string | und
     `${subject}: ${state}${isSeedOnly ? ', seed-only' : ''}, ${percent} of ${formatBytes(total)}, ${piecesHave}/${pieces} pieces`,
     `  down ${formatRate(torrent.downloadRate)}${limitText(limits.downloadLimit)}, up ${formatRate(torrent.uploadRate)}${limitText(limits.uploadLimit)}${delayText(limits.uploadDelay)}, ${formatCount(peers.length, 'peer')}${limits.oneAtATime ? ' (one at a time)' : ''}`,
   ]
+  const known = Object.entries(torrent.knownPeers).map(([source, count]) => `${count} ${source}`)
+  if (known.length > 0) lines.push(`  peers: ${known.join(', ')}`)
   if (isComplete) return lines
   const inFlightMax = Number.isFinite(torrent.piecesInFlightMax) ? `/${torrent.piecesInFlightMax}` : ''
   const { piecesInFlight, picker } = torrent
@@ -75,6 +77,7 @@ export function showPeers(status: NodeStatus, output: Output, node?: string): vo
 const PEER_COLUMNS: readonly Column[] = [
   { title: 'peer' },
   { title: 'client', isFlexible: true, isOptional: true },
+  { title: 'found by', isOptional: true },
   { title: 'has', align: 'right' },
   { title: 'down', align: 'right' },
   { title: 'up', align: 'right', isOptional: true },
@@ -87,6 +90,7 @@ function peerRow(peer: PeerStatus, pieceCount: number): (string | number)[] {
   return [
     peer.address,
     peer.client || peer.peerId.slice(0, 8),
+    peer.source,
     formatPercent(peer.pieces / pieceCount),
     formatBytes(peer.downloaded),
     formatBytes(peer.uploaded),

@@ -30,4 +30,6 @@ export type NodeEvent =
   /** It stops, and blocks are still on their way to so many peers. */
   | { readonly event: 'draining'; readonly uploads: number }
   | { readonly event: 'stopped' }
+  /** Peers of the local network will not be found, which is nobody's fault. */
+  | { readonly event: 'lan-unavailable'; readonly message: string }
   | { readonly event: 'warning'; readonly code: string; readonly message: string; readonly hint?: string }

@@ -6,15 +6,20 @@
 import { getRandomValues } from 'node:crypto'
 import { Prng } from '../base/prng.ts'
 import { fromLatin1 } from '../base/text.ts'
+import type { LocalNetwork } from '../ports/local-network.ts'
+import { LocalDiscoveryDriver } from '../runtime/local-discovery-driver.ts'
 import { SwarmDriver } from '../runtime/swarm-driver.ts'
 import { Client } from '../swarm/client.ts'
 import { countUploads } from '../swarm/drain.ts'
+import { LocalDiscovery } from '../swarm/local-discovery.ts'
 import { PieceBuffers } from '../swarm/piece-buffers.ts'
 import type { EncryptionMode } from '../swarm/stream-encryption.ts'
 import { type TorrentStatus, torrentStatus } from '../swarm/torrent-status.ts'
 import type { TurnsOptions } from '../swarm/turns.ts'
+import { scopeOfHost } from '../wire/address-scope.ts'
 import type { Endpoint } from '../wire/endpoint.ts'
 import { MERKLE_BLOCK_LENGTH } from '../wire/merkle.ts'
+import { MulticastNetwork } from './multicast-network.ts'
 import { nodeClock } from './node-clock.ts'
 import { nodeCrypto } from './node-crypto.ts'
 import type { NodeEvent } from './node-events.ts'
@@ -49,6 +54,10 @@ export interface PeerNodeOptions extends TorrentDefaults {
   readonly uploadDelaySeconds: number
   /** One session at a time; undefined = any number. */
   readonly turns: TurnsOptions | undefined
+  /** Announces torrents in the local network, and listens there (BEP 14); not if it listens on loopback. */
+  readonly usesLocalNetwork: boolean
+  /** In place of multicast. */
+  readonly localNetwork?: LocalNetwork
 }
 
 export interface NodeStatus {
@@ -69,6 +78,7 @@ export class PeerNode {
   readonly #driver: SwarmDriver
   readonly #trackers: NodeTrackerTransport
   readonly #verifier = new ThreadVerifier()
+  readonly #local: LocalDiscoveryDriver | undefined
   readonly #listeners = new Set<NodeListener>()
   /** One for each torrent that was added. */
   readonly #tasks = new Map<number, TorrentTask>()
@@ -96,6 +106,7 @@ export class PeerNode {
         peerId: fromLatin1(peerId),
         clientName: `Shoal ${options.version}`,
         listenPort: network.endpoint.port,
+        ...(options.host !== undefined && { listenHost: network.endpoint.host }),
         blockLength: MERKLE_BLOCK_LENGTH,
         uploadBytesPerSecond: options.uploadBytesPerSecond,
         downloadBytesPerSecond: options.downloadBytesPerSecond,
@@ -126,6 +137,7 @@ export class PeerNode {
         stopped: () => settleStopped(),
       },
     )
+    this.#local = this.#startLocal(options, new Prng(seed! ^ 1))
     this.#progressTimer = setInterval(() => this.#reportProgress(), PROGRESS_INTERVAL_MS)
   }
 
@@ -167,7 +179,28 @@ export class PeerNode {
     this.#tasks.set(id, task)
     if (options.role === 'download') this.#verifier.start()
     await task.start()
+    this.#joinLocal(task)
     return task
+  }
+
+  #startLocal(options: PeerNodeOptions, prng: Prng): LocalDiscoveryDriver | undefined {
+    const { host } = options
+    const isReachable = isWildcard(host) || scopeOfHost(host!) !== 'machine'
+    if (!options.usesLocalNetwork || !(isReachable || options.localNetwork !== undefined)) return undefined
+    const network = options.localNetwork ?? new MulticastNetwork(isWildcard(host) ? undefined : host)
+    return new LocalDiscoveryDriver(new LocalDiscovery(this.endpoint.port, prng), nodeClock, network, {
+      found: ({ torrent, peer, from }) =>
+        this.#driver.push({ kind: 'add-peers', torrent, peers: [peer], source: 'lan', from }),
+      unavailable: (reason) => this.#emit({ event: 'lan-unavailable', message: reason }, undefined),
+    })
+  }
+
+  /** Private torrents tell nobody but their trackers (BEP 27). */
+  #joinLocal({ id, options: { metainfo } }: TorrentTask): void {
+    if (metainfo.private || this.#stopping !== undefined) return
+    const { infoHashV1, infoHashV2 } = metainfo
+    const infoHashes = [infoHashV1, infoHashV2?.subarray(0, 20)].filter((infoHash) => infoHash != null)
+    this.#local?.join(id, infoHashes)
   }
 
   status(): NodeStatus {
@@ -193,6 +226,7 @@ export class PeerNode {
     for (const task of this.#tasks.values()) task.abort()
     const uploads = countUploads(this.#client.torrents.values())
     if (uploads > 0) this.#emit({ event: 'draining', uploads }, undefined)
+    this.#local?.stop()
     this.#driver.push({ kind: 'stop' })
     await this.#stopped
     this.#trackers.close()
@@ -237,6 +271,10 @@ export class PeerNode {
       this.#emit(event, this.#tasks.get(id))
     }
   }
+}
+
+function isWildcard(host: string | undefined): boolean {
+  return host === undefined || host === '0.0.0.0' || host === '::'
 }
 
 /** `-SH0100-` for 0.1.0, then twelve random characters (BEP 20). */

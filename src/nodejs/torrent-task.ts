@@ -66,6 +66,8 @@ export interface TorrentDefaults {
   readonly announceIntervalSeconds: number | undefined
   /** Hybrids announce under the infohash that aria2 computes, too. */
   readonly announcesRebuilt: boolean
+  /** Peer exchange (BEP 11). */
+  readonly exchangesPeers: boolean
 }
 
 export interface TaskSurroundings {
@@ -295,6 +297,7 @@ export class TorrentTask {
         uploadSlotCount: defaults.uploadSlotCount,
         announceIntervalSeconds: defaults.announceIntervalSeconds,
         announcesRebuilt: defaults.announcesRebuilt,
+        exchangesPeers: defaults.exchangesPeers,
       },
     })
   }

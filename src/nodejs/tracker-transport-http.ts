@@ -12,11 +12,12 @@ import { LIMITS } from '../base/limits.ts'
 import { fail, ok, type Result } from '../base/result.ts'
 import type { TrackerTransport } from '../ports/tracker-transport.ts'
 import { type AddressScope, addressScope, reachesAsFar } from '../wire/address-scope.ts'
-import { parseAddress } from '../wire/endpoint.ts'
+import { formatAddress, parseAddress } from '../wire/endpoint.ts'
 import type { AnnounceReply, AnnounceRequest, TrackerFault } from '../wire/tracker-announce.ts'
 import { announceUrl } from '../wire/tracker-http.ts'
 import { decodeAnnounceReply } from '../wire/tracker-http-reply.ts'
 import { nodeHttp, nodeHttps } from './node-http.ts'
+import type { Family } from './tracker-families.ts'
 import { timedOut, unreachable } from './tracker-fault.ts'
 
 export interface HttpTrackerTransportOptions {
@@ -37,6 +38,7 @@ const REDIRECTS = new Set([301, 302, 303, 307, 308])
 /** One for each protocol, made for the first request of its kind. */
 type Agents = Partial<Record<Protocol, http.Agent>>
 type Protocol = 'http:' | 'https:'
+type HttpAnnounceOptions = HttpTrackerTransportOptions & { readonly family: Family | undefined }
 type Done = (result: Result<AnnounceReply, TrackerFault>) => void
 
 export class HttpTrackerTransport implements TrackerTransport {
@@ -49,8 +51,9 @@ export class HttpTrackerTransport implements TrackerTransport {
     this.#options = options
   }
 
-  announce(url: string, request: AnnounceRequest, done: Done): () => void {
-    const announce = new HttpAnnounce(this.#agents, this.#options, (result) => {
+  /** @param family to announce over; undefined for whichever works */
+  announce(url: string, request: AnnounceRequest, done: Done, family?: Family): () => void {
+    const announce = new HttpAnnounce(this.#agents, { ...this.#options, family }, (result) => {
       this.#open.delete(announce)
       done(result)
     })
@@ -76,6 +79,7 @@ class HttpAnnounce {
   readonly #agents: Agents
   readonly #localAddress: string | undefined
   readonly #userAgent: string
+  readonly #family: Family | undefined
   readonly #scopeOf: (address: Uint8Array) => AddressScope
   readonly #done: Done
   readonly #timer: NodeJS.Timeout
@@ -84,9 +88,10 @@ class HttpAnnounce {
   #redirectCount = 0
   #isOver = false
 
-  constructor(agents: Agents, options: HttpTrackerTransportOptions, done: Done) {
+  constructor(agents: Agents, options: HttpAnnounceOptions, done: Done) {
     this.#agents = agents
     this.#localAddress = isWildcard(options.localAddress) ? undefined : options.localAddress
+    this.#family = options.family
     this.#userAgent = options.userAgent ?? 'Shoal'
     this.#scopeOf = options.scopeOf ?? addressScope
     this.#done = done
@@ -114,6 +119,7 @@ class HttpAnnounce {
       headers: { 'User-Agent': this.#userAgent, 'Accept-Encoding': 'identity' },
       lookup: lookupWithin((address) => this.#isAllowed(address, scopeMin)),
       rejectUnauthorized: true,
+      ...(this.#family !== undefined && { family: this.#family }),
       ...(this.#localAddress !== undefined && {
         localAddress: this.#localAddress,
         family: isIP(this.#localAddress),
@@ -145,7 +151,7 @@ class HttpAnnounce {
       const status = response.statusCode ?? 0
       const target = REDIRECTS.has(status) ? response.headers.location : undefined
       if (target !== undefined) this.#redirect(url, target, address)
-      else this.#take(status, Buffer.concat(chunks))
+      else this.#take(status, Buffer.concat(chunks), address)
     })
   }
 
@@ -159,9 +165,11 @@ class HttpAnnounce {
     this.get(to, this.#scopeOf(address))
   }
 
-  #take(status: number, body: Uint8Array): void {
+  #take(status: number, body: Uint8Array, address: Uint8Array | undefined): void {
+    const from = address && formatAddress(address)
     const reply = decodeAnnounceReply(body)
-    if (status >= 200 && status < 300) return this.#end(reply.ok ? ok(reply.value) : reply)
+    if (status >= 200 && status < 300)
+      return this.#end(reply.ok ? ok({ ...reply.value, ...(from && { from }) }) : reply)
     // Some trackers send their failure reason with an error status.
     if (!reply.ok && reply.error.code === 'tracker/failure') return this.#end(reply)
     const hint = 'Check the path of the address, usually /announce; the tracker may also be in trouble.'

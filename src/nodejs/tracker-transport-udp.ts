@@ -16,6 +16,7 @@ import type { TrackerTransport } from '../ports/tracker-transport.ts'
 import { formatEndpoint } from '../wire/endpoint.ts'
 import type { AnnounceReply, AnnounceRequest, TrackerFault } from '../wire/tracker-announce.ts'
 import { decodeUdpReply, encodeUdpAnnounce, encodeUdpConnect, type UdpReply } from '../wire/tracker-udp.ts'
+import type { Family } from './tracker-families.ts'
 import { timedOut, unreachable } from './tracker-fault.ts'
 
 export interface UdpTrackerTransportOptions {
@@ -63,12 +64,13 @@ export class UdpTrackerTransport implements TrackerTransport {
     this.#localAddress = isWildcard ? undefined : options.localAddress
   }
 
-  announce(url: string, request: AnnounceRequest, done: Done): () => void {
+  /** @param only the family to announce over; undefined for whichever works */
+  announce(url: string, request: AnnounceRequest, done: Done, only?: Family): () => void {
     const { hostname, port, host, pathname, search } = new URL(url)
     const name = hostname.replace(/^\[|\]$/g, '')
     let cancel: (() => void) | undefined
     let isCancelled = false
-    const family = this.#localAddress === undefined ? 0 : isIP(this.#localAddress)
+    const family = this.#localAddress === undefined ? (only ?? 0) : isIP(this.#localAddress)
     dns.lookup(name, { all: true, family }, (error, addresses) => {
       if (isCancelled || this.#isClosed) return
       const [first, ...others] = addresses ?? []
@@ -126,6 +128,7 @@ export class UdpTrackerTransport implements TrackerTransport {
 /** What is open with one tracker address. */
 class Conversation {
   readonly #where: string
+  readonly #address: string
   readonly #family: 'v4' | 'v6'
   readonly #options: UdpTrackerTransportOptions
   readonly #onClose: () => void
@@ -145,6 +148,7 @@ class Conversation {
     onClose: () => void,
   ) {
     this.#where = formatEndpoint({ host: address, port })
+    this.#address = address
     this.#family = isIP(address) === 6 ? 'v6' : 'v4'
     this.#options = options
     this.#onClose = onClose
@@ -231,7 +235,7 @@ class Conversation {
     if (exchange === undefined) return
     if (reply.kind === 'connect' && exchange.isConnecting) this.#connected(reply.connectionId)
     else if (reply.kind === 'announce' && !exchange.isConnecting)
-      this.#end(exchange, { ok: true, value: reply.reply })
+      this.#end(exchange, { ok: true, value: { ...reply.reply, from: this.#address } })
     else if (reply.kind === 'error') this.#refused(exchange, reply)
   }
 

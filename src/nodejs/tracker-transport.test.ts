@@ -1,4 +1,5 @@
 import dgram from 'node:dgram'
+import dns from 'node:dns'
 import http from 'node:http'
 import https from 'node:https'
 import type { AddressInfo } from 'node:net'
@@ -93,9 +94,46 @@ describe('HTTP', () => {
       response.end(REPLY, 'latin1')
     })
     const answer = await ask(transport({ userAgent: 'Shoal/1' }), `${url}/announce?passkey=a%2Fb`)
-    expect(answer).toMatchObject({ ok: true, value: { intervalSeconds: 60, peers: PEERS } })
+    expect(answer).toMatchObject({
+      ok: true,
+      value: { intervalSeconds: 60, peers: PEERS, from: '127.0.0.1' },
+    })
     expect(seen[0]).toMatch(/^\/announce\?passkey=a%2Fb&info_hash=(%FF){20}&peer_id=(%25){20}&port=6881/)
     expect(seen[1]).toBe('Shoal/1')
+  })
+
+  test.each([
+    [
+      'over both families where the name has public addresses of both (BEP 7)',
+      '203.0.113.1',
+      ['::1', '127.0.0.1'],
+    ],
+    ['once where one of them is this machine', '127.0.0.1', ['127.0.0.1']],
+  ])('%s', async (_what, public4, expected) => {
+    const froms: string[] = []
+    const listener: http.RequestListener = (request, response) => {
+      froms.push(request.socket.remoteAddress!.replace('::ffff:', ''))
+      response.end(REPLY, 'latin1')
+    }
+    const port = new URL((await httpTracker(listener, '::')).replace('[::]', 'localhost')).port
+    const lookup: NonNullable<NodeTrackerTransportOptions['lookup']> = (_hostname, _options, done) =>
+      setImmediate(() =>
+        done(null, [
+          { address: public4, family: 4 },
+          { address: '2001:db8::1', family: 6 },
+        ]),
+      )
+    // Both names of this machine, in place of the public addresses.
+    const resolve = (_hostname: string, options: dns.LookupOptions, done: (...result: unknown[]) => void) =>
+      setImmediate(() => {
+        const family = options.family === 6 ? 6 : 4
+        done(null, [{ address: family === 6 ? '::1' : '127.0.0.1', family }])
+      })
+    const spy = vi.spyOn(dns, 'lookup').mockImplementation(resolve as unknown as typeof dns.lookup)
+    cleanUps.push(() => spy.mockRestore())
+    const answer = await ask(transport({ lookup }), `http://tracker.test:${port}/announce`)
+    expect(answer).toMatchObject({ ok: true, value: { peers: PEERS } })
+    expect(froms.sort()).toEqual([...expected].sort())
   })
 
   test('over IPv6, and from the address it was told to use', async () => {
@@ -275,7 +313,8 @@ describe('UDP', () => {
   test('connects, announces, and uses the connection id again', async () => {
     const tracker = await udpTracker(honest)
     const trackers = transport()
-    const expected = { ok: true, value: { intervalSeconds: 60, seeders: 1, leechers: 2, peers: PEERS } }
+    const value = { intervalSeconds: 60, seeders: 1, leechers: 2, peers: PEERS, from: '127.0.0.1' }
+    const expected = { ok: true, value }
     expect(await ask(trackers, `${tracker.url}/announce?k=1`)).toEqual(expected)
     expect(await ask(trackers, tracker.url)).toEqual(expected)
     expect(tracker.received.map((request) => request.kind)).toEqual(['connect', 'announce', 'announce'])

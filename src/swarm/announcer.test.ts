@@ -134,7 +134,7 @@ describe('one tracker', () => {
     const peers = [{ host: '127.0.0.2', port: 1 }]
     const world = new World({ a: () => reply(60, { peers, externalIp: '127.0.0.9' }) }).start()
     expect(world.outputs.slice(1)).toEqual([
-      { kind: 'peers', url: 'a', peers },
+      { kind: 'peers', url: 'a', peers, from: undefined, externalIp: '127.0.0.9' },
       {
         kind: 'event',
         event: { event: 'announced', tracker: 'a', peers: 1, interval: 60, externalIp: '127.0.0.9' },

@@ -16,6 +16,7 @@ import type { Machine } from '../base/machine.ts'
 import type { Prng } from '../base/prng.ts'
 import type { Result } from '../base/result.ts'
 import { after, earliest, type Instant, seconds } from '../base/time.ts'
+import { type AddressScope, scopeOfHost } from '../wire/address-scope.ts'
 import type {
   AnnouncedPeer,
   AnnounceEvent,
@@ -65,7 +66,15 @@ export type AnnouncerOutput =
       readonly url: string
       readonly request: AnnounceRequest
     }
-  | { readonly kind: 'peers'; readonly url: string; readonly peers: readonly AnnouncedPeer[] }
+  | {
+      readonly kind: 'peers'
+      readonly url: string
+      readonly peers: readonly AnnouncedPeer[]
+      /** How far the tracker's own address reaches. */
+      readonly from: AddressScope | undefined
+      /** Our own as the tracker sees it. */
+      readonly externalIp: string | undefined
+    }
   | {
       readonly kind: 'event'
       readonly event: Extract<
@@ -292,7 +301,9 @@ export class Announcer implements Machine<AnnouncerInput, AnnouncerOutput> {
       return
     }
     this.#moveToFront(tracker)
-    this.#outputs.push({ kind: 'peers', url: tracker.url, peers: reply.peers })
+    const from = reply.from === undefined ? undefined : scopeOfHost(reply.from)
+    const { peers, externalIp } = reply
+    this.#outputs.push({ kind: 'peers', url: tracker.url, peers, from, externalIp })
     this.#outputs.push({
       kind: 'event',
       event: {

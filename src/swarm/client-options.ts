@@ -9,6 +9,8 @@ export interface ClientOptions {
   /** Program and version, told to peers. */
   readonly clientName: string
   readonly listenPort: number
+  /** The one address we listen on; undefined for all. */
+  readonly listenHost?: string
   readonly blockLength: number
   /** 0 = unlimited. */
   readonly uploadBytesPerSecond: number

@@ -6,7 +6,7 @@
  */
 import { assert } from '../base/assert.ts'
 import { BoundedQueue } from '../base/bounded-queue.ts'
-import { compareBytes, equalBytes, toHex } from '../base/bytes.ts'
+import { equalBytes, toHex } from '../base/bytes.ts'
 import type { Env } from '../base/env.ts'
 import { LIMITS } from '../base/limits.ts'
 import type { Machine } from '../base/machine.ts'
@@ -14,15 +14,18 @@ import { type Instant, seconds } from '../base/time.ts'
 import { TokenBucket } from '../base/token-bucket.ts'
 import { formatEndpoint } from '../wire/endpoint.ts'
 import { encodeExtensionHandshake } from '../wire/extension-handshake.ts'
-import { decodeHandshake, encodeHandshake, type Handshake } from '../wire/handshake.ts'
+import { decodeHandshake, encodeHandshake } from '../wire/handshake.ts'
 import { isProbe } from '../wire/probe.ts'
 import type { AnnouncementsOutput } from './announcements.ts'
 import type { ClientOptions } from './client-options.ts'
 import { Connection } from './connection.ts'
 import { isDraining } from './drain.ts'
+import { ConnectionSlots } from './connection-slots.ts'
+import { DialBudget } from './dial-budget.ts'
 import type { SwarmInput, SwarmOutput } from './effects.ts'
 import type { DisconnectReason } from './events.ts'
 import { FramePool } from './frame-pool.ts'
+import { OwnAddresses } from './own-addresses.ts'
 import { PeerSession } from './peer-session.ts'
 import { PieceBuffers } from './piece-buffers.ts'
 import { Schedule } from './schedule.ts'
@@ -44,7 +47,7 @@ export class Client implements Machine<SwarmInput, SwarmOutput> {
   readonly #around: TorrentSurroundings
   /** By every infohash a peer may name: 40 hex digits. Up to three for each torrent. */
   readonly #byHash = new Map<string, Torrent>()
-  /** Bounded by `connectionsMax`. */
+  /** Bounded by `connectionsMax` and `strangersMax`. */
   readonly #connections = new Map<number, Connection>()
   /** Drained after every input. */
   readonly #outputs = new BoundedQueue<SwarmOutput>(1_000_000)
@@ -53,6 +56,8 @@ export class Client implements Machine<SwarmInput, SwarmOutput> {
   readonly #schedule: Schedule
   readonly #encryption: StreamEncryption
   readonly #turns: Turns
+  readonly #dials = new DialBudget()
+  readonly #slots: ConnectionSlots
   #lastConnection = 0
   #halfOpenCount = 0
   #turn = 0
@@ -75,6 +80,7 @@ export class Client implements Machine<SwarmInput, SwarmOutput> {
       uploadDelay: new UploadDelay(options.uploadDelaySeconds ?? 0),
       peerId: options.peerId,
       listenPort: options.listenPort,
+      own: new OwnAddresses(options.listenPort, options.listenHost),
       emit: (output) => this.#emit(output),
       close: (connection, reason) => this.#close(connection, reason),
       hasToSend: (session) => this.#unsent.push(session),
@@ -86,6 +92,7 @@ export class Client implements Machine<SwarmInput, SwarmOutput> {
       admit: (waiting) => this.#received(this.#now, waiting.id, waiting.release()),
       close: (connection, reason) => this.#close(connection, reason),
     })
+    this.#slots = new ConnectionSlots(options, this.#connections, this.#around.own)
   }
 
   get connectionCount(): number {
@@ -168,7 +175,7 @@ export class Client implements Machine<SwarmInput, SwarmOutput> {
       case 'pieces-lost':
         return torrent.lost(now, input.pieces)
       case 'add-peers':
-        for (const endpoint of input.peers) torrent.peers.add(endpoint, input.source)
+        torrent.introductions.take(input.peers, input.source, input.from)
         return this.#dial(now, torrent)
       case 'set-pick-order':
         torrent.core.picker.pickOrder = input.order
@@ -207,19 +214,20 @@ export class Client implements Machine<SwarmInput, SwarmOutput> {
     this.#connections.set(connection.id, connection)
     this.#encryption.expect(connection.id)
     this.#schedule.hurry(this.#now)
-    if (this.#isStopping) this.#close(connection.id, 'stopped')
-    else if (this.#connections.size > this.options.connectionsMax)
-      this.#close(connection.id, 'too-many-peers')
+    if (this.#isStopping) return this.#close(connection.id, 'stopped')
+    const loser = this.#slots.atDoor(connection)
+    if (loser !== undefined) this.#close(loser, 'too-many-peers')
   }
 
   #dial(now: Instant, torrent: Torrent): void {
     if (this.#isStopping || (torrent.nextDialAt() ?? NEVER) > now) return
-    while (this.#halfOpenCount < LIMITS.halfOpenMax.value && !this.#turns.mayNotDial) {
+    while (this.#halfOpenCount < LIMITS.halfOpenMax.value && !this.#turns.mayNotDial && this.#dials.hasTurn(now)) {
       if (this.#connections.size >= this.options.connectionsMax) return
       if (torrent.dialingCount + torrent.core.sessions.size >= torrent.core.options.connectionsMax) return
-      const peer = torrent.peers.candidate(now)
+      const peer = torrent.peers.candidate(now, this.#dials)
       if (peer === undefined || !this.#encryption.mayDial(now, peer)) return
       peer.isConnected = true
+      this.#dials.dialled(now, peer)
       const deadline = (now + seconds(this.options.connectTimeoutSeconds)) as Instant
       const connection = new Connection(++this.#lastConnection, peer.endpoint, torrent, false, deadline)
       this.#connections.set(connection.id, connection)
@@ -305,6 +313,7 @@ export class Client implements Machine<SwarmInput, SwarmOutput> {
     if (named === undefined) return 'unknown-torrent'
     const torrent = (connection.torrent ??= named)
     if (torrent !== named) return 'wrong-torrent'
+    if (connection.isOutgoing) this.#dials.answered(now, connection.endpoint)
     if (torrent.phase === 'checking' || torrent.phase === 'stopping') return 'unknown-torrent'
     if (torrent.peers.isBanned(connection.endpoint)) return 'banned'
     if (equalBytes(handshake.peerId, this.options.peerId)) {
@@ -317,9 +326,13 @@ export class Client implements Machine<SwarmInput, SwarmOutput> {
       this.#sendHandshake(connection.id, handshake.infoHash)
       return 'done'
     }
-    if (torrent.core.sessions.size >= torrent.core.options.connectionsMax) return 'too-many-peers'
-    if (!this.#isFirst(connection, torrent, handshake)) return 'duplicate-peer'
+    const doubles = this.#slots.doubles(torrent, connection, handshake.peerId)
+    if (doubles === undefined) return 'duplicate-peer'
+    for (const double of doubles) this.#close(double, 'duplicate-peer')
     if (!this.#turns.isFree) return 'busy'
+    const loser = this.#slots.inside(torrent, connection)
+    if (loser === connection.id) return 'too-many-peers'
+    if (loser !== undefined) this.#close(loser, 'too-many-peers')
     if (!connection.isOutgoing) this.#sendHandshake(connection.id, handshake.infoHash)
     const { id, endpoint, isOutgoing } = connection
     connection.session = new PeerSession(id, endpoint, isOutgoing, handshake, torrent, now)
@@ -328,20 +341,6 @@ export class Client implements Machine<SwarmInput, SwarmOutput> {
     this.#turns.began(now, torrent, connection.session)
     if (isOutgoing) torrent.dialingCount--
     return undefined
-  }
-
-  /**
-   * Two peers that dial each other at the same moment must drop the same one of the two connections: the one
-   * opened by the peer with the higher id stays.
-   */
-  #isFirst(connection: Connection, torrent: Torrent, handshake: Handshake): boolean {
-    for (const session of torrent.core.sessions.values()) {
-      if (!equalBytes(session.peerId, handshake.peerId)) continue
-      const weAreHigher = compareBytes(this.options.peerId, handshake.peerId) > 0
-      if (session.isOutgoing === connection.isOutgoing || connection.isOutgoing !== weAreHigher) return false
-      this.#close(session.id, 'duplicate-peer')
-    }
-    return true
   }
 
   #sendHandshake(connection: number, infoHash: Uint8Array): void {
@@ -357,7 +356,7 @@ export class Client implements Machine<SwarmInput, SwarmOutput> {
 
   #sendExtensions(torrent: Torrent, session: PeerSession): void {
     const payload = encodeExtensionHandshake({
-      messages: new Map(),
+      messages: torrent.exchange.offer(),
       client: this.options.clientName,
       listenPort: this.options.listenPort,
       requestQueueLength: LIMITS.requestsQueuedPerPeerMax.value,
@@ -458,7 +457,8 @@ export class Client implements Machine<SwarmInput, SwarmOutput> {
         torrent.hasLeftTrackers = true
         return
       case 'peers':
-        for (const endpoint of output.peers) torrent.peers.add(endpoint, 'tracker', output.isRebuilt)
+        this.#around.own.learn(output.externalIp)
+        torrent.introductions.take(output.peers, 'tracker', output.from, output.isRebuilt)
     }
   }
 

@@ -4,6 +4,7 @@
  * opens the connection: negative ones by the network (incoming), positive ones by the machine (outgoing).
  */
 import type { Fault, Result } from '../base/result.ts'
+import type { AddressScope } from '../wire/address-scope.ts'
 import type { Endpoint } from '../wire/endpoint.ts'
 import type { AnnounceReply, AnnounceRequest, TrackerFault } from '../wire/tracker-announce.ts'
 import type { DisconnectReason, SwarmEvent } from './events.ts'
@@ -34,6 +35,8 @@ export type SwarmInput =
       readonly torrent: number
       readonly peers: readonly Endpoint[]
       readonly source: PeerSource
+      /** How far the address of whoever named them reaches; undefined where there is none. */
+      readonly from?: AddressScope
     }
   | { readonly kind: 'set-pick-order'; readonly torrent: number; readonly order: PickOrder }
   | {

@@ -8,8 +8,9 @@ import { LIMITS } from '../base/limits.ts'
 import type { Prng } from '../base/prng.ts'
 import { after, type Instant, seconds } from '../base/time.ts'
 import { type Endpoint, formatEndpoint } from '../wire/endpoint.ts'
+import type { DialBudget } from './dial-budget.ts'
 
-export type PeerSource = 'tracker' | 'manual' | 'incoming' | 'pex' | 'lan' | 'ring'
+export type PeerSource = 'tracker' | 'manual' | 'magnet' | 'incoming' | 'pex' | 'lan' | 'ring'
 
 const FIRST_BACKOFF_SECONDS = 5
 const BACKOFF_SECONDS_MAX = 600
@@ -23,6 +24,8 @@ const STRIKES_MAX = 5
 export interface KnownPeer {
   readonly endpoint: Endpoint
   readonly source: PeerSource
+  /** Among peers that failed as often, the highest is dialled first. */
+  readonly priority: number
   failureCount: number
   /** Not to be dialled before. */
   retryAt: Instant
@@ -49,7 +52,10 @@ export interface DialChoices {
 
 export class PeerList {
   readonly #prng: Prng
+  readonly #priorityOf: (endpoint: Endpoint) => number | undefined
   readonly #known = new Map<string, KnownPeer>()
+  /** How many of them each host has. */
+  readonly #counts = new Map<string, number>()
   /** Hosts, because a liar may come back on another port. Bounded by `knownPeersMax`. */
   readonly #bannedHosts = new Set<string>()
   readonly #bannedEndpoints = new Set<string>()
@@ -58,8 +64,10 @@ export class PeerList {
   /** No address may be dialled before; each tick asks, so it must not cost a search of the list. */
   #noneBefore: Instant = LONG_AGO
 
-  constructor(prng: Prng) {
+  /** @param priorityOf in which order peers are dialled, highest first; by chance where it is undefined */
+  constructor(prng: Prng, priorityOf: (endpoint: Endpoint) => number | undefined = () => undefined) {
     this.#prng = prng
+    this.#priorityOf = priorityOf
   }
 
   get size(): number {
@@ -76,9 +84,11 @@ export class PeerList {
     const known = this.#known.get(key)
     if (known !== undefined) return false
     if (this.#known.size >= LIMITS.knownPeersMax.value && !this.#makeRoom()) return false
+    this.#counts.set(endpoint.host, this.countAt(endpoint.host) + 1)
     this.#known.set(key, {
       endpoint,
       source,
+      priority: this.#priorityOf(endpoint) ?? this.#prng.uint32(),
       failureCount: 0,
       retryAt: LONG_AGO,
       isConnected: false,
@@ -92,24 +102,27 @@ export class PeerList {
     return true
   }
 
+  /** Addresses we know of the host. */
+  countAt(host: string): number {
+    return this.#counts.get(host) ?? 0
+  }
+
   get(endpoint: Endpoint): KnownPeer | undefined {
     return this.#known.get(formatEndpoint(endpoint))
   }
 
-  /** An address to dial now: fewest failures first, ties by chance. */
-  candidate(now: Instant): KnownPeer | undefined {
+  /** An address to dial now: fewest failures first, then by priority. */
+  candidate(now: Instant, budget?: DialBudget): KnownPeer | undefined {
     if (now < this.#noneBefore) return undefined
     let best: KnownPeer | undefined
-    let ties = 0
     this.#noneBefore = NEVER
     for (const peer of this.#known.values()) {
       if (peer.isConnected || peer.pointless !== undefined) continue
-      if (peer.retryAt < this.#noneBefore) this.#noneBefore = peer.retryAt
-      if (peer.retryAt > now) continue
-      if (best === undefined || peer.failureCount < best.failureCount) {
-        best = peer
-        ties = 1
-      } else if (peer.failureCount === best.failureCount && this.#prng.below(++ties) === 0) best = peer
+      const isDue = peer.retryAt <= now
+      const dialAt = isDue && budget !== undefined ? budget.notBefore(now, peer) : peer.retryAt
+      if (dialAt < this.#noneBefore) this.#noneBefore = dialAt
+      if (dialAt > now) continue
+      if (best === undefined || isBefore(peer, best)) best = peer
     }
     return best
   }
@@ -146,10 +159,25 @@ export class PeerList {
     this.#retry(peer, now)
   }
 
+  /** Who listens there has dialled us; until `release` it is not dialled. */
+  arrived(endpoint: Endpoint): void {
+    const peer = this.get(endpoint)
+    if (peer !== undefined) peer.isConnected = true
+  }
+
+  /** How many addresses came first from each source. */
+  countBySource(): Partial<Record<PeerSource, number>> {
+    const counts: Partial<Record<PeerSource, number>> = {}
+    for (const { source } of this.#known.values()) counts[source] = (counts[source] ?? 0) + 1
+    return counts
+  }
+
   /** The handshake of a dial was answered: later dials name the same infohash. */
   answered(endpoint: Endpoint): void {
     const peer = this.get(endpoint)
     if (peer !== undefined) peer.hasAnswered = true
+    // Its host may be dialled more often now.
+    this.#noneBefore = LONG_AGO
   }
 
   /**
@@ -175,6 +203,7 @@ export class PeerList {
    * to ban it, which is then done.
    */
   strike(endpoint: Endpoint, isSole: boolean): boolean {
+    if (this.isBanned(endpoint)) return false
     const address = formatEndpoint(endpoint)
     const count = (this.#strikes.get(address) ?? 0) + 1
     if (!isSole && count < STRIKES_MAX) {
@@ -204,7 +233,7 @@ export class PeerList {
 
   /** Loopback hosts are many peers on one machine, so there only the one endpoint is banned. */
   ban(endpoint: Endpoint): void {
-    this.#known.delete(formatEndpoint(endpoint))
+    this.#forget(endpoint)
     if (this.#bannedEndpoints.size < LIMITS.knownPeersMax.value)
       this.#bannedEndpoints.add(formatEndpoint(endpoint))
     if (!isLoopback(endpoint.host) && this.#bannedHosts.size < LIMITS.knownPeersMax.value)
@@ -229,8 +258,21 @@ export class PeerList {
         (worst === undefined || peer.failureCount > worst.failureCount)
       )
         worst = peer
-    return worst !== undefined && this.#known.delete(formatEndpoint(worst.endpoint))
+    return worst !== undefined && this.#forget(worst.endpoint)
   }
+
+  #forget(endpoint: Endpoint): boolean {
+    if (!this.#known.delete(formatEndpoint(endpoint))) return false
+    const count = this.countAt(endpoint.host) - 1
+    if (count > 0) this.#counts.set(endpoint.host, count)
+    else this.#counts.delete(endpoint.host)
+    return true
+  }
+}
+
+function isBefore(one: KnownPeer, other: KnownPeer): boolean {
+  if (one.failureCount !== other.failureCount) return one.failureCount < other.failureCount
+  return one.priority > other.priority
 }
 
 function isLoopback(host: string): boolean {

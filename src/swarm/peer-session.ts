@@ -43,6 +43,8 @@ export interface SessionHost {
   blockStarts(session: PeerSession, piece: number, begin: number, length: number): void
   blockEnds(session: PeerSession, piece: number, begin: number, length: number): void
   peerExtensions(session: PeerSession, handshake: ExtensionHandshake): void
+  /** A message of BEP 10 under an id of ours. */
+  peerExtended(session: PeerSession, id: number, payload: Uint8Array): Fault | undefined
   /** Its writer, empty until now, is not any more. */
   hasToSend(session: PeerSession): void
 }
@@ -62,6 +64,8 @@ export class PeerSession implements FrameSink {
   /** The endpoint as text. */
   readonly address: string
   readonly isOutgoing: boolean
+  /** Where others can dial it, once that is known: we dialled it there, or it said so (BEP 10). */
+  listensAt: Endpoint | undefined
   readonly peerId: Uint8Array
   readonly supportsFast: boolean
   readonly supportsExtensions: boolean
@@ -119,6 +123,7 @@ export class PeerSession implements FrameSink {
     this.endpoint = endpoint
     this.address = formatEndpoint(endpoint)
     this.isOutgoing = isOutgoing
+    this.listensAt = isOutgoing ? endpoint : undefined
     this.peerId = handshake.peerId
     this.supportsFast = handshake.supportsFast
     this.supportsExtensions = handshake.supportsExtensions
@@ -282,10 +287,12 @@ export class PeerSession implements FrameSink {
 
   #extended(payload: Uint8Array): Fault | undefined {
     if (payload.length === 0) return broken('extension message without an id')
-    if (payload[0] !== 0) return undefined
+    if (payload[0] !== 0) return this.#host.peerExtended(this, payload[0]!, payload.subarray(1))
     const handshake = decodeExtensionHandshake(payload.subarray(1))
     if (!handshake.ok) return handshake.error
     this.extensions = handshake.value
+    const { listenPort } = handshake.value
+    if (listenPort !== undefined) this.listensAt ??= { host: this.endpoint.host, port: listenPort }
     this.#host.peerExtensions(this, handshake.value)
     return undefined
   }

@@ -25,4 +25,6 @@ export interface TorrentOptions {
    * A hybrid that is not private announces under its rebuilt infohash too (`wire/rebuilt-infohash.ts`).
    */
   readonly announcesRebuilt: boolean
+  /** Tells peers of one another and learns of peers from them (BEP 11); never if the torrent is private. */
+  readonly exchangesPeers: boolean
 }

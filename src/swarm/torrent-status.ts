@@ -1,6 +1,7 @@
 /** A torrent as people see it: a snapshot of counts, rates and peers, made on request from the live state. */
 import type { Instant } from '../base/time.ts'
 import { clientName, peerIdText } from './client-name.ts'
+import type { PeerSource } from './peer-list.ts'
 import type { PeerSession } from './peer-session.ts'
 import type { PickOrder } from './piece-picker.ts'
 import type { Torrent, TorrentPhase } from './torrent.ts'
@@ -11,6 +12,8 @@ export interface PeerStatus {
   readonly client: string
   /** `in` = it dialled us. */
   readonly direction: 'in' | 'out'
+  /** How we learned of its address; `incoming` = it dialled us first. */
+  readonly source: PeerSource
   /** Pieces it has. */
   readonly pieces: number
   /** The same as ranges, first and last included. */
@@ -51,6 +54,8 @@ export interface TorrentStatus {
   readonly downloadRate: number
   readonly uploadRate: number
   readonly peers: readonly PeerStatus[]
+  /** All peers we know of, connected or not, by where the address came from first. */
+  readonly knownPeers: Readonly<Partial<Record<PeerSource, number>>>
 }
 
 export function torrentStatus(torrent: Torrent, now: Instant): TorrentStatus {
@@ -83,16 +88,29 @@ export function torrentStatus(torrent: Torrent, now: Instant): TorrentStatus {
     uploaded: uploaded.total,
     downloadRate: downloaded.rate(now),
     uploadRate: uploaded.rate(now),
-    peers: [...sessions.values()].map((session) => peerStatus(session, now)),
+    peers: [...sessions.values()].map((session) => peerStatus(torrent, session, now)),
+    knownPeers: knownPeers(torrent),
   }
 }
 
-function peerStatus(session: PeerSession, now: Instant): PeerStatus {
+function sourceOf(torrent: Torrent, { listensAt }: PeerSession): PeerSource {
+  return (listensAt && torrent.peers.get(listensAt)?.source) ?? 'incoming'
+}
+
+function knownPeers(torrent: Torrent): TorrentStatus['knownPeers'] {
+  const counts = torrent.peers.countBySource()
+  const isStranger = (session: PeerSession) => sourceOf(torrent, session) === 'incoming'
+  const incoming = [...torrent.core.sessions.values()].filter(isStranger).length
+  return incoming === 0 ? counts : { ...counts, incoming }
+}
+
+function peerStatus(torrent: Torrent, session: PeerSession, now: Instant): PeerStatus {
   return {
     address: session.address,
     peerId: peerIdText(session.peerId),
     client: session.extensions?.client ?? clientName(session.peerId),
     direction: session.isOutgoing ? 'out' : 'in',
+    source: sourceOf(torrent, session),
     pieces: session.have.count,
     pieceRanges: ranges(session.have.ones()),
     downloaded: session.downloaded.total,

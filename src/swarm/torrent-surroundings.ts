@@ -6,6 +6,7 @@ import type { TokenBucket } from '../base/token-bucket.ts'
 import type { SwarmOutput } from './effects.ts'
 import type { DisconnectReason } from './events.ts'
 import type { FramePool } from './frame-pool.ts'
+import type { OwnAddresses } from './own-addresses.ts'
 import type { PeerSession } from './peer-session.ts'
 import type { PieceBuffers } from './piece-buffers.ts'
 import type { Torrent } from './torrent.ts'
@@ -24,6 +25,7 @@ export interface TorrentSurroundings {
   readonly peerId: Uint8Array
   /** TCP port, as announced. */
   readonly listenPort: number
+  readonly own: OwnAddresses
   emit(output: SwarmOutput): void
   close(connection: number, reason: DisconnectReason): void
   /** Its writer is not empty any more. */

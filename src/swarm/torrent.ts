@@ -23,6 +23,8 @@ import type { DisconnectReason, SwarmEvent } from './events.ts'
 import { Geometry } from './geometry.ts'
 import { HaveNews } from './have-news.ts'
 import { Holdings } from './holdings.ts'
+import { Introductions } from './introductions.ts'
+import { PeerExchange } from './peer-exchange.ts'
 import { PeerList } from './peer-list.ts'
 import type { PeerSession, SessionHost } from './peer-session.ts'
 import { PiecePicker } from './piece-picker.ts'
@@ -44,6 +46,8 @@ export type TorrentPhase = 'checking' | 'active' | 'paused' | 'stopping'
 export class Torrent implements SessionHost {
   readonly core: TorrentCore
   readonly peers: PeerList
+  readonly introductions: Introductions
+  readonly exchange: PeerExchange
   readonly downloader: Downloader
   readonly uploader: Uploader
   readonly announcer: Announcements
@@ -82,7 +86,9 @@ export class Torrent implements SessionHost {
       uploaded: new RateMeter(),
       emit: (output: SwarmOutput) => around.emit(output),
     }
-    this.peers = new PeerList(env.prng.fork('peers'))
+    this.peers = new PeerList(env.prng.fork('peers'), (endpoint) => around.own.priorityOf(endpoint))
+    this.introductions = new Introductions(this.peers, around.own)
+    this.exchange = new PeerExchange(this.core, this.introductions)
     this.#holdings = new Holdings(this.core, () => this.isDownloading)
     this.downloader = new Downloader(
       this.core,
@@ -250,6 +256,9 @@ export class Torrent implements SessionHost {
     this.downloader.release(session)
     this.core.sessions.delete(session.id)
     this.#holdings.left(session)
+    this.exchange.left(session)
+    if (!session.isOutgoing && session.listensAt !== undefined)
+      this.peers.release(now, session.listensAt, session.downloaded.total > 0)
     this.emit({ event: 'peer-disconnected', address: session.address, reason })
     this.#slots.left(session)
     this.fillAll(now)
@@ -297,6 +306,7 @@ export class Torrent implements SessionHost {
     if (this.phase === 'checking') return
     this.#news.tellDue(now)
     this.#slots.tick(now)
+    this.exchange.tick(now)
     if (this.downloader.checkTimeouts(now) || this.downloader.isStarved) this.fillAll(now)
     if (this.uploader.isStarved) this.uploader.serveAll(now)
   }
@@ -375,7 +385,13 @@ export class Torrent implements SessionHost {
   }
 
   peerExtensions(session: PeerSession, _handshake: ExtensionHandshake): void {
+    if (!session.isOutgoing && session.listensAt !== undefined) this.peers.arrived(session.listensAt)
+    this.exchange.offered(this.#now, session)
     this.#endIfPointless(session)
+  }
+
+  peerExtended(session: PeerSession, id: number, payload: Uint8Array): Fault | undefined {
+    return this.exchange.received(this.#now, session, id, payload)
   }
 
   hasToSend(session: PeerSession): void {

@@ -4,6 +4,7 @@
  * nor have us probe the local network.
  * Works on parsed bytes, never on text. IANA special-purpose registries (RFC 6890 and updates); S39, S40.
  */
+import { parseAddress } from './endpoint.ts'
 
 /** In order of reach. */
 const SCOPES = ['machine', 'local', 'global'] as const
@@ -28,6 +29,25 @@ export function addressScope(address: Uint8Array): AddressScope {
   const isUniqueLocal = (first & 0xfe) === 0xfc
   const isLinkOrSiteLocal = first === 0xfe && (address[1]! & 0x80) !== 0
   return isUniqueLocal || isLinkOrSiteLocal ? 'local' : 'global'
+}
+
+/**
+ * Whether one host may listen there: not multicast, broadcast, reserved or unspecified, nor link-local IPv6,
+ * which means nothing without its link.
+ * @param address 4 or 16 bytes
+ */
+export function isUnicast(address: Uint8Array): boolean {
+  if (address.length === 4) return address[0]! > 0 && address[0]! < 224
+  const isUnspecified = address.every((byte) => byte === 0)
+  const isMulticast = address[0] === 0xff
+  const isLinkLocal = address[0] === 0xfe && (address[1]! & 0xc0) === 0x80
+  return !isUnspecified && !isMulticast && !isLinkLocal
+}
+
+/** Of numeric text; anything else counts as the most private there is. */
+export function scopeOfHost(host: string): AddressScope {
+  const address = parseAddress(host)
+  return address === undefined ? 'machine' : addressScope(address)
 }
 
 /** Whether `to` reaches at least as far as `from`. */

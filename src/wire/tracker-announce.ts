@@ -53,6 +53,8 @@ export interface AnnounceReply {
   /** For people; the announce worked. */
   readonly warning?: string
   readonly trackerId?: Uint8Array
+  /** The address the reply came from, numeric text; the transport knows it. */
+  readonly from?: string
 }
 
 export interface AnnounceAnswer {

@@ -17,6 +17,8 @@ const TYPES = [
 const ID = new Map(TYPES.map((type, id) => [type, id]))
 const PROTOCOL = Buffer.from('\x13BitTorrent protocol', 'latin1')
 const BLOCK = 16384
+/** Under which a fake peer wants peer exchange. */
+const PEX_ID = 4
 
 export interface Message {
   at: number
@@ -289,7 +291,12 @@ export class FakeConnection {
     this.#greet()
     if (this.#peer.options.silent) return
     if (this.#peer.options.extended !== false && ((reserved[5] as number) & 0x10) !== 0) {
-      const hello = { m: { ut_metadata: 3 }, metadata_size: this.#peer.torrent.infoBytes.length, v: 'FP' }
+      const pex = this.#peer.options.knows === undefined ? {} : { ut_pex: PEX_ID }
+      const hello = {
+        m: { ut_metadata: 3, ...pex },
+        metadata_size: this.#peer.torrent.infoBytes.length,
+        v: 'FP',
+      }
       this.send('extended', Buffer.from([0]), bencode(hello))
     }
     const { torrent, has } = this.#peer
@@ -341,11 +348,35 @@ export class FakeConnection {
     this.#peer.serve(this, request)
   }
 
+  /** BEP 11, at once; `id` is theirs. */
+  #tellPeers(id: number): void {
+    const { knows } = this.#peer.options
+    if (id === 0 || !knows) return
+    const added = compact(knows)
+    this.send('extended', Buffer.from([id]), bencode({ added, 'added.f': Buffer.alloc(knows.length) }))
+  }
+
+  /** The compact addresses of every peer the other side told by peer exchange, as text. */
+  get toldPeers(): string[] {
+    return this.messages.items
+      .filter(({ type, payload }) => type === 'extended' && payload[0] === PEX_ID)
+      .flatMap(({ payload }) => {
+        const message = bdecode(payload.subarray(1))
+        const added = message instanceof Map ? message.get('added') : undefined
+        if (!Buffer.isBuffer(added)) return []
+        return Array.from({ length: added.length / 6 }, (_, i) => {
+          const entry = added.subarray(6 * i, 6 * i + 6)
+          return `${entry.subarray(0, 4).join('.')}:${entry.readUInt16BE(4)}`
+        })
+      })
+  }
+
   #extended(payload: Buffer): void {
     if (payload[0] === 0) {
       const hello = bdecode(payload.subarray(1))
       const ids = hello instanceof Map ? hello.get('m') : undefined
       if (ids instanceof Map) this.#metadataId = Number(ids.get('ut_metadata') ?? 0)
+      if (ids instanceof Map) this.#tellPeers(Number(ids.get('ut_pex') ?? 0))
       return
     }
     if (payload[0] !== 3 || this.#metadataId === 0) return
@@ -358,6 +389,13 @@ export class FakeConnection {
     const head = bencode({ msg_type: 1, piece: part, total_size: info.length })
     this.send('extended', Buffer.from([this.#metadataId]), head, bytes)
   }
+}
+
+/** 6 bytes for each (IPv4). */
+function compact(peers: readonly { host: string; port: number }[]): Buffer {
+  return Buffer.concat(
+    peers.map(({ host, port }) => Buffer.from([...host.split('.').map(Number), port >> 8, port & 0xff])),
+  )
 }
 
 function key({ index, begin, length }: BlockRequest): string {

@@ -35,6 +35,8 @@ export interface FakePeerOptions {
   metadataPart?: (part: number, truth: Buffer) => Buffer
   /** Send no handshake back. */
   silent?: boolean
+  /** Offer peer exchange (BEP 11), and tell these to whoever wants to hear of them. */
+  knows?: readonly { host: string; port: number }[]
   /** Offer the BEP 10 extension protocol. Default true. */
   extended?: boolean
 }

@@ -28,7 +28,7 @@ def session(address, port):
     policy, level = ENCRYPTION[os.environ.get('ENCRYPTION', 'none')]
     settings = {
         'listen_interfaces': '%s:%s' % (address, port), 'outgoing_interfaces': address,
-        'enable_dht': False, 'enable_lsd': False, 'enable_upnp': False, 'enable_natpmp': False,
+        'enable_dht': False, 'enable_lsd': 'LOCAL_DISCOVERY' in os.environ, 'enable_upnp': False, 'enable_natpmp': False,
         'enable_incoming_utp': False, 'enable_outgoing_utp': False,
         'in_enc_policy': policy, 'out_enc_policy': policy, 'allowed_enc_level': level,
         'allow_multiple_connections_per_ip': True,

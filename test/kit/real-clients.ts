@@ -27,6 +27,8 @@ export interface ClientOptions {
   /** Peers to dial; aria2 and Transmission learn peers from the tracker only. */
   peers?: string[]
   tracker?: string
+  /** libtorrent: BEP 14, on the network of its address. */
+  localDiscovery?: boolean
   /**
    * aria2 speaks to UDP trackers only with its DHT switched on; it gets one that knows
    * nobody. rtorrent has to be told.
@@ -125,7 +127,10 @@ export async function startLibtorrent(options: ClientOptions): Promise<RealClien
     String(port),
     ...(options.peers ?? []),
   ]
-  const environment = { ENCRYPTION: options.encryption ?? 'none' }
+  const environment: Record<string, string> = {
+    ENCRYPTION: options.encryption ?? 'none',
+    ...(options.localDiscovery ? { LOCAL_DISCOVERY: '1' } : {}),
+  }
   const client = new RealClient('libtorrent', PYTHON, args, host, port, environment)
   client.finished = (timeoutMs) => client.line(/"seeding"/, timeoutMs)
   await client.line(/"listening"/)

@@ -81,6 +81,7 @@ export class OneClient {
       uploadSlotCount: 50,
       announceIntervalSeconds: undefined,
       announcesRebuilt: false,
+      exchangesPeers: true,
       ...torrent,
     }
     this.input({ kind: 'add-torrent', torrent: id, options })
@@ -104,13 +105,13 @@ export class OneClient {
   }
 
   /** Connects a peer of the torrent (the first one by default); gives its connection. */
-  peer({ metainfo }: Content = this.#first, host = '127.0.0.1'): number {
+  peer({ metainfo }: Content = this.#first, host = '127.0.0.1', supportsExtensions = false): number {
     const connection = -++this.#peerCount
     this.input({ kind: 'incoming', connection, address: { host, port: 1000 + this.#peerCount } })
     const handshake = {
       infoHash: metainfo.infoHashV1!,
       peerId: new Prng(1000 + this.#peerCount).bytes(20),
-      supportsExtensions: false,
+      supportsExtensions,
       supportsFast: true,
       supportsV2: false,
     }

@@ -166,6 +166,7 @@ export class SmallWorld {
       uploadSlotCount: 50,
       announceIntervalSeconds: undefined,
       announcesRebuilt: false,
+      exchangesPeers: false,
       ...setup.options,
     }
     const pieces = [...(setup.pieces ?? [])]

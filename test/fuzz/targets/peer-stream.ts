@@ -67,6 +67,7 @@ function client(): Client {
       uploadSlotCount: 4,
       announceIntervalSeconds: undefined,
       announcesRebuilt: false,
+      exchangesPeers: true,
     },
   })
   made.handle(instant(0), { kind: 'checked', torrent: 1, pieces: [0, 1, 2] })
