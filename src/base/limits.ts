@@ -40,6 +40,22 @@ export const LIMITS = {
     'entries that share one path and are told apart by a number',
     'libtorrent max_duplicate_filenames',
   ),
+  metadataBytesMax: limit(
+    32 * 1024 * 1024,
+    'longest info dictionary that is taken from peers',
+    'v1 hashes of 1.6 million pieces; libtorrent 2.0 max_metadata_size is 3 MiB',
+  ),
+  metadataPartsAskedMax: limit(4, 'metadata parts we have asked of one peer', 'design: 64 KiB on the way'),
+  metadataPartsServedMax: limit(
+    64,
+    'metadata parts a peer may ask for at once; it gets half as many anew each second',
+    'design: 1 MiB',
+  ),
+  earlyHavesMax: limit(
+    65_536,
+    'single pieces a peer may tell of before the metadata is there',
+    'design: a fast download goes on for minutes',
+  ),
   magnetBytesMax: limit(65_536, 'longest magnet link', 'design: room for every tracker of trackersMax'),
   blockLengthMax: limit(
     16 * 1024,

@@ -3,6 +3,8 @@
  * its events on, obey console words, and leave in good order.
  * Invariant: the node is stopped whatever happens, so no socket, timer or tracker entry is left behind.
  */
+
+import type { MagnetAddOptions } from '../nodejs/magnet-task.ts'
 import type { PeerNode } from '../nodejs/peer-node.ts'
 import type { TorrentAddOptions, TorrentTask } from '../nodejs/torrent-task.ts'
 import type { Endpoint } from '../wire/endpoint.ts'
@@ -21,8 +23,15 @@ export interface TorrentPlan {
   readonly select?: (path: readonly string[]) => boolean
 }
 
+/** A torrent whose metadata must come from peers first. */
+export interface MagnetPlan {
+  readonly magnet: MagnetAddOptions
+  /** What to do with the torrent, once it is known. Throws what is wrong with it. */
+  readonly plan: (metainfo: Metainfo) => TorrentPlan
+}
+
 export interface PeerPlan {
-  readonly torrents: readonly TorrentPlan[]
+  readonly torrents: readonly (TorrentPlan | MagnetPlan)[]
   /** Ends when every torrent is complete; otherwise only when told to. */
   readonly endsWhenComplete: boolean
   /** Called once the node listens and has its torrents. */
@@ -56,18 +65,37 @@ export async function runPeer(context: CommandContext, plan: PeerPlan): Promise<
 async function addTorrents(
   context: CommandContext,
   node: PeerNode,
-  torrents: readonly TorrentPlan[],
+  torrents: readonly (TorrentPlan | MagnetPlan)[],
   peers: readonly Endpoint[],
 ): Promise<TorrentTask[]> {
   const tasks: TorrentTask[] = []
   for (const torrent of torrents) {
     if (context.signal.aborted) break
-    const adding = node.add(torrentOptions(context, torrent, peers))
+    const adding =
+      'magnet' in torrent
+        ? addMagnet(context, node, torrent, peers)
+        : node.add(torrentOptions(context, torrent, peers))
     const task = await Promise.race([adding, aborted(context.signal)])
     if (task) tasks.push(task)
     else adding.catch(() => {})
   }
   return tasks
+}
+
+async function addMagnet(
+  context: CommandContext,
+  node: PeerNode,
+  { magnet, plan }: MagnetPlan,
+  peers: readonly Endpoint[],
+): Promise<TorrentTask> {
+  const task = node.addMagnet({
+    ...magnet,
+    trackers: trackerTiers(context.settings, magnet.metainfo),
+    peers: [...peers, ...magnet.peers],
+  })
+  const metainfo = await task.metadata
+  const { trackers } = magnet.metainfo
+  return node.add({ ...torrentOptions(context, plan({ ...metainfo, trackers }), []), magnet: task })
 }
 
 export function torrentOptions(
@@ -114,7 +142,7 @@ export async function startNode(
   const { PeerNode } = await import('../nodejs/peer-node.ts')
   return PeerNode.start(peerNodeOptions(settings, start.portOffset), (event, torrent) => {
     const about = {
-      ...(torrent && { infoHash: torrent.infoHash, name: torrent.options.metainfo.name }),
+      ...(torrent && { infoHash: torrent.infoHash, name: torrent.name }),
       ...(start.node !== undefined && { node: start.node }),
     }
     const known: KnownEvent = { ...event, ...about }

@@ -11,6 +11,7 @@ import type { SwarmEvent } from '../swarm/events.ts'
 import { Geometry } from '../swarm/geometry.ts'
 import type { PickOrder } from '../swarm/piece-picker.ts'
 import type { Torrent } from '../swarm/torrent.ts'
+import type { TorrentOptions } from '../swarm/torrent-options.ts'
 import type { Endpoint } from '../wire/endpoint.ts'
 import { MERKLE_BLOCK_LENGTH } from '../wire/merkle.ts'
 import type { Metainfo } from '../wire/metainfo.ts'
@@ -18,6 +19,7 @@ import { ContentCheck } from './content-check.ts'
 import { ContentFolder, type PathComponent } from './content-folder.ts'
 import { locateFiles } from './content-location.ts'
 import { FileStore } from './file-store.ts'
+import type { MagnetTask } from './magnet-task.ts'
 import type { NodeEvent } from './node-events.ts'
 import { type Resume, takeResume } from './resume-file.ts'
 import { ShoalError } from './shoal-error.ts'
@@ -44,6 +46,8 @@ export interface TorrentAddOptions {
   /** Which files are wanted, by their path below the torrent's folder; all by default. */
   readonly select?: (path: readonly string[]) => boolean
   readonly finalCheck: 'before' | 'after' | 'off'
+  /** Whose place it takes, when it began as a magnet link. */
+  readonly magnet?: MagnetTask
   /** Where content stands until it is complete. */
   readonly tmpDir?: string
 }
@@ -101,6 +105,7 @@ export class TorrentTask {
     this.id = id
     this.options = options
     this.#defaults = defaults
+    this.#hasAnnounced = options.magnet?.hasAnnounced ?? false
     this.#around = around
     this.#geometry = new Geometry(options.metainfo, MERKLE_BLOCK_LENGTH)
     this.#selectedFiles = selectFiles(options)
@@ -125,6 +130,10 @@ export class TorrentTask {
     // Not everybody waits for them.
     this.failed.catch(() => {})
     this.done.catch(() => {})
+  }
+
+  get name(): string {
+    return this.options.metainfo.name
   }
 
   get infoHash(): string {
@@ -262,17 +271,10 @@ export class TorrentTask {
       kind: 'add-torrent',
       torrent: this.id,
       options: {
-        metainfo,
+        ...swarmOptions(metainfo, trackers, defaults),
         role: role === 'seed' ? 'seed-only' : 'download',
         order: picker,
-        trackers: defaults.usesTrackers ? (trackers ?? metainfo.trackers) : [],
         selectedFiles: this.#selectedFiles,
-        gatheringPiecesMax: defaults.piecesInFlightMax ?? Number.POSITIVE_INFINITY,
-        piecesPerPeerMax: defaults.piecesPerPeerMax ?? Number.POSITIVE_INFINITY,
-        connectionsMax: defaults.connectionsMax,
-        uploadSlotCount: defaults.uploadSlotCount,
-        announceIntervalSeconds: defaults.announceIntervalSeconds,
-        announcesRebuilt: defaults.announcesRebuilt,
       },
     })
   }
@@ -357,6 +359,27 @@ export class TorrentTask {
     this.#folder = target
     this.#store = this.#openStore()
     this.#around.openStore(this.id, this.#store)
+  }
+}
+
+/** What the machine is told of every torrent, however it is added. */
+export function swarmOptions(
+  metainfo: Metainfo,
+  trackers: readonly (readonly string[])[] | undefined,
+  defaults: TorrentDefaults,
+): TorrentOptions {
+  return {
+    metainfo,
+    role: 'download',
+    order: 'rarest',
+    trackers: defaults.usesTrackers ? (trackers ?? metainfo.trackers) : [],
+    selectedFiles: undefined,
+    gatheringPiecesMax: defaults.piecesInFlightMax ?? Number.POSITIVE_INFINITY,
+    piecesPerPeerMax: defaults.piecesPerPeerMax ?? Number.POSITIVE_INFINITY,
+    connectionsMax: defaults.connectionsMax,
+    uploadSlotCount: defaults.uploadSlotCount,
+    announceIntervalSeconds: defaults.announceIntervalSeconds,
+    announcesRebuilt: defaults.announcesRebuilt,
   }
 }
 

@@ -13,13 +13,14 @@ import type { Machine } from '../base/machine.ts'
 import { type Instant, seconds } from '../base/time.ts'
 import { TokenBucket } from '../base/token-bucket.ts'
 import { formatEndpoint } from '../wire/endpoint.ts'
-import { encodeExtensionHandshake } from '../wire/extension-handshake.ts'
-import { decodeHandshake, encodeHandshake, type Handshake } from '../wire/handshake.ts'
+import { decodeHandshake, type Handshake } from '../wire/handshake.ts'
 import type { AnnouncementsOutput } from './announcements.ts'
 import { Connection } from './connection.ts'
 import type { SwarmInput, SwarmOutput } from './effects.ts'
 import type { DisconnectReason } from './events.ts'
 import { FramePool } from './frame-pool.ts'
+import { extensionHandshakeOf, handshakeOf } from './greetings.ts'
+import { MagnetTorrent } from './magnet-torrent.ts'
 import { PeerSession } from './peer-session.ts'
 import { PieceBuffers } from './piece-buffers.ts'
 import { Schedule } from './schedule.ts'
@@ -90,7 +91,8 @@ export class Client implements Machine<SwarmInput, SwarmOutput> {
       emit: (output) => this.#emit(output),
       close: (connection, reason) => this.#close(connection, reason),
       hasToSend: (session) => this.#unsent.push(session),
-      sendExtensions: (torrent, session) => this.#sendExtensions(torrent, session),
+      sendExtensions: (torrent, session) =>
+        session.writer.extended(0, extensionHandshakeOf(options, torrent)),
     }
   }
 
@@ -138,6 +140,8 @@ export class Client implements Machine<SwarmInput, SwarmOutput> {
         return this.#forget(now, input.connection, input.reason)
       case 'add-torrent':
         return this.#addTorrent(now, input.torrent, input.options)
+      case 'add-magnet':
+        return this.#addTorrent(now, input.torrent, input.options, true)
       case 'set-rates':
         this.#around.uploadBudget.setRate(now, input.uploadBytesPerSecond)
         this.#around.downloadBudget.setRate(now, input.downloadBytesPerSecond)
@@ -184,22 +188,29 @@ export class Client implements Machine<SwarmInput, SwarmOutput> {
     }
   }
 
-  #addTorrent(now: Instant, id: number, options: TorrentOptions): void {
+  #addTorrent(now: Instant, id: number, options: TorrentOptions, isMagnet = false): void {
     if (this.#isStopping) return
-    const torrent = new Torrent(
-      now,
-      id,
-      options,
-      { ...this.#env, prng: this.#env.prng.fork(`torrent ${id}`) },
-      this.#around,
-    )
+    const env = { ...this.#env, prng: this.#env.prng.fork(`torrent ${id}`) }
+    const before = this.torrents.get(id)
+    const torrent = isMagnet
+      ? new MagnetTorrent(now, id, options, env, this.#around)
+      : new Torrent(now, id, options, env, this.#around, before)
     this.torrents.set(id, torrent)
+    this.#schedule.concern(torrent)
+    if (before !== undefined) this.#handOver(before, torrent)
     const { infoHashV1, infoHashV2 } = options.metainfo
     if (infoHashV1 !== null) this.#byHash.set(toHex(infoHashV1), torrent)
     if (infoHashV2 !== null) this.#byHash.set(toHex(infoHashV2.subarray(0, 20)), torrent)
     // Not its own name, so it never takes one from another torrent.
     const rebuilt = torrent.rebuiltInfoHash === null ? undefined : toHex(torrent.rebuiltInfoHash)
     if (rebuilt !== undefined && !this.#byHash.has(rebuilt)) this.#byHash.set(rebuilt, torrent)
+  }
+
+  /** A magnet link's torrent has its metadata: everything of it goes on as the whole torrent. */
+  #handOver(before: Torrent, torrent: Torrent): void {
+    this.#schedule.forget(before)
+    for (const connection of this.#connections.values())
+      if (connection.torrent === before) connection.handOver(torrent)
   }
 
   // Connections.
@@ -251,7 +262,7 @@ export class Client implements Machine<SwarmInput, SwarmOutput> {
       rest = connection.gather(bytes)
       if (!connection.isBitTorrent) return this.#close(id, 'not-bittorrent')
       if (connection.handshake === undefined) return
-      if (this.#mustWait(connection, connection.handshake)) {
+      if (this.#mustWait(connection.handshake)) {
         if (!connection.hold(rest)) this.#close(id, 'protocol-error')
         return
       }
@@ -273,18 +284,18 @@ export class Client implements Machine<SwarmInput, SwarmOutput> {
     } else if (session.ending !== undefined) this.#close(id, session.ending)
   }
 
-  /** A peer that comes while the files are still being checked is kept waiting, not sent away. */
-  #mustWait(connection: Connection, handshake: Uint8Array): boolean {
+  /** Who comes while the files are still being checked is kept waiting, not sent away. */
+  #mustWait(handshake: Uint8Array): boolean {
     const decoded = decodeHandshake(handshake)
     const named = decoded.ok ? this.#byHash.get(toHex(decoded.value.infoHash)) : undefined
-    return !connection.isOutgoing && named?.phase === 'checking'
+    return named?.phase === 'checking'
   }
 
   #admitHeld(now: Instant, torrent: Torrent): void {
     for (const connection of [...this.#connections.values()]) {
       const { handshake, session, id } = connection
-      if (session !== undefined || handshake === undefined || connection.isOutgoing) continue
-      if (!this.#mustWait(connection, handshake)) this.#received(now, id, connection.release())
+      if (session !== undefined || handshake === undefined) continue
+      if (!this.#mustWait(handshake)) this.#received(now, id, connection.release())
     }
     this.#dial(now, torrent)
   }
@@ -309,11 +320,11 @@ export class Client implements Machine<SwarmInput, SwarmOutput> {
     }
     if (torrent.core.sessions.size >= torrent.core.options.connectionsMax) return 'too-many-peers'
     if (!this.#isFirst(connection, torrent, handshake)) return 'duplicate-peer'
-    if (!connection.isOutgoing) this.#sendHandshake(connection.id, handshake.infoHash)
-    const { id, endpoint, isOutgoing } = connection
+    const { id, endpoint, isOutgoing, wasHandedOver } = connection
+    if (!isOutgoing && !wasHandedOver) this.#sendHandshake(id, handshake.infoHash)
     connection.session = new PeerSession(id, endpoint, isOutgoing, handshake, torrent, now)
     connection.deadline = Infinity as Instant
-    torrent.attach(now, connection.session)
+    torrent.attach(now, connection.session, wasHandedOver)
     if (isOutgoing) torrent.dialingCount--
     return undefined
   }
@@ -333,26 +344,7 @@ export class Client implements Machine<SwarmInput, SwarmOutput> {
   }
 
   #sendHandshake(connection: number, infoHash: Uint8Array): void {
-    const bytes = encodeHandshake({
-      infoHash,
-      peerId: this.options.peerId,
-      supportsExtensions: true,
-      supportsFast: true,
-      supportsV2: false,
-    })
-    this.#emit({ kind: 'send', connection, bytes })
-  }
-
-  #sendExtensions(torrent: Torrent, session: PeerSession): void {
-    const payload = encodeExtensionHandshake({
-      messages: new Map(),
-      client: this.options.clientName,
-      listenPort: this.options.listenPort,
-      requestQueueLength: LIMITS.requestsQueuedPerPeerMax.value,
-      isUploadOnly: torrent.isComplete || torrent.core.options.role === 'seed-only',
-      metadataSize: torrent.core.options.metainfo.infoBytes.length,
-    })
-    session.writer.extended(0, payload)
+    this.#emit({ kind: 'send', connection, bytes: handshakeOf(this.options, infoHash) })
   }
 
   #close(id: number, reason: DisconnectReason): void {
@@ -467,8 +459,7 @@ export class Client implements Machine<SwarmInput, SwarmOutput> {
     this.#isStopping = true
     this.#schedule.concernAll(this.torrents.values())
     for (const torrent of this.torrents.values()) {
-      if (torrent.phase === 'checking') torrent.hasLeftTrackers = true
-      else torrent.announcer.handle(now, { kind: 'stop' })
+      torrent.announcer.handle(now, { kind: 'stop' })
       torrent.phase = 'stopping'
     }
     for (const id of [...this.#connections.keys()]) this.#close(id, 'stopped')

@@ -15,7 +15,9 @@ import { type Endpoint, formatEndpoint } from '../wire/endpoint.ts'
 import { decodeExtensionHandshake, type ExtensionHandshake } from '../wire/extension-handshake.ts'
 import { FrameReader, type FrameSink } from '../wire/frame-reader.ts'
 import type { Handshake } from '../wire/handshake.ts'
+import { decodeMetadataMessage, type MetadataMessage, UT_METADATA_ID } from '../wire/metadata-messages.ts'
 import { type BlockRange, MESSAGE, MessageWriter, readBlockRange } from '../wire/peer-messages.ts'
+import { EarlyMessages } from './early-messages.ts'
 import type { DisconnectReason } from './events.ts'
 import type { GatheringPiece } from './piece-tracker.ts'
 import { RequestQueue } from './request-queue.ts'
@@ -25,6 +27,7 @@ import { RequestWindow } from './request-window.ts'
  * What a session asks of and tells to its torrent. All calls are synchronous and must not close the session.
  */
 export interface SessionHost {
+  /** 0 while it is not known, because the metadata is still to come (BEP 9). */
   readonly pieceCount: number
   readonly blockLength: number
   /** Copies blocks to where they are gathered. */
@@ -43,6 +46,7 @@ export interface SessionHost {
   blockStarts(session: PeerSession, piece: number, begin: number, length: number): void
   blockEnds(session: PeerSession, piece: number, begin: number, length: number): void
   peerExtensions(session: PeerSession, handshake: ExtensionHandshake): void
+  peerMetadata(session: PeerSession, message: MetadataMessage): Fault | undefined
   /** Its writer, empty until now, is not any more. */
   hasToSend(session: PeerSession): void
 }
@@ -71,6 +75,8 @@ export class PeerSession implements FrameSink {
   readonly downloaded = new RateMeter()
   readonly uploaded = new RateMeter()
   readonly window: RequestWindow
+  /** What it said while the number of pieces is not known. */
+  readonly early: EarlyMessages | undefined
   /** Requests to be served, in order. Bounded by `requestsQueuedPerPeerMax`. */
   readonly requests = new RequestQueue(LIMITS.requestsQueuedPerPeerMax.value)
   /** By block number in the torrent. Bounded by `requestsOutstandingPerPeerMax`. */
@@ -127,6 +133,7 @@ export class PeerSession implements FrameSink {
     this.writer = new MessageWriter(() => host.hasToSend(this))
     this.reader = new FrameReader(this, host.pieceCount, host.copy)
     this.window = new RequestWindow(host.blockLength)
+    this.early = host.pieceCount === 0 ? new EarlyMessages() : undefined
     this.have = new Bitfield(host.pieceCount)
   }
 
@@ -149,9 +156,13 @@ export class PeerSession implements FrameSink {
     return this.isSeed || this.extensions?.isUploadOnly === true
   }
 
-  /** First message to the peer: what we have. */
-  sendHave(have: Bitfield): void {
-    if (this.supportsFast && have.isFull) this.writer.plain(MESSAGE.haveAll)
+  /**
+   * First message to the peer: what we have.
+   * @param hasToldNone it was told already that we have nothing, when that was all we knew
+   */
+  sendHave(have: Bitfield, hasToldNone = false): void {
+    if (hasToldNone) for (const piece of have.ones()) this.writer.number(MESSAGE.have, piece)
+    else if (this.supportsFast && have.isFull) this.writer.plain(MESSAGE.haveAll)
     else if (this.supportsFast && have.count === 0) this.writer.plain(MESSAGE.haveNone)
     else if (have.count > 0) this.writer.bitfield(have.bytes)
   }
@@ -184,6 +195,7 @@ export class PeerSession implements FrameSink {
   }
 
   onMessage(type: number, payload: Uint8Array): Fault | undefined {
+    if (this.early !== undefined && type !== MESSAGE.extended) return this.early.record(type, payload)
     switch (type) {
       case MESSAGE.choke:
         if (!this.peerChoking) {
@@ -226,12 +238,12 @@ export class PeerSession implements FrameSink {
   }
 
   onBlockStart(piece: number, begin: number, length: number): Fault | undefined {
-    this.#host.blockStarts(this, piece, begin, length)
+    if (this.early === undefined) this.#host.blockStarts(this, piece, begin, length)
     return undefined
   }
 
   onBlockEnd(piece: number, begin: number, length: number): Fault | undefined {
-    this.#host.blockEnds(this, piece, begin, length)
+    if (this.early === undefined) this.#host.blockEnds(this, piece, begin, length)
     return undefined
   }
 
@@ -282,9 +294,16 @@ export class PeerSession implements FrameSink {
 
   #extended(payload: Uint8Array): Fault | undefined {
     if (payload.length === 0) return broken('extension message without an id')
+    const body = payload.subarray(1)
+    if (payload[0] === UT_METADATA_ID) {
+      const message = decodeMetadataMessage(body)
+      if (!message.ok) return message.error
+      return message.value && this.#host.peerMetadata(this, message.value)
+    }
     if (payload[0] !== 0) return undefined
-    const handshake = decodeExtensionHandshake(payload.subarray(1))
+    const handshake = decodeExtensionHandshake(body)
     if (!handshake.ok) return handshake.error
+    this.early?.recordHandshake(body)
     this.extensions = handshake.value
     this.#host.peerExtensions(this, handshake.value)
     return undefined

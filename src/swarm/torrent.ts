@@ -5,13 +5,14 @@
  * Invariant: `have` goes out only after a piece is verified and written.
  */
 import type { Bitfield } from '../base/bitfield.ts'
-import type { CopyBytes } from '../base/bytes.ts'
+import { type CopyBytes, equalBytes } from '../base/bytes.ts'
 import type { Env } from '../base/env.ts'
 import { RateMeter } from '../base/rate-meter.ts'
 import type { Fault, Result } from '../base/result.ts'
 import { after, earliest, type Instant, latest, MICROSECONDS_PER_SECOND, seconds } from '../base/time.ts'
 import { type Endpoint, parseEndpoint } from '../wire/endpoint.ts'
 import type { ExtensionHandshake } from '../wire/extension-handshake.ts'
+import type { MetadataMessage } from '../wire/metadata-messages.ts'
 import { handshakeHash } from '../wire/metainfo.ts'
 import type { BlockRange } from '../wire/peer-messages.ts'
 import { rebuiltInfoHash } from '../wire/rebuilt-infohash.ts'
@@ -23,6 +24,7 @@ import type { DisconnectReason, SwarmEvent } from './events.ts'
 import { Geometry } from './geometry.ts'
 import { HaveNews } from './have-news.ts'
 import { Holdings } from './holdings.ts'
+import { MetadataServer } from './metadata-server.ts'
 import { PeerList } from './peer-list.ts'
 import type { PeerSession, SessionHost } from './peer-session.ts'
 import { PiecePicker } from './piece-picker.ts'
@@ -60,12 +62,21 @@ export class Torrent implements SessionHost {
   readonly #holdings: Holdings
   readonly #news: HaveNews
   readonly #slots: UploadSlots
+  readonly #metadata: MetadataServer
   #now: Instant
   #startedAt: Instant
   #wasComplete = false
   #fillCount = 0
 
-  constructor(now: Instant, id: number, options: TorrentOptions, env: Env, around: TorrentSurroundings) {
+  /** @param before the same torrent without its metadata: addresses and trackers are taken over */
+  constructor(
+    now: Instant,
+    id: number,
+    options: TorrentOptions,
+    env: Env,
+    around: TorrentSurroundings,
+    before?: Torrent,
+  ) {
     const geometry = new Geometry(options.metainfo, around.blockLength)
     const pieces = new PieceTracker(geometry, around.buffers)
     this.#now = this.#startedAt = this.seedingSince = now
@@ -82,7 +93,8 @@ export class Torrent implements SessionHost {
       uploaded: new RateMeter(),
       emit: (output: SwarmOutput) => around.emit(output),
     }
-    this.peers = new PeerList(env.prng.fork('peers'))
+    this.peers = before?.peers ?? new PeerList(env.prng.fork('peers'))
+    this.#metadata = new MetadataServer(options.metainfo.infoBytes)
     this.#holdings = new Holdings(this.core, () => this.isDownloading)
     this.downloader = new Downloader(
       this.core,
@@ -104,17 +116,22 @@ export class Torrent implements SessionHost {
       wantsPeers: () => this.phase === 'active' && this.core.sessions.size < options.connectionsMax,
       isShortOfPeers: () => this.isDownloading && this.usefulPeerCount === 0,
     }
-    this.announcer = new Announcements(
-      this.#announcerOptions(),
-      env.prng.fork('announcer'),
-      mediator,
-      announcesRebuilt ? this.rebuiltInfoHash : null,
-    )
+    const rebuilt = announcesRebuilt ? this.rebuiltInfoHash : null
+    const isSame = before !== undefined && equalBytes(before.infoHash, this.infoHash) && rebuilt === null
+    const announcer = isSame ? before.announcer : undefined
+    const prng = env.prng.fork('announcer')
+    this.announcer = announcer ?? new Announcements(this.#announcerOptions(), prng, mediator, rebuilt)
+    this.announcer.answerTo(mediator)
     this.#selectFiles(options.selectedFiles)
   }
 
   get pieceCount(): number {
     return this.core.geometry.pieceCount
+  }
+
+  /** 20 bytes, as in handshakes and announces. */
+  get infoHash(): Uint8Array {
+    return handshakeHash(this.core.options.metainfo)
   }
 
   get blockLength(): number {
@@ -225,7 +242,7 @@ export class Torrent implements SessionHost {
   /** The 20 bytes to name in the handshake with this peer. */
   infoHashFor(endpoint: Endpoint): Uint8Array {
     const rebuilt = this.peers.get(endpoint)?.namesRebuilt === true ? this.rebuiltInfoHash : null
-    return rebuilt ?? handshakeHash(this.core.options.metainfo)
+    return rebuilt ?? this.infoHash
   }
 
   /** Who hangs up on our handshake, as on an infohash it does not know, may know the other one. */
@@ -233,12 +250,14 @@ export class Torrent implements SessionHost {
     if (this.rebuiltInfoHash !== null) this.peers.tryOtherHash(now, endpoint)
   }
 
-  attach(now: Instant, session: PeerSession): void {
+  /** @param isKnown the peer was here before the metadata was, and is not told of again */
+  attach(now: Instant, session: PeerSession, isKnown = false): void {
     this.#now = now
     this.core.sessions.set(session.id, session)
     if (session.isOutgoing) this.peers.answered(session.endpoint)
-    session.sendHave(this.core.pieces.have)
+    session.sendHave(this.core.pieces.have, isKnown)
     if (session.supportsExtensions) this.#around.sendExtensions(this, session)
+    if (isKnown) return
     const { address } = session
     const peerId = peerIdText(session.peerId)
     this.emit({ event: 'handshake-ok', address, peerId })
@@ -378,6 +397,11 @@ export class Torrent implements SessionHost {
     this.#endIfPointless(session)
   }
 
+  peerMetadata(session: PeerSession, message: MetadataMessage): Fault | undefined {
+    if (message.kind === 'request') this.#metadata.answer(this.#now, session, message.part)
+    return undefined
+  }
+
   hasToSend(session: PeerSession): void {
     this.#around.hasToSend(session)
   }
@@ -385,9 +409,9 @@ export class Torrent implements SessionHost {
   // Inside.
 
   #announcerOptions() {
-    const { metainfo, trackers, announceIntervalSeconds } = this.core.options
+    const { trackers, announceIntervalSeconds } = this.core.options
     return {
-      infoHash: handshakeHash(metainfo),
+      infoHash: this.infoHash,
       peerId: this.#around.peerId,
       port: this.#around.listenPort,
       key: this.core.env.prng.fork('key').uint32(),
