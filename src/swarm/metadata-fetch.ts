@@ -54,6 +54,8 @@ interface MetadataPeer {
   /** Part -> when it was asked for. */
   readonly asked: Map<number, Instant>
   restsUntil: Instant
+  /** How often it refused or was too slow. */
+  restCount: number
 }
 
 interface Attempt {
@@ -105,7 +107,7 @@ export class MetadataFetch {
     const known = this.#peers.get(id)
     if (known !== undefined && known.size === size) return
     if (known !== undefined) this.left(now, id)
-    this.#peers.set(id, { id, address, size, asked: new Map(), restsUntil: LONG_AGO })
+    this.#peers.set(id, { id, address, size, asked: new Map(), restsUntil: LONG_AGO, restCount: 0 })
     this.tick(now)
   }
 
@@ -151,6 +153,7 @@ export class MetadataFetch {
 
   #rest(now: Instant, peer: MetadataPeer): void {
     peer.asked.clear()
+    peer.restCount++
     peer.restsUntil = after(now, seconds(REST_SECONDS))
   }
 
@@ -187,10 +190,10 @@ export class MetadataFetch {
     return best
   }
 
-  /** What it did alone weighs more than any number of attempts it had a part in. */
-  #suspicion({ address }: MetadataPeer): number {
+  /** Wrong wholes of its own weigh most, then the time it cost us, then what it had a part in. */
+  #suspicion({ address, restCount }: MetadataPeer): number {
     const { own, shared } = this.#failures.get(address) ?? { own: 0, shared: 0 }
-    return own * 1000 + Math.min(shared, 999)
+    return own * 1_000_000 + Math.min(restCount, 999) * 1000 + Math.min(shared, 999)
   }
 
   /** One part each in turn, so that the work is spread. */
