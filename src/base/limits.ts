@@ -51,6 +51,18 @@ export const LIMITS = {
     'metadata parts a peer may ask for at once; it gets half as many anew each second',
     'design: 1 MiB',
   ),
+  hashesPerRequestMax: limit(512, 'hashes in one hash request, without the proof', 'BEP 52'),
+  hashRequestsAskedMax: limit(4, 'hash requests we have open at one peer', 'design: 64 KiB on the way'),
+  hashAnswersServedMax: limit(
+    64,
+    'hash requests a peer may make at once; it gets half as many anew each second',
+    'design: 1 MiB',
+  ),
+  hashTreesBytesMax: limit(
+    16 * 1024 * 1024,
+    'hash trees kept to answer requests from, of one torrent',
+    'design: files with 260,000 pieces',
+  ),
   earlyHavesMax: limit(
     65_536,
     'single pieces a peer may tell of before the metadata is there',

@@ -1,6 +1,8 @@
 /** `shoal get`: downloads what is missing, then keeps seeding, and at the end says who gave what. */
 import { compileGlobs } from '../nodejs/file-glob.ts'
+import type { MagnetAddOptions } from '../nodejs/magnet-task.ts'
 import { ShoalError } from '../nodejs/shoal-error.ts'
+import { lacksPieceLayers } from '../swarm/layer-fetch.ts'
 import { metainfoOfMagnet } from '../swarm/magnet-torrent.ts'
 import type { Magnet } from '../wire/magnet.ts'
 import type { Metainfo } from '../wire/metainfo.ts'
@@ -30,18 +32,16 @@ export async function run(context: CommandContext): Promise<number> {
   const download = new Download(output)
   const role = seedOnly ? 'seed' : 'download'
   const selects = select && compileGlobs(select)
+  const magnet = magnetOf(source, role)
+  const plan = (metainfo: Metainfo): TorrentPlan => {
+    const wanted = download.begin(metainfo, selects ?? selectOnly(source, metainfo))
+    return { metainfo, dir, role, ...wanted }
+  }
   const torrent: TorrentPlan | MagnetPlan =
-    'files' in source
-      ? { metainfo: source, dir, role, ...download.begin(source, selects) }
-      : {
-          magnet: { metainfo: metainfoOfMagnet(source), peers: source.peers },
-          plan: (metainfo) => ({
-            ...{ metainfo, dir, role },
-            ...download.begin(metainfo, selects ?? selectOnly(source, metainfo)),
-          }),
-        }
+    'files' in source && magnet === undefined ? plan(source) : { magnet: magnet!, plan }
   if ('magnet' in torrent) {
-    output.text(`${torrent.magnet.metainfo.name}: asking peers for the metadata`)
+    const what = 'files' in source ? 'piece hashes' : 'metadata'
+    output.text(`${torrent.magnet.metainfo.name}: asking peers for the ${what}`)
     const peerCount = settings.peer.length + torrent.magnet.peers.length
     warnIfNowhereToLook(context, torrent.magnet.metainfo, exit, peerCount)
   }
@@ -63,8 +63,15 @@ export async function run(context: CommandContext): Promise<number> {
   return exit ? 1 : 0
 }
 
+/** What peers must be asked for first: undefined when everything is in the file. */
+function magnetOf(source: Magnet | Metainfo, role: TorrentPlan['role']): MagnetAddOptions | undefined {
+  if (!('files' in source)) return { metainfo: metainfoOfMagnet(source), peers: source.peers }
+  return role === 'download' && lacksPieceLayers(source) ? { metainfo: source, peers: [] } : undefined
+}
+
 /** The files that the link wants (`so`, BEP 53); undefined for all. */
-function selectOnly({ selectOnly }: Magnet, { files }: Metainfo): Select | undefined {
+function selectOnly(source: Magnet | Metainfo, { files }: Metainfo): Select | undefined {
+  const selectOnly = 'files' in source ? [] : source.selectOnly
   if (selectOnly.length === 0) return undefined
   const paths = new Set<readonly string[]>()
   for (const { first, last } of selectOnly)

@@ -9,6 +9,7 @@ import { toHex } from '../base/bytes.ts'
 import type { SwarmInput } from '../swarm/effects.ts'
 import type { SwarmEvent } from '../swarm/events.ts'
 import { Geometry } from '../swarm/geometry.ts'
+import { lacksPieceLayers } from '../swarm/layer-fetch.ts'
 import type { PickOrder } from '../swarm/piece-picker.ts'
 import type { Torrent } from '../swarm/torrent.ts'
 import type { TorrentOptions } from '../swarm/torrent-options.ts'
@@ -398,10 +399,8 @@ function firstFolder({ dir, tmpDir, role, metainfo }: TorrentAddOptions): string
 }
 
 /** Without the piece hashes of every file nothing that comes in could be checked (BEP 52 `piece layers`). */
-function refuseUnverifiable({ format, files, pieceLength }: Metainfo): void {
-  if (format !== 'v2') return
-  const isKnown = files.every((file) => file.length <= pieceLength || file.pieceLayer !== null)
-  if (isKnown) return
+function refuseUnverifiable(metainfo: Metainfo): void {
+  if (!lacksPieceLayers(metainfo)) return
   throw new ShoalError(
     'transfer/missing-piece-layers',
     'this v2 torrent lacks the hashes of its pieces',

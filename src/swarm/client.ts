@@ -251,7 +251,8 @@ export class Client implements Machine<SwarmInput, SwarmOutput> {
     connection.isOpen = true
     this.#halfOpenCount--
     connection.deadline = (now + seconds(this.options.handshakeTimeoutSeconds)) as Instant
-    this.#sendHandshake(id, connection.torrent.infoHashFor(connection.endpoint))
+    const { torrent, endpoint } = connection
+    this.#sendHandshake(id, torrent, torrent.infoHashFor(endpoint))
   }
 
   #received(now: Instant, id: number, bytes: Uint8Array): void {
@@ -321,7 +322,7 @@ export class Client implements Machine<SwarmInput, SwarmOutput> {
     if (torrent.core.sessions.size >= torrent.core.options.connectionsMax) return 'too-many-peers'
     if (!this.#isFirst(connection, torrent, handshake)) return 'duplicate-peer'
     const { id, endpoint, isOutgoing, wasHandedOver } = connection
-    if (!isOutgoing && !wasHandedOver) this.#sendHandshake(id, handshake.infoHash)
+    if (!isOutgoing && !wasHandedOver) this.#sendHandshake(id, torrent, handshake.infoHash)
     connection.session = new PeerSession(id, endpoint, isOutgoing, handshake, torrent, now)
     connection.deadline = Infinity as Instant
     torrent.attach(now, connection.session, wasHandedOver)
@@ -343,8 +344,8 @@ export class Client implements Machine<SwarmInput, SwarmOutput> {
     return true
   }
 
-  #sendHandshake(connection: number, infoHash: Uint8Array): void {
-    this.#emit({ kind: 'send', connection, bytes: handshakeOf(this.options, infoHash) })
+  #sendHandshake(connection: number, torrent: Torrent, infoHash: Uint8Array): void {
+    this.#emit({ kind: 'send', connection, bytes: handshakeOf(this.options, torrent, infoHash) })
   }
 
   #close(id: number, reason: DisconnectReason): void {

@@ -10,13 +10,13 @@ import type { ClientOptions } from './client.ts'
 import type { Torrent } from './torrent.ts'
 
 /** @param infoHash the 20 bytes by which this peer knows the torrent */
-export function handshakeOf({ peerId }: ClientOptions, infoHash: Uint8Array): Uint8Array {
+export function handshakeOf({ peerId }: ClientOptions, torrent: Torrent, infoHash: Uint8Array): Uint8Array {
   return encodeHandshake({
     infoHash,
     peerId,
     supportsExtensions: true,
     supportsFast: true,
-    supportsV2: false,
+    supportsV2: torrent.core.options.metainfo.infoHashV2 !== null,
   })
 }
 

@@ -1,19 +1,25 @@
 /**
  * A torrent of which only the infohash is known, as a magnet link gives it. It announces, dials and greets
- * like any other, but its peers are asked for the info dictionary (BEP 9) and for nothing else. Once that is
- * there the client is given the whole torrent under the same id, which takes over addresses, trackers and
- * connections (`Connection.handOver`).
+ * like any other, but its peers are asked for the info dictionary (BEP 9), then for the piece hashes that a v2
+ * torrent needs besides (BEP 52), and for nothing else. Once they are there the client is given the whole
+ * torrent under the same id, which takes over addresses, trackers and connections (`Connection.handOver`).
  * Invariants: it has no pieces, so its sessions keep what peers say for later (`early-messages.ts`); its one
  * result has the hash that was asked for, and has been read by the same rules as a file (S01).
  */
 
 import { toHex } from '../base/bytes.ts'
 import type { Env } from '../base/env.ts'
-import type { Fault, Result } from '../base/result.ts'
+import { type Fault, ok, type Result } from '../base/result.ts'
 import { encodeUtf8 } from '../base/text.ts'
 import type { Instant } from '../base/time.ts'
 import { parseEndpoint } from '../wire/endpoint.ts'
 import type { ExtensionHandshake } from '../wire/extension-handshake.ts'
+import {
+  decodeHashes,
+  decodeHashRequest,
+  encodeHashRequest,
+  type HashRequest,
+} from '../wire/hash-messages.ts'
 import type { Magnet } from '../wire/magnet.ts'
 import {
   encodeMetadataMessage,
@@ -22,7 +28,10 @@ import {
   UT_METADATA,
 } from '../wire/metadata-messages.ts'
 import { type Metainfo, parseInfoDictionary } from '../wire/metainfo.ts'
+import { MESSAGE } from '../wire/peer-messages.ts'
+import type { DescriptionHost } from './description.ts'
 import type { DisconnectReason } from './events.ts'
+import { LayerFetch, type LayerFetchHost, lacksPieceLayers } from './layer-fetch.ts'
 import { MetadataFetch, type MetadataFetchHost } from './metadata-fetch.ts'
 import type { PeerSession } from './peer-session.ts'
 import { Torrent } from './torrent.ts'
@@ -53,15 +62,23 @@ export function metainfoOfMagnet(magnet: Magnet): Metainfo {
   }
 }
 
-export class MagnetTorrent extends Torrent implements MetadataFetchHost {
-  readonly #fetch: MetadataFetch
+export class MagnetTorrent extends Torrent implements DescriptionHost, MetadataFetchHost, LayerFetchHost {
+  readonly #metadata: MetadataFetch
+  /** Once there is an info dictionary that lacks piece layers. */
+  #layers: LayerFetch | undefined
+  readonly #server: DescriptionHost
+  #isDone = false
   #at: Instant
 
-  /** @param options with the metainfo of `metainfoOfMagnet` */
+  /** @param options with the metainfo of `metainfoOfMagnet`, or of a v2 torrent without its piece layers */
   constructor(now: Instant, id: number, options: TorrentOptions, env: Env, around: TorrentSurroundings) {
-    super(now, id, options, env, around)
+    const { metainfo } = options
+    super(now, id, { ...options, metainfo: { ...metainfo, pieceCount: 0, files: [] } }, env, around)
     this.#at = now
-    this.#fetch = new MetadataFetch(options.metainfo, env.crypto, this)
+    this.#metadata = new MetadataFetch(metainfo, env.crypto, this)
+    this.#server = this.description
+    this.description = this
+    if (metainfo.infoBytes.length > 0) this.#understood(metainfo)
     this.checked(now, [])
   }
 
@@ -70,7 +87,7 @@ export class MagnetTorrent extends Torrent implements MetadataFetchHost {
   }
 
   override get isDownloading(): boolean {
-    return this.phase === 'active' && !this.#fetch.isDone
+    return this.phase === 'active' && !this.#isDone
   }
 
   /** Not known; more than nothing, or trackers would take us for a seed. */
@@ -79,7 +96,7 @@ export class MagnetTorrent extends Torrent implements MetadataFetchHost {
   }
 
   override get usefulPeerCount(): number {
-    return this.#fetch.peerCount
+    return (this.#layers ?? this.#metadata).peerCount
   }
 
   override received(now: Instant, session: PeerSession, bytes: Uint8Array): Fault | undefined {
@@ -90,33 +107,62 @@ export class MagnetTorrent extends Torrent implements MetadataFetchHost {
   override tick(now: Instant): void {
     this.#at = now
     super.tick(now)
-    this.#fetch.tick(now)
+    if (this.#layers === undefined) this.#metadata.tick(now)
+    else this.#layers.tick(now)
+  }
+
+  override attach(now: Instant, session: PeerSession, isKnown?: boolean): void {
+    this.#at = now
+    super.attach(now, session, isKnown)
+    this.#layers?.joined(now, session.id)
   }
 
   override detach(now: Instant, session: PeerSession, reason: DisconnectReason): void {
     this.#at = now
     super.detach(now, session, reason)
-    this.#fetch.left(now, session.id)
+    this.#metadata.left(now, session.id)
+    this.#layers?.left(now, session.id)
   }
-
-  // SessionHost: what peers say.
 
   override peerExtensions(session: PeerSession, { messages, metadataSize }: ExtensionHandshake): void {
+    if (this.#layers !== undefined) return
     const isOffered = (messages.get(UT_METADATA) ?? 0) > 0
-    this.#fetch.offers(this.#at, session.id, session.address, isOffered ? metadataSize : undefined)
+    this.#metadata.offers(this.#at, session.id, session.address, isOffered ? metadataSize : undefined)
   }
 
-  override peerMetadata(session: PeerSession, message: MetadataMessage): Fault | undefined {
-    if (message.kind === 'request') return super.peerMetadata(session, message)
-    return this.#fetch.received(this.#at, session.id, message)
+  // DescriptionHost: what peers say of the torrent.
+
+  peerMetadata(session: PeerSession, message: MetadataMessage): Fault | undefined {
+    if (message.kind === 'request') return this.#server.peerMetadata(session, message)
+    return this.#metadata.received(this.#at, session.id, message)
   }
 
-  // MetadataFetchHost: what it decides.
+  peerAsksHashes(session: PeerSession, payload: Uint8Array): Fault | undefined {
+    return this.#server.peerAsksHashes(session, payload)
+  }
+
+  peerSendsHashes(session: PeerSession, payload: Uint8Array): Fault | undefined {
+    const hashes = decodeHashes(payload)
+    if (!hashes.ok) return hashes.error
+    const fault = this.#layers?.received(this.#at, session.id, hashes.value)
+    if (fault !== undefined) this.banned(session.address)
+    return undefined
+  }
+
+  peerRefusesHashes(session: PeerSession, payload: Uint8Array): undefined {
+    this.#layers?.refused(this.#at, session.id, decodeHashRequest(payload))
+  }
+
+  // MetadataFetchHost and LayerFetchHost: what they decide.
 
   requestPart(peer: number, part: number): void {
     const session = this.core.sessions.get(peer)
     const id = session?.extensions?.messages.get(UT_METADATA)
     if (id !== undefined) session?.writer.extended(id, encodeMetadataMessage({ kind: 'request', part }))
+  }
+
+  requestHashes(peer: number, request: HashRequest): void {
+    this.core.sessions.get(peer)?.writer.bytes(MESSAGE.hashRequest, encodeHashRequest(request))
   }
 
   failed(senders: readonly string[]): void {
@@ -133,10 +179,25 @@ export class MagnetTorrent extends Torrent implements MetadataFetchHost {
   }
 
   fetched(infoBytes: Uint8Array): void {
-    this.#tell(parseInfoDictionary(infoBytes, this.core.env.crypto))
+    const parsed = parseInfoDictionary(infoBytes, this.core.env.crypto)
+    if (parsed.ok) this.#understood(parsed.value)
+    else this.#tell(parsed)
+  }
+
+  complete(metainfo: Metainfo): void {
+    this.#tell(ok(metainfo))
+  }
+
+  // Inside.
+
+  #understood(metainfo: Metainfo): void {
+    if (!lacksPieceLayers(metainfo)) return this.#tell(ok(metainfo))
+    this.#layers = new LayerFetch(metainfo, this.core.env.crypto, this)
+    for (const session of this.core.sessions.values()) this.#layers.joined(this.#at, session.id)
   }
 
   #tell(result: Result<Metainfo>): void {
+    this.#isDone = true
     this.core.emit({ kind: 'metadata', torrent: this.core.id, result })
   }
 }

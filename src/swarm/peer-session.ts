@@ -15,8 +15,9 @@ import { type Endpoint, formatEndpoint } from '../wire/endpoint.ts'
 import { decodeExtensionHandshake, type ExtensionHandshake } from '../wire/extension-handshake.ts'
 import { FrameReader, type FrameSink } from '../wire/frame-reader.ts'
 import type { Handshake } from '../wire/handshake.ts'
-import { decodeMetadataMessage, type MetadataMessage, UT_METADATA_ID } from '../wire/metadata-messages.ts'
+import { decodeMetadataMessage, UT_METADATA_ID } from '../wire/metadata-messages.ts'
 import { type BlockRange, MESSAGE, MessageWriter, readBlockRange } from '../wire/peer-messages.ts'
+import type { DescriptionHost } from './description.ts'
 import { EarlyMessages } from './early-messages.ts'
 import type { DisconnectReason } from './events.ts'
 import type { GatheringPiece } from './piece-tracker.ts'
@@ -46,7 +47,8 @@ export interface SessionHost {
   blockStarts(session: PeerSession, piece: number, begin: number, length: number): void
   blockEnds(session: PeerSession, piece: number, begin: number, length: number): void
   peerExtensions(session: PeerSession, handshake: ExtensionHandshake): void
-  peerMetadata(session: PeerSession, message: MetadataMessage): Fault | undefined
+  /** For what peers say about the torrent itself. */
+  readonly description: DescriptionHost
   /** Its writer, empty until now, is not any more. */
   hasToSend(session: PeerSession): void
 }
@@ -195,7 +197,7 @@ export class PeerSession implements FrameSink {
   }
 
   onMessage(type: number, payload: Uint8Array): Fault | undefined {
-    if (this.early !== undefined && type !== MESSAGE.extended) return this.early.record(type, payload)
+    if (this.early !== undefined && type < MESSAGE.extended) return this.early.record(type, payload)
     switch (type) {
       case MESSAGE.choke:
         if (!this.peerChoking) {
@@ -229,10 +231,13 @@ export class PeerSession implements FrameSink {
       case MESSAGE.extended:
         return this.#extended(payload)
       case MESSAGE.hashRequest:
-        this.writer.hashReject(payload)
-        return undefined
+        return this.#host.description.peerAsksHashes(this, payload)
+      case MESSAGE.hashes:
+        return this.#host.description.peerSendsHashes(this, payload)
+      case MESSAGE.hashReject:
+        return this.#host.description.peerRefusesHashes(this, payload)
       default:
-        // suggest, allowed fast, port, hashes and types of the future ask for nothing.
+        // suggest, allowed fast, port and types of the future ask for nothing.
         return undefined
     }
   }
@@ -298,7 +303,7 @@ export class PeerSession implements FrameSink {
     if (payload[0] === UT_METADATA_ID) {
       const message = decodeMetadataMessage(body)
       if (!message.ok) return message.error
-      return message.value && this.#host.peerMetadata(this, message.value)
+      return message.value && this.#host.description.peerMetadata(this, message.value)
     }
     if (payload[0] !== 0) return undefined
     const handshake = decodeExtensionHandshake(body)

@@ -12,19 +12,18 @@ import type { Fault, Result } from '../base/result.ts'
 import { after, earliest, type Instant, latest, MICROSECONDS_PER_SECOND, seconds } from '../base/time.ts'
 import { type Endpoint, parseEndpoint } from '../wire/endpoint.ts'
 import type { ExtensionHandshake } from '../wire/extension-handshake.ts'
-import type { MetadataMessage } from '../wire/metadata-messages.ts'
 import { handshakeHash } from '../wire/metainfo.ts'
 import type { BlockRange } from '../wire/peer-messages.ts'
 import { rebuiltInfoHash } from '../wire/rebuilt-infohash.ts'
 import { Announcements } from './announcements.ts'
 import { clientName, peerIdText } from './client-name.ts'
+import { type DescriptionHost, DescriptionServer } from './description.ts'
 import { Downloader } from './downloader.ts'
 import type { PieceDigests, SwarmOutput } from './effects.ts'
 import type { DisconnectReason, SwarmEvent } from './events.ts'
 import { Geometry } from './geometry.ts'
 import { HaveNews } from './have-news.ts'
 import { Holdings } from './holdings.ts'
-import { MetadataServer } from './metadata-server.ts'
 import { PeerList } from './peer-list.ts'
 import type { PeerSession, SessionHost } from './peer-session.ts'
 import { PiecePicker } from './piece-picker.ts'
@@ -49,6 +48,7 @@ export class Torrent implements SessionHost {
   readonly downloader: Downloader
   readonly uploader: Uploader
   readonly announcer: Announcements
+  description: DescriptionHost
   /** By which some peers know a hybrid; null for others, and for private torrents, which stay out of it. */
   readonly rebuiltInfoHash: Uint8Array | null
   phase: TorrentPhase = 'checking'
@@ -62,7 +62,6 @@ export class Torrent implements SessionHost {
   readonly #holdings: Holdings
   readonly #news: HaveNews
   readonly #slots: UploadSlots
-  readonly #metadata: MetadataServer
   #now: Instant
   #startedAt: Instant
   #wasComplete = false
@@ -94,7 +93,7 @@ export class Torrent implements SessionHost {
       emit: (output: SwarmOutput) => around.emit(output),
     }
     this.peers = before?.peers ?? new PeerList(env.prng.fork('peers'))
-    this.#metadata = new MetadataServer(options.metainfo.infoBytes)
+    this.description = new DescriptionServer(options.metainfo, env.crypto, () => this.#now)
     this.#holdings = new Holdings(this.core, () => this.isDownloading)
     this.downloader = new Downloader(
       this.core,
@@ -395,11 +394,6 @@ export class Torrent implements SessionHost {
 
   peerExtensions(session: PeerSession, _handshake: ExtensionHandshake): void {
     this.#endIfPointless(session)
-  }
-
-  peerMetadata(session: PeerSession, message: MetadataMessage): Fault | undefined {
-    if (message.kind === 'request') this.#metadata.answer(this.#now, session, message.part)
-    return undefined
   }
 
   hasToSend(session: PeerSession): void {

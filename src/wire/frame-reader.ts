@@ -23,6 +23,8 @@ export interface FrameSink {
 
 const HEADER_LENGTH = 5
 const BLOCK_HEADER_LENGTH = 13
+/** The request, as many hashes as we ask for, and a proof through the tallest tree (BEP 52). */
+const HASHES_LENGTH_MAX = 48 + 32 * (LIMITS.hashesPerRequestMax.value + 64)
 
 /** Payload lengths that are fixed by the protocol. */
 const FIXED_LENGTHS = new Map<number, number>([
@@ -147,6 +149,7 @@ export class FrameReader {
         this.#bitfieldLength === 0 ? length <= LIMITS.piecesMax.value / 8 : length === this.#bitfieldLength
       return isRight ? undefined : fault('wire/bad-length', type, length)
     }
+    if (type === MESSAGE.hashes && length > HASHES_LENGTH_MAX) return fault('wire/bad-length', type, length)
     return length <= LIMITS.extensionMessageBytesMax.value
       ? undefined
       : fault('wire/message-too-large', type, length)

@@ -32,7 +32,7 @@ test.for(FORMATS)('%s: libtorrent downloads from Shoal by magnet link', async (f
   expect(differences(source, target)).toEqual([])
 })
 
-test.for<Format>(['v1', 'hybrid'])('%s: Shoal downloads from libtorrent by magnet link', async (format) => {
+test.for(FORMATS)('%s: Shoal downloads from libtorrent by magnet link', async (format) => {
   const { file, source, target, torrent } = stage({ format, files: FILES })
   const client = await startLibtorrent({ torrent: file, dir: source, host: '127.0.0.3' })
   const get = startGet(torrent.magnet(), target, { host: '127.0.0.4', peers: [client] })
