@@ -1,8 +1,8 @@
 /**
  * Serves piece hashes of v2 files with their proofs (BEP 52), from the piece layers of the torrent.
  * Layers below, the hashes of single blocks, are refused: they would have to be read from disk first.
- * A proof needs the whole tree over a layer, so trees are kept, up to `hashTreesBytesMax`; what a peer makes us
- * hash anew is charged to its allowance.
+ * A proof needs the whole tree over a layer, so trees are kept, up to `hashTreesBytesMax`; what a peer makes
+ * us hash anew is charged to its allowance.
  */
 import { toHex } from '../base/bytes.ts'
 import type { Crypto } from '../base/env.ts'

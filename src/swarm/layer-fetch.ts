@@ -1,9 +1,9 @@
 /**
- * Gets the piece layers of a v2 torrent from peers (BEP 52), which a magnet link never has and a `.torrent` may
- * lack. Every answer proves itself: it is hashed up to the file's root, which the info dictionary names (S12),
- * so it can be taken from anybody, and who sends a wrong one is known at once.
- * Invariants: a peer owes at most `hashRequestsAskedMax` answers; no range is asked of two peers at a time; what
- * is held is no more than the layers themselves.
+ * Gets the piece layers of a v2 torrent from peers (BEP 52), which a magnet link never has and a `.torrent`
+ * may lack. Every answer proves itself: it is hashed up to the file's root, which the info dictionary names
+ * (S12), so it can be taken from anybody, and who sends a wrong one is known at once.
+ * Invariants: a peer owes at most `hashRequestsAskedMax` answers; no range is asked of two peers at a time;
+ * what is held is no more than the layers themselves.
  */
 import { toHex } from '../base/bytes.ts'
 import type { Crypto } from '../base/env.ts'

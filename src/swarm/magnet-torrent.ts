@@ -1,7 +1,7 @@
 /**
  * A torrent of which only the infohash is known, as a magnet link gives it. It announces, dials and greets
- * like any other, but its peers are asked for the info dictionary (BEP 9), then for the piece hashes that a v2
- * torrent needs besides (BEP 52), and for nothing else. Once they are there the client is given the whole
+ * like any other, but its peers are asked for the info dictionary (BEP 9), then for the piece hashes that a
+ * v2 torrent needs besides (BEP 52), and for nothing else. Once they are there the client is given the whole
  * torrent under the same id, which takes over addresses, trackers and connections (`Connection.handOver`).
  * Invariants: it has no pieces, so its sessions keep what peers say for later (`early-messages.ts`); its one
  * result has the hash that was asked for, and has been read by the same rules as a file (S01).

@@ -1,6 +1,6 @@
 /**
- * The messages of BEP 52 by which peers hand on hashes of a file's tree: hash request, hashes, hash reject. All
- * begin with the same 48 bytes, the request, by which answers are known.
+ * The messages of BEP 52 by which peers hand on hashes of a file's tree: hash request, hashes, hash reject.
+ * All begin with the same 48 bytes, the request, by which answers are known.
  * Invariant: what decodes has these lengths; whether the range lies in a tree is for `merkle.ts` to say.
  */
 import { concatBytes, readUint32, toHex, writeUint32 } from '../base/bytes.ts'

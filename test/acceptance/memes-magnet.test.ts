@@ -1,4 +1,6 @@
 /** Requirement M16 of the `memes` system: a reader begins with no more than the name of the description. */
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { FakePeer } from '../kit/fake-peer.ts'
 import { FakeTracker } from '../kit/fake-tracker.ts'
@@ -87,4 +89,27 @@ test('M16 the console says that the description was received', async () => {
   expect((await get.exitWithin()).code).toBe(0)
   expect(get.stdout).toMatch(/^a book: asking peers/m)
   expect(get.stdout).toMatch(new RegExp(`^metadata received: ${torrent.name}$`, 'm'))
+})
+
+/** Two files whose piece hashes stand outside the info dictionary. */
+const V2 = { format: 'v2', files: { 'book.bin': 700_000, 'cover.png': 300_000, small: 9 } } as const
+
+test('M16 a description of version 2 comes from a peer with the hashes of its pieces', async () => {
+  const { file, source, target, torrent } = stage(V2)
+  const seed = startSeed(file, source)
+  const { host, port } = await seed.readyEndpoint()
+  const get = startGet(torrent.magnet(`&x.pe=${host}:${port}`), target, { args: ['--exit'] })
+  expect((await get.exitWithin()).code).toBe(0)
+  expect(get.all('metadata')).toMatchObject([{ infoHash: torrent.infoHashV2?.toString('hex') }])
+  expect(treeDifferences(source, target)).toEqual([])
+})
+
+test('M16 a .torrent without the hashes of its pieces gets them from a peer', async () => {
+  const { file, source, target, torrent, root } = stage(V2)
+  const seed = startSeed(file, source)
+  const bare = join(root, 'bare.torrent')
+  writeFileSync(bare, Buffer.concat([Buffer.from('d4:info'), torrent.infoBytes, Buffer.from('e')]))
+  const get = startGet(bare, target, { peers: [await seed.readyEndpoint()], args: ['--exit'] })
+  expect((await get.exitWithin()).code).toBe(0)
+  expect(treeDifferences(source, target)).toEqual([])
 })
