@@ -38,7 +38,7 @@ export async function run(context: CommandContext): Promise<number> {
     return { metainfo, dir, role, ...wanted }
   }
   const torrent: TorrentPlan | MagnetPlan =
-    'files' in source && magnet === undefined ? plan(source) : { magnet: magnet!, plan }
+    'files' in source && magnet === undefined ? plan(source) : { magnet: magnet!, dir, plan }
   if ('magnet' in torrent) {
     const what = 'files' in source ? 'piece hashes' : 'metadata'
     output.text(`${torrent.magnet.metainfo.name}: asking peers for the ${what}`)

@@ -4,6 +4,7 @@
  * Invariant: the node is stopped whatever happens, so no socket, timer or tracker entry is left behind.
  */
 
+import { keepMetadata, keptMetadata } from '../nodejs/kept-metadata.ts'
 import type { MagnetAddOptions } from '../nodejs/magnet-task.ts'
 import type { PeerNode } from '../nodejs/peer-node.ts'
 import type { TorrentAddOptions, TorrentTask } from '../nodejs/torrent-task.ts'
@@ -26,6 +27,7 @@ export interface TorrentPlan {
 /** A torrent whose metadata must come from peers first. */
 export interface MagnetPlan {
   readonly magnet: MagnetAddOptions
+  readonly dir: string
   /** What to do with the torrent, once it is known. Throws what is wrong with it. */
   readonly plan: (metainfo: Metainfo) => TorrentPlan
 }
@@ -85,16 +87,19 @@ async function addTorrents(
 async function addMagnet(
   context: CommandContext,
   node: PeerNode,
-  { magnet, plan }: MagnetPlan,
+  { magnet, dir, plan }: MagnetPlan,
   peers: readonly Endpoint[],
 ): Promise<TorrentTask> {
+  const { trackers } = magnet.metainfo
+  const kept = keptMetadata(dir, magnet.metainfo)
+  if (kept) return node.add(torrentOptions(context, plan({ ...kept, trackers }), [...peers, ...magnet.peers]))
   const task = node.addMagnet({
     ...magnet,
     trackers: trackerTiers(context.settings, magnet.metainfo),
     peers: [...peers, ...magnet.peers],
   })
   const metainfo = await task.metadata
-  const { trackers } = magnet.metainfo
+  keepMetadata(dir, magnet.metainfo, metainfo)
   return node.add({ ...torrentOptions(context, plan({ ...metainfo, trackers }), []), magnet: task })
 }
 

@@ -78,6 +78,23 @@ test('M16 one Shoal gives the description to another, and only the files the lin
   expect(treeDifferences(source, target)).toEqual([`missing: ${torrent.name}/book.bin`])
 })
 
+test.for(['v1', 'v2', 'hybrid'] as const)(
+  'M16 a link that was followed once is seeded again with nobody else there, %s',
+  async (format) => {
+    const { file, source, target, torrent, folder } = stage({ format })
+    const seed = startSeed(file, source)
+    const peers = [await seed.readyEndpoint()]
+    const first = startGet(torrent.magnet(), target, { peers, args: ['--exit'] })
+    expect((await first.exitWithin()).code).toBe(0)
+    expect((await seed.end()).code).toBe(0)
+    const again = startGet(torrent.magnet(), target)
+    const second = startGet(torrent.magnet(), folder('second'), { peers: [await again.readyEndpoint()] })
+    await second.event('complete')
+    expect(again.all('metadata')).toEqual([])
+    expect(treeDifferences(source, folder('second'))).toEqual([])
+  },
+)
+
 test('M16 the console says that the description was received', async () => {
   const { target, torrent } = stage()
   const seeder = await FakePeer.listen(torrent)

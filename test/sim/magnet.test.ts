@@ -315,6 +315,26 @@ describe('a magnet link', () => {
     expect(world.metadata.map(({ ok }) => ok)).toEqual([true])
   })
 
+  it('reads names by the same policy as a file: none leads out of the folder (S01)', () => {
+    const fixture = torrentFixture({ name: '../up', files: { '../../etc/passwd': 50_000, 'a/./b': 60_000 } })
+    const parsed = parseMetainfo(new Uint8Array(fixture.bytes), nodeCrypto)
+    if (!parsed.ok) throw new Error(parsed.error.message)
+    const world = new World({ metainfo: parsed.value, bytes: new Uint8Array(0) })
+    world.servesMetadata(world.dialled((writer) => world.offers(writer)))
+    const [result] = world.metadata
+    if (!result?.ok) throw new Error('no metadata')
+    const names = [result.value.name, ...result.value.files.flatMap(({ path }) => path)]
+    for (const name of names) expect(name).not.toMatch(/^\.{0,2}$|\//)
+  })
+
+  it('says so when peers have something with the right hash that is no torrent', () => {
+    const infoBytes = new Uint8Array(Buffer.from('d4:name1:xe'))
+    const infoHashV1 = nodeCrypto.sha1(infoBytes)
+    const world = new World({ ...BOOK, metainfo: { ...BOOK.metainfo, infoBytes, infoHashV1 } })
+    world.servesMetadata(world.dialled((writer) => world.offers(writer)))
+    expect(world.metadata).toMatchObject([{ ok: false }])
+  })
+
   it('ends the session of a peer that tells of pieces without end', () => {
     const world = new World()
     const peer = world.came()
