@@ -52,10 +52,15 @@ export const LIMITS = {
     'design: 1 MiB',
   ),
   hashesPerRequestMax: limit(512, 'hashes in one hash request, without the proof', 'BEP 52'),
-  hashRequestsAskedMax: limit(4, 'hash requests we have open at one peer', 'design: 64 KiB on the way'),
+  hashRequestsAskedMax: limit(
+    64,
+    'hash requests we have open at one peer',
+    'design: torrents of many small files need one for each',
+  ),
+  hashesAskedMax: limit(2048, 'hashes we have asked of one peer', 'design: 64 KiB on the way'),
   hashAnswersServedMax: limit(
     64,
-    'hash requests a peer may make at once; it gets half as many anew each second',
+    'answers of 512 hashes a peer may ask for at once; it gets half as many anew each second',
     'design: 1 MiB',
   ),
   hashTreesBytesMax: limit(

@@ -1,7 +1,8 @@
 /**
- * What peers gave for a magnet link, kept as `DIR/.shoal/INFOHASH.torrent`: the same link goes on at once next
- * time, also when whoever starts it is the last one who has the content.
- * Invariant: it is believed only as far as its hashes are those of the link; a damaged file is as good as none.
+ * What peers gave for a magnet link, kept as `DIR/.shoal/INFOHASH.torrent`: the same link goes on at once
+ * next time, also when whoever starts it is the last one who has the content.
+ * Invariant: it is believed only as far as its hashes are those of the link; a damaged
+ * file is as good as none.
  */
 import { mkdirSync, readFileSync, statSync } from 'node:fs'
 import path from 'node:path'

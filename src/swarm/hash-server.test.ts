@@ -3,7 +3,7 @@ import { torrentFixture } from '../../test/kit/torrent-fixture.ts'
 import { instant, seconds } from '../base/time.ts'
 import { nodeCrypto } from '../nodejs/node-crypto.ts'
 import { decodeHashes, type HashRequest } from '../wire/hash-messages.ts'
-import { verifyHashes } from '../wire/merkle.ts'
+import { rootOfPieceLayer, verifyHashes } from '../wire/merkle.ts'
 import { parseMetainfo } from '../wire/metainfo.ts'
 import { MESSAGE, MessageWriter } from '../wire/peer-messages.ts'
 import { HashServer } from './hash-server.ts'
@@ -66,14 +66,31 @@ describe('serving piece hashes', () => {
     expect(answerOf(server, session(), { root: new Uint8Array(32), ...range }).type).toBe(MESSAGE.hashReject)
   })
 
+  it('answers from the trees of large files again and again', () => {
+    const layer = new Uint8Array(32 * 2000).map((_, at) => at % 251)
+    const files = [1, 2, 3].map((seed) => {
+      const pieceLayer = layer.map((byte) => byte ^ seed)
+      const piecesRoot = rootOfPieceLayer(pieceLayer, 32_768, nodeCrypto)
+      return { ...A!, length: 2000 * 32_768, pieceLayer, piecesRoot }
+    })
+    const server = new HashServer({ ...PARSED.value, files }, nodeCrypto)
+    for (let round = 0; round < 3; round++)
+      for (const [index, { piecesRoot: root }] of files.entries()) {
+        const request = { root, baseLayer: 1, index: 512 * index, count: 512, proofLayers: 10 }
+        const { hashes } = answerOf(server, session(), request)
+        expect(verifyHashes(root, 4000, request, hashes!, nodeCrypto)).toMatchObject({ ok: true })
+      }
+  })
+
   it('refuses a flood, and answers again after a while; others are not concerned', () => {
     const server = new HashServer(PARSED.value, nodeCrypto)
     const peer = session()
-    const request = { root: A!.piecesRoot!, ...range }
-    const types = Array.from({ length: 200 }, () => answerOf(server, peer, request).type)
+    const request = { root: A!.piecesRoot!, ...range, baseLayer: 1, count: 32 }
+    const types = Array.from({ length: 2000 }, () => answerOf(server, peer, request).type)
     const answeredCount = types.filter((type) => type === MESSAGE.hashes).length
-    expect(answeredCount).toBeGreaterThan(50)
-    expect(answeredCount).toBeLessThan(65)
+    // 20 hashes are hashed and 32 given, a tenth of a full answer.
+    expect(answeredCount).toBeGreaterThan(600)
+    expect(answeredCount).toBeLessThan(650)
     expect(answerOf(server, session(), request).type).toBe(MESSAGE.hashes)
     expect(answerOf(server, peer, request, instant(NOW + seconds(2))).type).toBe(MESSAGE.hashes)
   })

@@ -9,14 +9,14 @@ import type { Crypto } from '../base/env.ts'
 import { LIMITS } from '../base/limits.ts'
 import type { Instant } from '../base/time.ts'
 import { encodeHashes, encodeHashRequest, type HashRequest } from '../wire/hash-messages.ts'
-import { HashTree, MERKLE_BLOCK_LENGTH, pieceLayerOf } from '../wire/merkle.ts'
+import { HashTree, MERKLE_BLOCK_LENGTH, MERKLE_HASH_LENGTH, pieceLayerOf } from '../wire/merkle.ts'
 import type { FileEntry, Metainfo } from '../wire/metainfo.ts'
 import { MESSAGE } from '../wire/peer-messages.ts'
 import { Allowances } from './allowance.ts'
 import type { PeerSession } from './peer-session.ts'
 
-/** Hashing so many nodes costs as much as an answer: a few milliseconds. */
-const NODES_PER_ANSWER = 1024
+/** The least that an answer costs, as a part of a full one: files are many, and most are small. */
+const ANSWER_COST_MIN = 1 / 64
 
 export class HashServer {
   readonly #metainfo: Metainfo
@@ -47,8 +47,9 @@ export class HashServer {
     const key = toHex(request.root)
     const pieceLayer = this.#layers.get(key)?.pieceLayer
     if (!pieceLayer || request.baseLayer < pieceLayerOf(this.#metainfo.pieceLength)) return undefined
-    const nodeCount = this.#trees.has(key) ? 0 : pieceLayer.length / 32
-    if (!this.#allowances.take(now, session, 1 + nodeCount / NODES_PER_ANSWER)) return undefined
+    const hashedCount = this.#trees.has(key) ? 0 : pieceLayer.length / MERKLE_HASH_LENGTH
+    const cost = (hashedCount + request.count) / LIMITS.hashesPerRequestMax.value
+    if (!this.#allowances.take(now, session, Math.max(cost, ANSWER_COST_MIN))) return undefined
     return this.#tree(key, pieceLayer).answer(request)
   }
 
@@ -66,6 +67,8 @@ export class HashServer {
     const { pieceLength } = this.#metainfo
     const blockCount = Math.ceil(this.#layers.get(key)!.length / MERKLE_BLOCK_LENGTH)
     const tree = known ?? new HashTree(pieceLayer, pieceLayerOf(pieceLength), blockCount, this.#crypto)
+    // Small ones, of which there may be very many, are made anew in no time.
+    if (pieceLayer.length <= LIMITS.hashesPerRequestMax.value * MERKLE_HASH_LENGTH) return tree
     this.#trees.set(key, tree)
     if (known === undefined) this.#treesBytes += tree.byteLength
     for (const [other, { byteLength }] of this.#trees) {

@@ -143,9 +143,12 @@ describe('fetching piece layers', () => {
   })
 
   it('does not keep more than a few requests open at one peer', () => {
-    const world = new World([512 * 20])
-    world.peer(1, () => undefined)
-    expect(world.openCount).toBe(LIMITS.hashRequestsAskedMax.value)
+    const large = new World([512 * 20])
+    large.peer(1, () => undefined)
+    expect(large.openCount).toBe(LIMITS.hashesAskedMax.value / LIMITS.hashesPerRequestMax.value)
+    const many = new World(Array(200).fill(2))
+    many.peer(1, () => undefined)
+    expect(many.openCount).toBe(LIMITS.hashRequestsAskedMax.value)
   })
 
   it('takes nothing from a liar, who is known by the first wrong answer', () => {

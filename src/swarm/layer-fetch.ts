@@ -2,8 +2,8 @@
  * Gets the piece layers of a v2 torrent from peers (BEP 52), which a magnet link never has and a `.torrent`
  * may lack. Every answer proves itself: it is hashed up to the file's root, which the info dictionary names
  * (S12), so it can be taken from anybody, and who sends a wrong one is known at once.
- * Invariants: a peer owes at most `hashRequestsAskedMax` answers; no range is asked of two peers at a time;
- * what is held is no more than the layers themselves.
+ * Invariants: a peer owes at most `hashRequestsAskedMax` answers with `hashesAskedMax` hashes; no range is
+ * asked of two peers at a time; what is held is no more than the layers themselves.
  */
 import { toHex } from '../base/bytes.ts'
 import type { Crypto } from '../base/env.ts'
@@ -18,7 +18,7 @@ import {
   treeHeight,
   verifyHashes,
 } from '../wire/merkle.ts'
-import type { Metainfo } from '../wire/metainfo.ts'
+import type { FileEntry, Metainfo } from '../wire/metainfo.ts'
 
 export interface LayerFetchHost {
   requestHashes(peer: number, request: HashRequest): void
@@ -34,8 +34,20 @@ const REST_SECONDS = 10
 interface Wanted {
   readonly request: HashRequest
   readonly blockCount: number
-  /** The peer that owes it, and since when. */
-  asked: { readonly peer: number; readonly at: Instant } | undefined
+}
+
+/** Owed by one peer. */
+interface Asked extends Wanted {
+  readonly peer: number
+  readonly at: Instant
+}
+
+interface LayerPeer {
+  readonly id: number
+  owedCount: number
+  /** Hashes it owes, all requests together. */
+  owedHashes: number
+  restsUntil: Instant
 }
 
 /** True when what comes in could not be checked: a v2 file lacks the hashes of its pieces. */
@@ -47,12 +59,14 @@ export class LayerFetch {
   readonly #metainfo: Metainfo
   readonly #crypto: Crypto
   readonly #host: LayerFetchHost
-  /** By request. Bounded by the pieces of the torrent. */
-  readonly #wanted = new Map<string, Wanted>()
+  /** Not asked of anybody, next one last. Bounded by the pieces of the torrent. */
+  readonly #open: Wanted[] = []
+  /** By request. Bounded by the peers, and `hashRequestsAskedMax` of each. */
+  readonly #asked = new Map<string, Asked>()
   /** Filled as answers come, by root. Bounded by the pieces of the torrent. */
   readonly #layers = new Map<string, Uint8Array>()
-  /** When each peer may be asked again. Bounded by the torrent's `connectionsMax`. */
-  readonly #peers = new Map<number, { owedCount: number; restsUntil: Instant }>()
+  /** By connection id. Bounded by the torrent's `connectionsMax`. */
+  readonly #peers = new Map<number, LayerPeer>()
 
   /** @param metainfo for which `lacksPieceLayers` is true */
   constructor(metainfo: Metainfo, crypto: Crypto, host: LayerFetchHost) {
@@ -60,76 +74,83 @@ export class LayerFetch {
     this.#crypto = crypto
     this.#host = host
     const { files, pieceLength } = metainfo
-    for (const { length, piecesRoot, pieceLayer } of files)
-      if (length > pieceLength && pieceLayer === null && piecesRoot !== null) this.#want(piecesRoot, length)
-  }
-
-  get isDone(): boolean {
-    return this.#wanted.size === 0
+    // Equal files have equal roots, and need it once.
+    const roots = new Map<string, FileEntry>()
+    for (const file of files)
+      if (file.length > pieceLength && file.pieceLayer === null && file.piecesRoot !== null)
+        roots.set(toHex(file.piecesRoot), file)
+    for (const { piecesRoot, length } of roots.values()) this.#want(piecesRoot!, length)
+    this.#open.reverse()
   }
 
   get peerCount(): number {
     return this.#peers.size
   }
 
-  joined(now: Instant, peer: number): void {
-    if (!this.#peers.has(peer)) this.#peers.set(peer, { owedCount: 0, restsUntil: now })
-    this.tick(now)
+  joined(now: Instant, id: number): void {
+    if (!this.#peers.has(id)) this.#peers.set(id, { id, owedCount: 0, owedHashes: 0, restsUntil: now })
+    this.#ask(now)
   }
 
-  left(now: Instant, peer: number): void {
-    if (!this.#peers.delete(peer)) return
-    for (const wanted of this.#wanted.values()) if (wanted.asked?.peer === peer) wanted.asked = undefined
-    this.tick(now)
+  left(now: Instant, id: number): void {
+    if (!this.#peers.delete(id)) return
+    for (const asked of this.#asked.values()) if (asked.peer === id) this.#giveUp(asked)
+    this.#ask(now)
   }
 
   /** What nobody asked for is ignored; a wrong answer is a fault. */
   received(now: Instant, peer: number, { request, hashes }: Hashes): Fault | undefined {
-    const key = hashRequestKey(request)
-    const wanted = this.#wanted.get(key)
-    if (wanted?.asked?.peer !== peer) return undefined
-    this.#settle(wanted)
-    const { root, index } = wanted.request
-    const verified = verifyHashes(root, wanted.blockCount, wanted.request, hashes, this.#crypto)
-    if (!verified.ok) return verified.error
-    this.#wanted.delete(key)
-    this.#layerOf(root, wanted.blockCount).set(verified.value, index * MERKLE_HASH_LENGTH)
-    if (this.isDone) this.#host.complete(this.#filled())
-    else this.tick(now)
+    const asked = this.#asked.get(hashRequestKey(request))
+    if (asked?.peer !== peer) return undefined
+    const { root, index } = asked.request
+    const verified = verifyHashes(root, asked.blockCount, asked.request, hashes, this.#crypto)
+    this.#settle(asked)
+    if (!verified.ok) {
+      this.#open.push(asked)
+      return verified.error
+    }
+    this.#layerOf(root, asked.blockCount).set(verified.value, index * MERKLE_HASH_LENGTH)
+    if (this.#open.length === 0 && this.#asked.size === 0) this.#host.complete(this.#filled())
+    else this.#ask(now)
     return undefined
   }
 
   refused(now: Instant, peer: number, request: HashRequest): void {
-    const wanted = this.#wanted.get(hashRequestKey(request))
-    if (wanted?.asked?.peer !== peer) return
-    this.#settle(wanted)
+    const asked = this.#asked.get(hashRequestKey(request))
+    if (asked?.peer !== peer) return
+    this.#giveUp(asked)
     this.#rest(now, peer)
-    this.tick(now)
+    this.#ask(now)
   }
 
   /** Looks after late answers, and asks for what can be asked for. */
   tick(now: Instant): void {
-    for (const wanted of this.#wanted.values()) {
-      if (wanted.asked === undefined) continue
-      const { peer, at } = wanted.asked
-      if (now < after(at, seconds(ANSWER_TIMEOUT_SECONDS))) continue
-      this.#settle(wanted)
-      this.#rest(now, peer)
+    for (const asked of this.#asked.values()) {
+      if (now < after(asked.at, seconds(ANSWER_TIMEOUT_SECONDS))) continue
+      this.#giveUp(asked)
+      this.#rest(now, asked.peer)
     }
-    const ready = [...this.#peers].filter(([, peer]) => now >= peer.restsUntil)
-    let turn = 0
-    for (const wanted of this.#wanted.values()) {
-      if (wanted.asked !== undefined) continue
-      const chosen = nextWithRoom(ready, turn++)
-      if (chosen === undefined) return
-      const [id, peer] = chosen
-      peer.owedCount++
-      wanted.asked = { peer: id, at: now }
-      this.#host.requestHashes(id, wanted.request)
+    this.#ask(now)
+  }
+
+  /** Peers take turns. */
+  #ask(now: Instant): void {
+    for (let hasRoom = true; hasRoom; ) {
+      hasRoom = false
+      for (const peer of this.#peers.values()) {
+        const wanted = this.#open.at(-1)
+        if (wanted === undefined) return
+        if (now < peer.restsUntil || !hasRoomFor(peer, wanted.request)) continue
+        hasRoom = true
+        this.#open.pop()
+        peer.owedCount++
+        peer.owedHashes += wanted.request.count
+        this.#asked.set(hashRequestKey(wanted.request), { ...wanted, peer: peer.id, at: now })
+        this.#host.requestHashes(peer.id, wanted.request)
+      }
     }
   }
 
-  /** Equal files have equal roots, and need it once. */
   #want(root: Uint8Array, length: number): void {
     const { pieceLength } = this.#metainfo
     const baseLayer = pieceLayerOf(pieceLength)
@@ -138,15 +159,21 @@ export class LayerFetch {
     const count = Math.min(width, LIMITS.hashesPerRequestMax.value)
     const proofLayers = treeHeight(blockCount) - baseLayer - 1
     for (let index = 0; index < Math.ceil(length / pieceLength); index += count) {
-      const request = { root, baseLayer, index, count, proofLayers }
-      this.#wanted.set(hashRequestKey(request), { request, blockCount, asked: undefined })
+      this.#open.push({ request: { root, baseLayer, index, count, proofLayers }, blockCount })
     }
   }
 
-  #settle(wanted: Wanted): void {
-    const peer = wanted.asked && this.#peers.get(wanted.asked.peer)
-    if (peer !== undefined) peer.owedCount--
-    wanted.asked = undefined
+  #giveUp(asked: Asked): void {
+    this.#settle(asked)
+    this.#open.push(asked)
+  }
+
+  #settle(asked: Asked): void {
+    this.#asked.delete(hashRequestKey(asked.request))
+    const peer = this.#peers.get(asked.peer)
+    if (peer === undefined) return
+    peer.owedCount--
+    peer.owedHashes -= asked.request.count
   }
 
   #rest(now: Instant, id: number): void {
@@ -173,14 +200,8 @@ export class LayerFetch {
   }
 }
 
-/** Peers take turns. */
-function nextWithRoom<Peer extends { readonly owedCount: number }>(
-  peers: readonly [number, Peer][],
-  turn: number,
-): [number, Peer] | undefined {
-  for (let i = 0; i < peers.length; i++) {
-    const entry = peers[(turn + i) % peers.length]!
-    if (entry[1].owedCount < LIMITS.hashRequestsAskedMax.value) return entry
-  }
-  return undefined
+/** Many small answers, or a few large ones. */
+function hasRoomFor({ owedCount, owedHashes }: LayerPeer, { count }: HashRequest): boolean {
+  const hashesMax = LIMITS.hashesAskedMax.value
+  return owedCount < LIMITS.hashRequestsAskedMax.value && owedHashes + count <= hashesMax
 }
