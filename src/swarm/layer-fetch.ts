@@ -50,9 +50,16 @@ interface LayerPeer {
   restsUntil: Instant
 }
 
-/** True when what comes in could not be checked: a v2 file lacks the hashes of its pieces. */
-export function lacksPieceLayers({ format, files, pieceLength }: Metainfo): boolean {
-  return format === 'v2' && files.some((file) => file.length > pieceLength && file.pieceLayer === null)
+/** A file of a v2 or hybrid torrent lacks the hashes of its pieces. */
+export function missesPieceLayers({ files, pieceLength }: Metainfo): boolean {
+  return files.some(
+    (file) => file.piecesRoot !== null && file.length > pieceLength && file.pieceLayer === null,
+  )
+}
+
+/** The same, and what comes in could not be checked: a hybrid has its v1 hashes. */
+export function lacksPieceLayers(metainfo: Metainfo): boolean {
+  return metainfo.format === 'v2' && missesPieceLayers(metainfo)
 }
 
 export class LayerFetch {
@@ -68,7 +75,7 @@ export class LayerFetch {
   /** By connection id. Bounded by the torrent's `connectionsMax`. */
   readonly #peers = new Map<number, LayerPeer>()
 
-  /** @param metainfo for which `lacksPieceLayers` is true */
+  /** @param metainfo for which `missesPieceLayers` is true */
   constructor(metainfo: Metainfo, crypto: Crypto, host: LayerFetchHost) {
     this.#metainfo = metainfo
     this.#crypto = crypto
@@ -81,6 +88,11 @@ export class LayerFetch {
         roots.set(toHex(file.piecesRoot), file)
     for (const { piecesRoot, length } of roots.values()) this.#want(piecesRoot!, length)
     this.#open.reverse()
+  }
+
+  /** Somebody owes an answer. */
+  get isWaiting(): boolean {
+    return this.#asked.size > 0
   }
 
   get peerCount(): number {

@@ -11,7 +11,7 @@ import { toHex } from '../base/bytes.ts'
 import type { Env } from '../base/env.ts'
 import { type Fault, ok, type Result } from '../base/result.ts'
 import { encodeUtf8 } from '../base/text.ts'
-import type { Instant } from '../base/time.ts'
+import { after, type Instant, seconds } from '../base/time.ts'
 import { parseEndpoint } from '../wire/endpoint.ts'
 import type { ExtensionHandshake } from '../wire/extension-handshake.ts'
 import {
@@ -31,12 +31,15 @@ import { type Metainfo, parseInfoDictionary } from '../wire/metainfo.ts'
 import { MESSAGE } from '../wire/peer-messages.ts'
 import type { DescriptionHost } from './description.ts'
 import type { DisconnectReason } from './events.ts'
-import { LayerFetch, type LayerFetchHost, lacksPieceLayers } from './layer-fetch.ts'
+import { LayerFetch, type LayerFetchHost, lacksPieceLayers, missesPieceLayers } from './layer-fetch.ts'
 import { MetadataFetch, type MetadataFetchHost } from './metadata-fetch.ts'
 import type { PeerSession } from './peer-session.ts'
 import { Torrent } from './torrent.ts'
 import type { TorrentOptions } from './torrent-options.ts'
 import type { TorrentSurroundings } from './torrent-surroundings.ts'
+
+/** So long a hybrid waits for the hashes of its v2 side. */
+const HYBRID_LAYERS_SECONDS = 5
 
 /** The least that can be said of a torrent: hashes, and a name until its own is known. It has no pieces. */
 export function metainfoOfMagnet(magnet: Magnet): Metainfo {
@@ -66,6 +69,9 @@ export class MagnetTorrent extends Torrent implements DescriptionHost, MetadataF
   readonly #metadata: MetadataFetch
   /** Once there is an info dictionary that lacks piece layers. */
   #layers: LayerFetch | undefined
+  /** A hybrid, which can do without its piece layers, and how long they are worth waiting for. */
+  #enough: Metainfo | undefined
+  #patientUntil = Infinity as Instant
   readonly #server: DescriptionHost
   #isDone = false
   #at: Instant
@@ -108,13 +114,14 @@ export class MagnetTorrent extends Torrent implements DescriptionHost, MetadataF
     this.#at = now
     super.tick(now)
     if (this.#layers === undefined) this.#metadata.tick(now)
-    else this.#layers.tick(now)
+    else if (!this.#isDone) this.#layers.tick(now)
+    this.#settleForLess()
   }
 
   override attach(now: Instant, session: PeerSession, isKnown?: boolean): void {
     this.#at = now
     super.attach(now, session, isKnown)
-    this.#layers?.joined(now, session.id)
+    this.#joinLayers(session)
   }
 
   override detach(now: Instant, session: PeerSession, reason: DisconnectReason): void {
@@ -122,6 +129,7 @@ export class MagnetTorrent extends Torrent implements DescriptionHost, MetadataF
     super.detach(now, session, reason)
     this.#metadata.left(now, session.id)
     this.#layers?.left(now, session.id)
+    this.#settleForLess()
   }
 
   override peerExtensions(session: PeerSession, { messages, metadataSize }: ExtensionHandshake): void {
@@ -146,11 +154,13 @@ export class MagnetTorrent extends Torrent implements DescriptionHost, MetadataF
     if (!hashes.ok) return hashes.error
     const fault = this.#layers?.received(this.#at, session.id, hashes.value)
     if (fault !== undefined) this.banned(session.address)
+    this.#settleForLess()
     return undefined
   }
 
   peerRefusesHashes(session: PeerSession, payload: Uint8Array): undefined {
     this.#layers?.refused(this.#at, session.id, decodeHashRequest(payload))
+    this.#settleForLess()
   }
 
   // MetadataFetchHost and LayerFetchHost: what they decide.
@@ -185,15 +195,33 @@ export class MagnetTorrent extends Torrent implements DescriptionHost, MetadataF
   }
 
   complete(metainfo: Metainfo): void {
-    this.#tell(ok(metainfo))
+    if (!this.#isDone) this.#tell(ok(metainfo))
   }
 
   // Inside.
 
   #understood(metainfo: Metainfo): void {
-    if (!lacksPieceLayers(metainfo)) return this.#tell(ok(metainfo))
+    if (!missesPieceLayers(metainfo)) return this.#tell(ok(metainfo))
     this.#layers = new LayerFetch(metainfo, this.core.env.crypto, this)
-    for (const session of this.core.sessions.values()) this.#layers.joined(this.#at, session.id)
+    if (!lacksPieceLayers(metainfo)) {
+      this.#enough = metainfo
+      this.#patientUntil = after(this.#at, seconds(HYBRID_LAYERS_SECONDS))
+    }
+    for (const session of this.core.sessions.values()) this.#joinLayers(session)
+    this.#settleForLess()
+  }
+
+  /** A peer that knows a hybrid as a v1 torrent only would not understand. */
+  #joinLayers(session: PeerSession): void {
+    if (this.#isDone || (this.#enough !== undefined && !session.supportsV2)) return
+    this.#layers?.joined(this.#at, session.id)
+  }
+
+  /** The v1 hashes of a hybrid are enough when the peers at hand do not give the others, or not soon. */
+  #settleForLess(): void {
+    if (this.#isDone || this.#enough === undefined) return
+    if (this.#layers?.isWaiting && this.#at < this.#patientUntil) return
+    this.#tell(ok(this.#enough))
   }
 
   #tell(result: Result<Metainfo>): void {

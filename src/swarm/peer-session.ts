@@ -71,6 +71,7 @@ export class PeerSession implements FrameSink {
   readonly peerId: Uint8Array
   readonly supportsFast: boolean
   readonly supportsExtensions: boolean
+  readonly supportsV2: boolean
   readonly connectedAt: Instant
   readonly reader: FrameReader
   readonly writer: MessageWriter
@@ -130,6 +131,7 @@ export class PeerSession implements FrameSink {
     this.peerId = handshake.peerId
     this.supportsFast = handshake.supportsFast
     this.supportsExtensions = handshake.supportsExtensions
+    this.supportsV2 = handshake.supportsV2
     this.connectedAt = this.lastReceivedAt = this.lastSentAt = this.lastBlockAt = now
     this.#host = host
     this.writer = new MessageWriter(() => host.hasToSend(this))
