@@ -132,7 +132,9 @@ export class MagnetTorrent extends Torrent implements DescriptionHost, MetadataF
     this.#settleForLess()
   }
 
-  override peerExtensions(session: PeerSession, { messages, metadataSize }: ExtensionHandshake): void {
+  override peerExtensions(session: PeerSession, handshake: ExtensionHandshake): void {
+    super.peerExtensions(session, handshake)
+    const { messages, metadataSize } = handshake
     if (this.#layers !== undefined) return
     const isOffered = (messages.get(UT_METADATA) ?? 0) > 0
     this.#metadata.offers(this.#at, session.id, session.address, isOffered ? metadataSize : undefined)
