@@ -40,6 +40,39 @@ export const LIMITS = {
     'entries that share one path and are told apart by a number',
     'libtorrent max_duplicate_filenames',
   ),
+  metadataBytesMax: limit(
+    32 * 1024 * 1024,
+    'longest info dictionary that is taken from peers',
+    'v1 hashes of 1.6 million pieces; libtorrent 2.0 max_metadata_size is 3 MiB',
+  ),
+  metadataPartsAskedMax: limit(4, 'metadata parts we have asked of one peer', 'design: 64 KiB on the way'),
+  metadataPartsServedMax: limit(
+    64,
+    'metadata parts a peer may ask for at once; it gets half as many anew each second',
+    'design: 1 MiB',
+  ),
+  hashesPerRequestMax: limit(512, 'hashes in one hash request, without the proof', 'BEP 52'),
+  hashRequestsAskedMax: limit(
+    64,
+    'hash requests we have open at one peer',
+    'design: torrents of many small files need one for each',
+  ),
+  hashesAskedMax: limit(2048, 'hashes we have asked of one peer', 'design: 64 KiB on the way'),
+  hashAnswersServedMax: limit(
+    64,
+    'answers of 512 hashes a peer may ask for at once; it gets half as many anew each second',
+    'design: 1 MiB',
+  ),
+  hashTreesBytesMax: limit(
+    16 * 1024 * 1024,
+    'hash trees kept to answer requests from, of one torrent',
+    'design: files with 260,000 pieces',
+  ),
+  earlyHavesMax: limit(
+    65_536,
+    'single pieces a peer may tell of before the metadata is there',
+    'design: a fast download goes on for minutes',
+  ),
   magnetBytesMax: limit(65_536, 'longest magnet link', 'design: room for every tracker of trackersMax'),
   blockLengthMax: limit(
     16 * 1024,

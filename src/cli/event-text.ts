@@ -133,6 +133,7 @@ const WRITERS: Writers = {
 
   // Pieces.
   metadata: (e) => ({ sentence: `metadata received: ${e.name}` }),
+  'metadata-failed': (e) => ({ sentence: `metadata from ${e.from.join(', ')} is wrong, retry` }),
   'piece-verified': (e) => ({ log: fetch(1, `piece ${e.piece} <- ${e.from}`) }),
   'piece-failed': (e) => ({ sentence: `piece ${e.piece} failed from ${e.from}, retry` }),
   'piece-unreadable': (e) => ({ sentence: `piece ${e.piece} cannot be read any more: ${e.message}` }),

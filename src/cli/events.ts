@@ -12,7 +12,6 @@ export type ProgramEvent =
       readonly host: string
       readonly port: number
     }
-  | { readonly event: 'metadata'; readonly infoHash: string; readonly name: string }
   | {
       readonly event: 'created'
       /** Null when it was kept in memory. */

@@ -31,7 +31,6 @@ const INPUT_CODES: ReadonlySet<string> = new Set([
   'tracker/required',
   'tracker/store-unsupported',
   'tracker/mode-unsupported',
-  'get/magnet-unsupported',
 ])
 
 export function exitStatusOf(code: string): 1 | 2 {

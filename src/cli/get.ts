@@ -1,14 +1,16 @@
 /** `shoal get`: downloads what is missing, then keeps seeding, and at the end says who gave what. */
 import { compileGlobs } from '../nodejs/file-glob.ts'
+import type { MagnetAddOptions } from '../nodejs/magnet-task.ts'
 import { ShoalError } from '../nodejs/shoal-error.ts'
+import { lacksPieceLayers } from '../swarm/layer-fetch.ts'
+import { metainfoOfMagnet } from '../swarm/magnet-torrent.ts'
+import type { Magnet } from '../wire/magnet.ts'
 import type { Metainfo } from '../wire/metainfo.ts'
 import type { CommandContext } from './command-context.ts'
-import { DownloadProgress } from './download-progress.ts'
+import { Download, type Select } from './download.ts'
 import { trackerTiers } from './peer-options.ts'
-import { runPeer } from './peer-run.ts'
-import { PieceTally } from './piece-tally.ts'
+import { type MagnetPlan, runPeer, type TorrentPlan } from './peer-run.ts'
 import { readSource } from './torrent-source.ts'
-import { formatBytes, formatCount } from './units.ts'
 
 interface GetOptions {
   readonly dir?: string
@@ -18,7 +20,7 @@ interface GetOptions {
 }
 
 export async function run(context: CommandContext): Promise<number> {
-  const { output } = context
+  const { output, settings } = context
   const { dir = '.', select, exit = false, seedOnly = false } = context.options as GetOptions
   if (exit && seedOnly)
     throw new ShoalError(
@@ -26,44 +28,55 @@ export async function run(context: CommandContext): Promise<number> {
       '--exit and --seed-only contradict one another',
       'A seed never completes; leave one of them out.',
     )
-  const metainfo = readSource(context.args[0]!, output)
+  const source = readSource(context.args[0]!, output)
+  const download = new Download(output)
+  const role = seedOnly ? 'seed' : 'download'
   const selects = select && compileGlobs(select)
-  const files = metainfo.files.filter((file) => !file.isPad)
-  const wanted = selects ? files.filter((file) => selects(file.path)) : files
-  if (wanted.length === 0)
-    throw new ShoalError(
-      'usage/nothing-selected',
-      'no file matches --select',
-      'Run `shoal info` to see the paths.',
-    )
-  const bytes = wanted.reduce((sum, file) => sum + file.length, 0)
-  const of = wanted.length < files.length ? ` of ${files.length}` : ''
-  output.text(`${metainfo.name}: ${formatBytes(bytes)} in ${formatCount(wanted.length, 'file')}${of}`)
-  const tally = new PieceTally(metainfo)
-  const progress = new DownloadProgress(metainfo, new Set(wanted))
+  const magnet = magnetOf(source, role)
+  const plan = (metainfo: Metainfo): TorrentPlan => {
+    const wanted = download.begin(metainfo, selects ?? selectOnly(source, metainfo))
+    return { metainfo, dir, role, ...wanted }
+  }
+  const torrent: TorrentPlan | MagnetPlan =
+    'files' in source && magnet === undefined ? plan(source) : { magnet: magnet!, dir, plan }
+  if ('magnet' in torrent) {
+    const what = 'files' in source ? 'piece hashes' : 'metadata'
+    output.text(`${torrent.magnet.metainfo.name}: asking peers for the ${what}`)
+    const peerCount = settings.peer.length + torrent.magnet.peers.length
+    warnIfNowhereToLook(context, torrent.magnet.metainfo, exit, peerCount)
+  }
   const startedAt = performance.now()
   await runPeer(context, {
-    torrents: [{ metainfo, dir, role: seedOnly ? 'seed' : 'download', ...(selects && { select: selects }) }],
+    torrents: [torrent],
     endsWhenComplete: exit,
-    onEvent: (event) => {
-      tally.record(event)
-      progress.record(event)
-    },
+    onEvent: (event) => download.record(event),
     onStarted: (node) => {
-      progress.update(node)
-      if (!seedOnly && !progress.isComplete) warnIfNowhereToLook(context, metainfo, exit)
+      download.update(node)
+      if (!seedOnly && !download.isComplete && 'metainfo' in torrent)
+        warnIfNowhereToLook(context, torrent.metainfo, exit)
     },
-    onEnding: (node) => progress.update(node),
+    onEnding: (node) => download.update(node),
   })
-  const { isComplete, seconds } = progress
-  tally.report(output, {
-    seconds: seconds ?? (performance.now() - startedAt) / 1000,
-    isComplete,
-    missing: progress.missing,
-  })
-  if (isComplete || seedOnly) return 0
-  output.text(`incomplete: ${progress.text}; run the same command again to go on`)
+  download.report((performance.now() - startedAt) / 1000)
+  if (download.isComplete || seedOnly) return 0
+  output.text(`incomplete: ${download.text}; run the same command again to go on`)
   return exit ? 1 : 0
+}
+
+/** What peers must be asked for first: undefined when everything is in the file. */
+function magnetOf(source: Magnet | Metainfo, role: TorrentPlan['role']): MagnetAddOptions | undefined {
+  if (!('files' in source)) return { metainfo: metainfoOfMagnet(source), peers: source.peers }
+  return role === 'download' && lacksPieceLayers(source) ? { metainfo: source, peers: [] } : undefined
+}
+
+/** The files that the link wants (`so`, BEP 53); undefined for all. */
+function selectOnly(source: Magnet | Metainfo, { files }: Metainfo): Select | undefined {
+  const selectOnly = 'files' in source ? [] : source.selectOnly
+  if (selectOnly.length === 0) return undefined
+  const paths = new Set<readonly string[]>()
+  for (const { first, last } of selectOnly)
+    for (const file of files.slice(first, last + 1)) paths.add(file.path)
+  return (path) => paths.has(path)
 }
 
 /** Peers may still come by themselves, so this is no error. */
@@ -71,8 +84,9 @@ function warnIfNowhereToLook(
   { settings, output, signal }: CommandContext,
   metainfo: Metainfo,
   exit: boolean,
+  peerCount = settings.peer.length,
 ): void {
-  if (signal.aborted || settings.peer.length > 0 || trackerTiers(settings, metainfo).length > 0) return
+  if (signal.aborted || peerCount > 0 || trackerTiers(settings, metainfo).length > 0) return
   const until = exit ? '; --exit waits for them' : ''
   output.warning({
     code: 'get/nowhere-to-look',

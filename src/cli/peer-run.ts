@@ -3,6 +3,9 @@
  * its events on, obey console words, and leave in good order.
  * Invariant: the node is stopped whatever happens, so no socket, timer or tracker entry is left behind.
  */
+
+import { keepMetadata, keptMetadata } from '../nodejs/kept-metadata.ts'
+import type { MagnetAddOptions } from '../nodejs/magnet-task.ts'
 import type { PeerNode } from '../nodejs/peer-node.ts'
 import type { TorrentAddOptions, TorrentTask } from '../nodejs/torrent-task.ts'
 import type { Endpoint } from '../wire/endpoint.ts'
@@ -22,8 +25,16 @@ export interface TorrentPlan {
   readonly isRepair?: boolean
 }
 
+/** A torrent whose metadata must come from peers first. */
+export interface MagnetPlan {
+  readonly magnet: MagnetAddOptions
+  readonly dir: string
+  /** What to do with the torrent, once it is known. Throws what is wrong with it. */
+  readonly plan: (metainfo: Metainfo) => TorrentPlan
+}
+
 export interface PeerPlan {
-  readonly torrents: readonly TorrentPlan[]
+  readonly torrents: readonly (TorrentPlan | MagnetPlan)[]
   /** Ends when every torrent is complete; otherwise only when told to. */
   readonly endsWhenComplete: boolean
   /** Called once the node listens and has its torrents. */
@@ -57,7 +68,7 @@ export async function runPeer(context: CommandContext, plan: PeerPlan): Promise<
 async function addTorrents(
   context: CommandContext,
   node: PeerNode,
-  torrents: readonly TorrentPlan[],
+  torrents: readonly (TorrentPlan | MagnetPlan)[],
   peers: readonly Endpoint[],
 ): Promise<TorrentTask[]> {
   const tasks: TorrentTask[] = []
@@ -65,12 +76,34 @@ async function addTorrents(
     if (context.signal.aborted) break
     // Once a torrent is there, this thread has its peers to serve.
     const usesOwnThread = tasks.length === 0
-    const adding = node.add({ ...torrentOptions(context, torrent, peers), usesOwnThread })
+    const adding =
+      'magnet' in torrent
+        ? addMagnet(context, node, torrent, peers)
+        : node.add({ ...torrentOptions(context, torrent, peers), usesOwnThread })
     const task = await Promise.race([adding, aborted(context.signal)])
     if (task) tasks.push(task)
     else adding.catch(() => {})
   }
   return tasks
+}
+
+async function addMagnet(
+  context: CommandContext,
+  node: PeerNode,
+  { magnet, dir, plan }: MagnetPlan,
+  peers: readonly Endpoint[],
+): Promise<TorrentTask> {
+  const { trackers } = magnet.metainfo
+  const kept = keptMetadata(dir, magnet.metainfo)
+  if (kept) return node.add(torrentOptions(context, plan({ ...kept, trackers }), [...peers, ...magnet.peers]))
+  const task = node.addMagnet({
+    ...magnet,
+    trackers: trackerTiers(context.settings, magnet.metainfo),
+    peers: [...peers, ...magnet.peers],
+  })
+  const metainfo = await task.metadata
+  keepMetadata(dir, magnet.metainfo, metainfo)
+  return node.add({ ...torrentOptions(context, plan({ ...metainfo, trackers }), []), magnet: task })
 }
 
 export function torrentOptions(
@@ -118,7 +151,7 @@ export async function startNode(
   const { PeerNode } = await import('../nodejs/peer-node.ts')
   return PeerNode.start(peerNodeOptions(settings, start.portOffset), (event, torrent) => {
     const about = {
-      ...(torrent && { infoHash: torrent.infoHash, name: torrent.options.metainfo.name }),
+      ...(torrent && { infoHash: torrent.infoHash, name: torrent.name }),
       ...(start.node !== undefined && { node: start.node }),
     }
     const known: KnownEvent = { ...event, ...about }

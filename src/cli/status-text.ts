@@ -18,6 +18,8 @@ export function showStatus(status: NodeStatus, limits: Limits, output: Output, n
 
 function torrentLines(torrent: TorrentStatus, limits: Limits, node: string | undefined): string[] {
   const { pieces, piecesHave, missing, availability, peers, total } = torrent
+  if (torrent.phase === 'metadata')
+    return [`${torrent.name}: asking ${formatCount(peers.length, 'peer')} for the metadata`]
   const isComplete = torrent.bytes === total
   const isSeedOnly = torrent.role === 'seed-only'
   const activity = isSeedOnly ? 'serving what is there' : 'downloading'
@@ -91,7 +93,7 @@ function peerRow(peer: PeerStatus, pieceCount: number): (string | number)[] {
     peer.address,
     peer.client || peer.peerId.slice(0, 8),
     peer.source,
-    formatPercent(peer.pieces / pieceCount),
+    pieceCount === 0 ? '-' : formatPercent(peer.pieces / pieceCount),
     formatBytes(peer.downloaded),
     formatBytes(peer.uploaded),
     peer.piecesFrom,

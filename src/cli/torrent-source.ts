@@ -3,7 +3,7 @@ import { readdirSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { nodeCrypto } from '../nodejs/node-crypto.ts'
 import { ShoalError } from '../nodejs/shoal-error.ts'
-import { parseMagnet } from '../wire/magnet.ts'
+import { type Magnet, parseMagnet } from '../wire/magnet.ts'
 import { type Metainfo, parseMetainfo } from '../wire/metainfo.ts'
 import { readInputFile } from './input-file.ts'
 import type { Output } from './output.ts'
@@ -82,14 +82,10 @@ export function expandTorrents(paths: readonly string[]): string[] {
   })
 }
 
-/** What `get` was given. A magnet link is understood, but cannot be followed yet. */
-export function readSource(source: string, output: Output): Metainfo {
+/** What `get` was given: a torrent, or a link to one. Throws `magnet/...` and what `readTorrent` throws. */
+export function readSource(source: string, output: Output): Metainfo | Magnet {
   if (!/^magnet:/i.test(source)) return readTorrent(source, output)
   const magnet = parseMagnet(source)
   if (!magnet.ok) throw ShoalError.from(magnet.error)
-  throw new ShoalError(
-    'get/magnet-unsupported',
-    'a magnet link alone is not enough yet: metadata is not fetched from peers',
-    'Ask for the .torrent file and use that.',
-  )
+  return magnet.value
 }

@@ -7,6 +7,8 @@ import type { SwarmEvent } from '../swarm/events.ts'
 export type NodeEvent =
   | SwarmEvent
   | { readonly event: 'listening'; readonly service: 'peer'; readonly host: string; readonly port: number }
+  /** Peers have sent what a magnet link only names. */
+  | { readonly event: 'metadata'; readonly infoHash: string; readonly name: string }
   | { readonly event: 'checked'; readonly pieces: number; readonly total: number }
   | {
       readonly event: 'progress'

@@ -4,7 +4,9 @@
  * thread or file of it is left open.
  */
 import { getRandomValues } from 'node:crypto'
+import { toHex } from '../base/bytes.ts'
 import { Prng } from '../base/prng.ts'
+import type { Result } from '../base/result.ts'
 import { fromLatin1 } from '../base/text.ts'
 import type { LocalNetwork } from '../ports/local-network.ts'
 import { LocalDiscoveryDriver } from '../runtime/local-discovery-driver.ts'
@@ -19,6 +21,8 @@ import type { TurnsOptions } from '../swarm/turns.ts'
 import { scopeOfHost } from '../wire/address-scope.ts'
 import type { Endpoint } from '../wire/endpoint.ts'
 import { MERKLE_BLOCK_LENGTH } from '../wire/merkle.ts'
+import type { Metainfo } from '../wire/metainfo.ts'
+import { type MagnetAddOptions, MagnetTask } from './magnet-task.ts'
 import { MulticastNetwork } from './multicast-network.ts'
 import { nodeClock } from './node-clock.ts'
 import { nodeCrypto } from './node-crypto.ts'
@@ -27,7 +31,7 @@ import { SHARED_MEMORY } from './shared-memory.ts'
 import { ShoalError } from './shoal-error.ts'
 import { TcpNetwork } from './tcp-network.ts'
 import { ThreadVerifier } from './thread-verifier.ts'
-import { type TorrentAddOptions, type TorrentDefaults, TorrentTask } from './torrent-task.ts'
+import { swarmOptions, type TorrentAddOptions, type TorrentDefaults, TorrentTask } from './torrent-task.ts'
 import { NodeTrackerTransport } from './tracker-transport.ts'
 
 export interface PeerNodeOptions extends TorrentDefaults {
@@ -66,7 +70,14 @@ export interface NodeStatus {
   readonly torrents: readonly (TorrentStatus & { readonly infoHash: string })[]
 }
 
-export type NodeListener = (event: NodeEvent, torrent: TorrentTask | undefined) => void
+/** Which torrent an event is about. */
+export interface TorrentLabel {
+  /** 40 hex digits, or 64 of one that is v2 only. */
+  readonly infoHash: string
+  readonly name: string
+}
+
+export type NodeListener = (event: NodeEvent, torrent: TorrentLabel | undefined) => void
 
 const PROGRESS_INTERVAL_MS = 500
 
@@ -82,6 +93,8 @@ export class PeerNode {
   readonly #listeners = new Set<NodeListener>()
   /** One for each torrent that was added. */
   readonly #tasks = new Map<number, TorrentTask>()
+  /** Those of them that were magnet links. */
+  readonly #magnets = new Map<number, MagnetTask>()
   readonly #lastProgress = new Map<number, string>()
   readonly #progressTimer: NodeJS.Timeout
   readonly #stopped: Promise<void>
@@ -133,7 +146,8 @@ export class PeerNode {
       this.#client,
       { clock: nodeClock, network, verifier: this.#verifier, trackers: this.#trackers },
       {
-        event: (torrent, event) => this.#tasks.get(torrent)?.swarmEvent(event),
+        event: (torrent, event) => this.#member(torrent)?.swarmEvent(event),
+        metadata: (torrent, result) => this.#metadata(torrent, result),
         stopped: () => settleStopped(),
       },
     )
@@ -161,8 +175,8 @@ export class PeerNode {
 
   /** Checks what is there and joins the swarm; throws ShoalError when the folder cannot be used. */
   async add(options: TorrentAddOptions): Promise<TorrentTask> {
-    const id = ++this.#lastTorrent
     if (this.#stopping !== undefined) throw new ShoalError('transfer/stopped', 'the peer has been stopped')
+    const id = options.magnet?.id ?? ++this.#lastTorrent
     const task = new TorrentTask(id, options, this.#defaults, {
       push: (input) => this.#driver.push(input),
       openStore: (torrent, store) => this.#driver.openStore(torrent, store),
@@ -203,11 +217,29 @@ export class PeerNode {
     this.#local?.join(id, infoHashes)
   }
 
+  /**
+   * Asks peers for the metadata of a magnet link. With what `metadata` gives the torrent is then to be added,
+   * with the task as `magnet`. Throws ShoalError when the torrent is here already.
+   */
+  addMagnet(options: MagnetAddOptions): MagnetTask {
+    if (this.#stopping !== undefined) throw new ShoalError('transfer/stopped', 'the peer has been stopped')
+    const id = ++this.#lastTorrent
+    const { metainfo, trackers, peers } = options
+    const task = new MagnetTask(id, options, this.#defaults.requiresTracker, (event) =>
+      this.#emit(event, task),
+    )
+    this.#magnets.set(id, task)
+    const torrentOptions = swarmOptions(metainfo, trackers, this.#defaults)
+    this.#driver.push({ kind: 'add-magnet', torrent: id, options: torrentOptions })
+    this.#driver.push({ kind: 'add-peers', torrent: id, peers, source: 'manual' })
+    return task
+  }
+
   status(): NodeStatus {
     const now = nodeClock.now()
     const torrents = [...this.#client.torrents].map(([id, torrent]) => ({
       ...torrentStatus(torrent, now),
-      infoHash: this.#tasks.get(id)!.infoHash,
+      infoHash: this.#member(id)!.infoHash,
     }))
     return { address: this.endpoint, peerId: this.peerId, torrents }
   }
@@ -233,23 +265,38 @@ export class PeerNode {
     await this.#network.stop()
     await this.#verifier.close()
     for (const task of this.#tasks.values()) task.stop()
+    for (const magnet of this.#magnets.values()) magnet.stop()
     this.#emit({ event: 'stopped' }, undefined)
   }
 
   #taskEvent(id: number, event: NodeEvent): void {
     if (event.event === 'complete') this.#reportProgress(id)
-    this.#emit(event, this.#tasks.get(id))
+    this.#emit(event, this.#member(id))
   }
 
-  #emit(event: NodeEvent, task: TorrentTask | undefined): void {
-    for (const listener of this.#listeners) listener(event, task)
+  #metadata(id: number, result: Result<Metainfo>): void {
+    if (result.ok) {
+      const { name, infoHashV1, infoHashV2 } = result.value
+      const label = { infoHash: toHex(infoHashV1 ?? infoHashV2!), name }
+      this.#emit({ event: 'metadata', ...label }, label)
+    }
+    this.#magnets.get(id)?.received(result)
+  }
+
+  #member(id: number): TorrentTask | MagnetTask | undefined {
+    return this.#tasks.get(id) ?? this.#magnets.get(id)
+  }
+
+  #emit(event: NodeEvent, torrent: TorrentLabel | undefined): void {
+    for (const listener of this.#listeners) listener(event, torrent)
   }
 
   /** One `progress` for each torrent in which something moved. */
   #reportProgress(only?: number): void {
     const now = nodeClock.now()
     for (const [id, torrent] of this.#client.torrents) {
-      if (torrent.phase === 'checking' || (only !== undefined && only !== id)) continue
+      if (torrent.phase === 'checking' || torrent.pieceCount === 0 || (only !== undefined && only !== id))
+        continue
       const total = torrent.wantedBytes
       const bytes = total - torrent.leftBytes
       const downloadRate = Math.round(torrent.core.downloaded.rate(now))

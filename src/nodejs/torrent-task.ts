@@ -9,8 +9,10 @@ import { toHex } from '../base/bytes.ts'
 import type { SwarmInput } from '../swarm/effects.ts'
 import type { SwarmEvent } from '../swarm/events.ts'
 import { Geometry } from '../swarm/geometry.ts'
+import { lacksPieceLayers } from '../swarm/layer-fetch.ts'
 import type { PickOrder } from '../swarm/piece-picker.ts'
 import type { Torrent } from '../swarm/torrent.ts'
+import type { TorrentOptions } from '../swarm/torrent-options.ts'
 import type { Endpoint } from '../wire/endpoint.ts'
 import { MERKLE_BLOCK_LENGTH } from '../wire/merkle.ts'
 import type { Metainfo } from '../wire/metainfo.ts'
@@ -18,6 +20,7 @@ import { ContentCheck } from './content-check.ts'
 import { ContentFolder, type PathComponent } from './content-folder.ts'
 import { locateFiles } from './content-location.ts'
 import { FileStore } from './file-store.ts'
+import type { MagnetTask } from './magnet-task.ts'
 import type { NodeEvent } from './node-events.ts'
 import { filesOverwritten, overwriteWarning } from './overwrite-warning.ts'
 import { type Resume, takeResume } from './resume-file.ts'
@@ -47,6 +50,8 @@ export interface TorrentAddOptions {
   readonly finalCheck: 'before' | 'after' | 'off'
   /** What is there and wrong is to be written over; nobody has to be told. */
   readonly isRepair?: boolean
+  /** Whose place it takes, when it began as a magnet link. */
+  readonly magnet?: MagnetTask
   /** Where content stands until it is complete. */
   readonly tmpDir?: string
   /** Nothing else needs this thread until what is there was checked: it hashes as well. */
@@ -113,6 +118,7 @@ export class TorrentTask {
     this.options = options
     this.infoHash = toHex(options.metainfo.infoHashV1 ?? options.metainfo.infoHashV2!)
     this.#defaults = defaults
+    this.#hasAnnounced = options.magnet?.hasAnnounced ?? false
     this.#around = around
     this.#geometry = new Geometry(options.metainfo, MERKLE_BLOCK_LENGTH)
     this.#selectedFiles = selectFiles(options)
@@ -137,6 +143,10 @@ export class TorrentTask {
     // Not everybody waits for them.
     this.failed.catch(() => {})
     this.done.catch(() => {})
+  }
+
+  get name(): string {
+    return this.options.metainfo.name
   }
 
   /** Checks what is there and joins the swarm. Throws ShoalError. */
@@ -286,18 +296,10 @@ export class TorrentTask {
       kind: 'add-torrent',
       torrent: this.id,
       options: {
-        metainfo,
+        ...swarmOptions(metainfo, trackers, defaults),
         role: role === 'seed' ? 'seed-only' : 'download',
         order: picker,
-        trackers: defaults.usesTrackers ? (trackers ?? metainfo.trackers) : [],
         selectedFiles: this.#selectedFiles,
-        gatheringPiecesMax: defaults.piecesInFlightMax ?? Number.POSITIVE_INFINITY,
-        piecesPerPeerMax: defaults.piecesPerPeerMax ?? Number.POSITIVE_INFINITY,
-        connectionsMax: defaults.connectionsMax,
-        uploadSlotCount: defaults.uploadSlotCount,
-        announceIntervalSeconds: defaults.announceIntervalSeconds,
-        announcesRebuilt: defaults.announcesRebuilt,
-        exchangesPeers: defaults.exchangesPeers,
       },
     })
   }
@@ -400,6 +402,28 @@ export class TorrentTask {
   }
 }
 
+/** What the machine is told of every torrent, however it is added. */
+export function swarmOptions(
+  metainfo: Metainfo,
+  trackers: readonly (readonly string[])[] | undefined,
+  defaults: TorrentDefaults,
+): TorrentOptions {
+  return {
+    metainfo,
+    role: 'download',
+    order: 'rarest',
+    trackers: defaults.usesTrackers ? (trackers ?? metainfo.trackers) : [],
+    selectedFiles: undefined,
+    gatheringPiecesMax: defaults.piecesInFlightMax ?? Number.POSITIVE_INFINITY,
+    piecesPerPeerMax: defaults.piecesPerPeerMax ?? Number.POSITIVE_INFINITY,
+    connectionsMax: defaults.connectionsMax,
+    uploadSlotCount: defaults.uploadSlotCount,
+    announceIntervalSeconds: defaults.announceIntervalSeconds,
+    announcesRebuilt: defaults.announcesRebuilt,
+    exchangesPeers: defaults.exchangesPeers,
+  }
+}
+
 function selectFiles({ metainfo, select }: TorrentAddOptions): ReadonlySet<number> | undefined {
   if (select === undefined) return undefined
   const selected = new Set<number>()
@@ -415,10 +439,8 @@ function firstFolder({ dir, tmpDir, role, metainfo }: TorrentAddOptions): string
 }
 
 /** Without the piece hashes of every file nothing that comes in could be checked (BEP 52 `piece layers`). */
-function refuseUnverifiable({ format, files, pieceLength }: Metainfo): void {
-  if (format !== 'v2') return
-  const isKnown = files.every((file) => file.length <= pieceLength || file.pieceLayer !== null)
-  if (isKnown) return
+function refuseUnverifiable(metainfo: Metainfo): void {
+  if (!lacksPieceLayers(metainfo)) return
   throw new ShoalError(
     'transfer/missing-piece-layers',
     'this v2 torrent lacks the hashes of its pieces',

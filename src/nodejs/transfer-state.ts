@@ -1,6 +1,7 @@
 /**
  * The hidden folder `DIR/.shoal` of an unfinished download: its lock, its resume data and its side file, all
- * named by the infohash. Invariant: nothing of it is left once the download is complete and stopped.
+ * named by the infohash. Invariant: nothing of it is left once the download is complete and stopped, but what
+ * a magnet link needs to be seeded again (`kept-metadata.ts`).
  */
 import { existsSync, mkdirSync, rmdirSync, rmSync } from 'node:fs'
 import path from 'node:path'

@@ -4,6 +4,7 @@
  * The same driver runs on Node.js and in the simulator.
  */
 import { assert } from '../base/assert.ts'
+import type { Result } from '../base/result.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { ContentStore } from '../ports/content-store.ts'
 import type { Network } from '../ports/network.ts'
@@ -12,6 +13,7 @@ import type { TrackerTransport } from '../ports/tracker-transport.ts'
 import type { Client } from '../swarm/client.ts'
 import type { SwarmInput, SwarmOutput } from '../swarm/effects.ts'
 import type { SwarmEvent } from '../swarm/events.ts'
+import type { Metainfo } from '../wire/metainfo.ts'
 import { Pump } from './pump.ts'
 
 export interface SwarmPorts {
@@ -23,6 +25,8 @@ export interface SwarmPorts {
 
 export interface SwarmDriverEvents {
   event(torrent: number, event: SwarmEvent): void
+  /** What peers gave for a magnet link. */
+  metadata(torrent: number, result: Result<Metainfo>): void
   stopped(): void
 }
 
@@ -90,6 +94,8 @@ export class SwarmDriver {
         )
         return
       }
+      case 'metadata':
+        return this.#events.metadata(output.torrent, output.result)
       case 'event':
         return this.#events.event(output.torrent, output.event)
       case 'stopped':

@@ -52,6 +52,10 @@ export class Announcements implements Machine<AnnouncerInput, AnnouncementsOutpu
       if (index === 0 || input.kind !== 'completed') announcer.handle(now, input)
   }
 
+  answerTo(mediator: AnnouncerMediator): void {
+    for (const announcer of this.#announcers) announcer.answerTo(mediator)
+  }
+
   poll(): AnnouncementsOutput | undefined {
     for (let index = 0; index < this.#announcers.length; index++) {
       const announcer = this.#announcers[index]!

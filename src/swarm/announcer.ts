@@ -129,7 +129,7 @@ interface Tracker {
 export class Announcer implements Machine<AnnouncerInput, AnnouncerOutput> {
   readonly #options: AnnouncerOptions
   readonly #prng: Prng
-  readonly #mediator: AnnouncerMediator
+  #mediator: AnnouncerMediator
   /** Tier after tier, each in order of use. Bounded by trackersMax. */
   readonly #trackers: Tracker[] = []
   /** A few per tracker at most, drained between inputs. */
@@ -180,6 +180,11 @@ export class Announcer implements Machine<AnnouncerInput, AnnouncerOutput> {
     }
     if (this.#phase === 'running') this.#announceDue(now)
     if (this.#phase === 'stopping') this.#leaveDue(now)
+  }
+
+  /** From now on it works for another torrent of the same infohash. */
+  answerTo(mediator: AnnouncerMediator): void {
+    this.#mediator = mediator
   }
 
   poll(): AnnouncerOutput | undefined {

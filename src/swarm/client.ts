@@ -13,18 +13,19 @@ import type { Machine } from '../base/machine.ts'
 import { type Instant, seconds } from '../base/time.ts'
 import { TokenBucket } from '../base/token-bucket.ts'
 import { formatEndpoint } from '../wire/endpoint.ts'
-import { encodeExtensionHandshake } from '../wire/extension-handshake.ts'
-import { decodeHandshake, encodeHandshake } from '../wire/handshake.ts'
+import { decodeHandshake } from '../wire/handshake.ts'
 import { isProbe } from '../wire/probe.ts'
 import type { AnnouncementsOutput } from './announcements.ts'
 import type { ClientOptions } from './client-options.ts'
 import { Connection } from './connection.ts'
-import { isDraining } from './drain.ts'
 import { ConnectionSlots } from './connection-slots.ts'
 import { DialBudget } from './dial-budget.ts'
+import { isDraining } from './drain.ts'
 import type { SwarmInput, SwarmOutput } from './effects.ts'
 import type { DisconnectReason } from './events.ts'
 import { FramePool } from './frame-pool.ts'
+import { extensionHandshakeOf, handshakeOf } from './greetings.ts'
+import { MagnetTorrent } from './magnet-torrent.ts'
 import { OwnAddresses } from './own-addresses.ts'
 import { PeerSession } from './peer-session.ts'
 import { PieceBuffers } from './piece-buffers.ts'
@@ -84,7 +85,8 @@ export class Client implements Machine<SwarmInput, SwarmOutput> {
       emit: (output) => this.#emit(output),
       close: (connection, reason) => this.#close(connection, reason),
       hasToSend: (session) => this.#unsent.push(session),
-      sendExtensions: (torrent, session) => this.#sendExtensions(torrent, session),
+      sendExtensions: (torrent, session) =>
+        session.writer.extended(0, extensionHandshakeOf(options, torrent)),
     }
     this.#encryption = new StreamEncryption(options.encryption, env.crypto, this.#byHash, this.#around.emit)
     this.#turns = new Turns(options.turns, {
@@ -141,6 +143,8 @@ export class Client implements Machine<SwarmInput, SwarmOutput> {
         return this.#forget(now, input.connection, input.reason)
       case 'add-torrent':
         return this.#addTorrent(now, input.torrent, input.options)
+      case 'add-magnet':
+        return this.#addTorrent(now, input.torrent, input.options, true)
       case 'set-rates':
         this.#around.uploadBudget.setRate(now, input.uploadBytesPerSecond)
         this.#around.downloadBudget.setRate(now, input.downloadBytesPerSecond)
@@ -187,22 +191,29 @@ export class Client implements Machine<SwarmInput, SwarmOutput> {
     }
   }
 
-  #addTorrent(now: Instant, id: number, options: TorrentOptions): void {
+  #addTorrent(now: Instant, id: number, options: TorrentOptions, isMagnet = false): void {
     if (this.#isStopping) return
-    const torrent = new Torrent(
-      now,
-      id,
-      options,
-      { ...this.#env, prng: this.#env.prng.fork(`torrent ${id}`) },
-      this.#around,
-    )
+    const env = { ...this.#env, prng: this.#env.prng.fork(`torrent ${id}`) }
+    const before = this.torrents.get(id)
+    const torrent = isMagnet
+      ? new MagnetTorrent(now, id, options, env, this.#around)
+      : new Torrent(now, id, options, env, this.#around, before)
     this.torrents.set(id, torrent)
+    this.#schedule.concern(torrent)
+    if (before !== undefined) this.#handOver(before, torrent)
     const { infoHashV1, infoHashV2 } = options.metainfo
     if (infoHashV1 !== null) this.#byHash.set(toHex(infoHashV1), torrent)
     if (infoHashV2 !== null) this.#byHash.set(toHex(infoHashV2.subarray(0, 20)), torrent)
     // Not its own name, so it never takes one from another torrent.
     const rebuilt = torrent.rebuiltInfoHash === null ? undefined : toHex(torrent.rebuiltInfoHash)
     if (rebuilt !== undefined && !this.#byHash.has(rebuilt)) this.#byHash.set(rebuilt, torrent)
+  }
+
+  /** A magnet link's torrent has its metadata: everything of it goes on as the whole torrent. */
+  #handOver(before: Torrent, torrent: Torrent): void {
+    this.#schedule.forget(before)
+    for (const connection of this.#connections.values())
+      if (connection.torrent === before) connection.handOver(torrent)
   }
 
   // Connections.
@@ -221,7 +232,11 @@ export class Client implements Machine<SwarmInput, SwarmOutput> {
 
   #dial(now: Instant, torrent: Torrent): void {
     if (this.#isStopping || (torrent.nextDialAt() ?? NEVER) > now) return
-    while (this.#halfOpenCount < LIMITS.halfOpenMax.value && !this.#turns.mayNotDial && this.#dials.hasTurn(now)) {
+    while (
+      this.#halfOpenCount < LIMITS.halfOpenMax.value &&
+      !this.#turns.mayNotDial &&
+      this.#dials.hasTurn(now)
+    ) {
       if (this.#connections.size >= this.options.connectionsMax) return
       if (torrent.dialingCount + torrent.core.sessions.size >= torrent.core.options.connectionsMax) return
       const peer = torrent.peers.candidate(now, this.#dials)
@@ -245,8 +260,9 @@ export class Client implements Machine<SwarmInput, SwarmOutput> {
     connection.isOpen = true
     this.#halfOpenCount--
     connection.deadline = (now + seconds(this.options.handshakeTimeoutSeconds)) as Instant
-    this.#encryption.begin(now, id, connection.torrent.peers.get(connection.endpoint))
-    this.#sendHandshake(id, connection.torrent.infoHashFor(connection.endpoint))
+    const { torrent, endpoint } = connection
+    this.#encryption.begin(now, id, torrent.peers.get(endpoint))
+    this.#sendHandshake(id, torrent, torrent.infoHashFor(endpoint))
   }
 
   #arrived(now: Instant, id: number, bytes: Uint8Array): void {
@@ -285,18 +301,19 @@ export class Client implements Machine<SwarmInput, SwarmOutput> {
     } else if (session.ending !== undefined) this.#close(id, session.ending)
   }
 
-  /** A peer that comes while the files are still being checked is kept waiting, not sent away. */
+  /** Who comes while the files are still being checked, or out of turn, is kept waiting, not sent away. */
   #mustWait(now: Instant, connection: Connection, handshake: Uint8Array): boolean {
     const decoded = decodeHandshake(handshake)
     const named = decoded.ok ? this.#byHash.get(toHex(decoded.value.infoHash)) : undefined
-    if (!decoded.ok || named === undefined || connection.isOutgoing) return false
-    return named.phase === 'checking' || this.#turns.mustWait(now, connection, named, decoded.value)
+    if (!decoded.ok || named === undefined) return false
+    if (named.phase === 'checking') return true
+    return !connection.isOutgoing && this.#turns.mustWait(now, connection, named, decoded.value)
   }
 
   #admitHeld(now: Instant, torrent: Torrent): void {
     for (const connection of [...this.#connections.values()]) {
       const { handshake, session, id } = connection
-      if (session !== undefined || handshake === undefined || connection.isOutgoing) continue
+      if (session !== undefined || handshake === undefined) continue
       if (!this.#mustWait(now, connection, handshake)) this.#received(now, id, connection.release())
     }
     this.#dial(now, torrent)
@@ -319,11 +336,11 @@ export class Client implements Machine<SwarmInput, SwarmOutput> {
     if (equalBytes(handshake.peerId, this.options.peerId)) {
       // The end that dialled is ours too: it has to hear so, or it dials again and again.
       if (connection.isOutgoing) torrent.peers.reachedSelf(connection.endpoint)
-      else this.#sendHandshake(connection.id, handshake.infoHash)
+      else this.#sendHandshake(connection.id, torrent, handshake.infoHash)
       return 'self-connection'
     }
     if (isProbe(handshake.peerId) && !connection.isOutgoing) {
-      this.#sendHandshake(connection.id, handshake.infoHash)
+      this.#sendHandshake(connection.id, torrent, handshake.infoHash)
       return 'done'
     }
     const doubles = this.#slots.doubles(torrent, connection, handshake.peerId)
@@ -333,37 +350,18 @@ export class Client implements Machine<SwarmInput, SwarmOutput> {
     const loser = this.#slots.inside(torrent, connection)
     if (loser === connection.id) return 'too-many-peers'
     if (loser !== undefined) this.#close(loser, 'too-many-peers')
-    if (!connection.isOutgoing) this.#sendHandshake(connection.id, handshake.infoHash)
-    const { id, endpoint, isOutgoing } = connection
+    const { id, endpoint, isOutgoing, wasHandedOver } = connection
+    if (!isOutgoing && !wasHandedOver) this.#sendHandshake(id, torrent, handshake.infoHash)
     connection.session = new PeerSession(id, endpoint, isOutgoing, handshake, torrent, now)
     connection.deadline = Infinity as Instant
-    torrent.attach(now, connection.session)
+    torrent.attach(now, connection.session, wasHandedOver)
     this.#turns.began(now, torrent, connection.session)
     if (isOutgoing) torrent.dialingCount--
     return undefined
   }
 
-  #sendHandshake(connection: number, infoHash: Uint8Array): void {
-    const bytes = encodeHandshake({
-      infoHash,
-      peerId: this.options.peerId,
-      supportsExtensions: true,
-      supportsFast: true,
-      supportsV2: false,
-    })
-    this.#emit({ kind: 'send', connection, bytes })
-  }
-
-  #sendExtensions(torrent: Torrent, session: PeerSession): void {
-    const payload = encodeExtensionHandshake({
-      messages: torrent.exchange.offer(),
-      client: this.options.clientName,
-      listenPort: this.options.listenPort,
-      requestQueueLength: LIMITS.requestsQueuedPerPeerMax.value,
-      isUploadOnly: torrent.isComplete || torrent.core.options.role === 'seed-only',
-      metadataSize: torrent.core.options.metainfo.infoBytes.length,
-    })
-    session.writer.extended(0, payload)
+  #sendHandshake(connection: number, torrent: Torrent, infoHash: Uint8Array): void {
+    this.#emit({ kind: 'send', connection, bytes: handshakeOf(this.options, torrent, infoHash) })
   }
 
   #close(id: number, reason: DisconnectReason): void {
@@ -480,8 +478,7 @@ export class Client implements Machine<SwarmInput, SwarmOutput> {
     this.#isStopping = true
     this.#schedule.concernAll(this.torrents.values())
     for (const torrent of this.torrents.values()) {
-      if (torrent.phase === 'checking') torrent.hasLeftTrackers = true
-      else torrent.announcer.handle(now, { kind: 'stop' })
+      torrent.announcer.handle(now, { kind: 'stop' })
       torrent.phase = 'stopping'
     }
   }

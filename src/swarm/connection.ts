@@ -23,6 +23,8 @@ export class Connection {
   deadline: Instant
   /** What came after a handshake that has to wait. Bounded by `heldBytesMax`. */
   #held: Uint8Array = new Uint8Array(0)
+  /** Its peer was greeted before, by a torrent without metadata. */
+  wasHandedOver = false
   readonly #handshake = new Uint8Array(HANDSHAKE_LENGTH)
   #handshakeLength = 0
 
@@ -71,6 +73,21 @@ export class Connection {
     if (this.#held.length + bytes.length > LIMITS.heldBytesMax.value) return false
     this.#held = concatBytes([this.#held, bytes])
     return true
+  }
+
+  /**
+   * The torrent has its metadata: a new session is to begin, which hears once more what the peer said. Until
+   * then the peer waits, as long as the files are being checked.
+   */
+  handOver(torrent: Torrent): void {
+    this.torrent = torrent
+    if (this.isOutgoing) torrent.dialingCount++
+    const { session } = this
+    if (session === undefined) return
+    this.session = undefined
+    this.wasHandedOver = true
+    this.deadline = Infinity as Instant
+    this.#held = concatBytes([session.early?.frames() ?? this.#held, session.reader.unfinished()])
   }
 
   /** Gives back what was kept. */

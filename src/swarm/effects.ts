@@ -6,6 +6,7 @@
 import type { Fault, Result } from '../base/result.ts'
 import type { AddressScope } from '../wire/address-scope.ts'
 import type { Endpoint } from '../wire/endpoint.ts'
+import type { Metainfo } from '../wire/metainfo.ts'
 import type { AnnounceReply, AnnounceRequest, TrackerFault } from '../wire/tracker-announce.ts'
 import type { DisconnectReason, SwarmEvent } from './events.ts'
 import type { MerklePiece } from './geometry.ts'
@@ -24,6 +25,11 @@ export interface PieceDigests {
 export type SwarmInput =
   | { readonly kind: 'tick' }
   | { readonly kind: 'add-torrent'; readonly torrent: number; readonly options: TorrentOptions }
+  /**
+   * A torrent of which only the hashes are known; the output `metadata` follows when peers have given the
+   * rest, and `add-torrent` with the same id then takes its place.
+   */
+  | { readonly kind: 'add-magnet'; readonly torrent: number; readonly options: TorrentOptions }
   /**
    * The check of what lies on disk has ended: these pieces are there and right. Announces and dials begin.
    */
@@ -125,5 +131,7 @@ export type SwarmOutput =
       readonly url: string
       readonly request: AnnounceRequest
     }
+  /** The info dictionary of an `add-magnet`, checked and read, or why it cannot be used. Comes once. */
+  | { readonly kind: 'metadata'; readonly torrent: number; readonly result: Result<Metainfo> }
   | { readonly kind: 'event'; readonly torrent: number; readonly event: SwarmEvent }
   | { readonly kind: 'stopped' }

@@ -85,6 +85,8 @@ export type SwarmEvent =
     }
   | { readonly event: 'piece-failed'; readonly piece: number; readonly from: string }
   | { readonly event: 'peer-banned'; readonly address: string; readonly pieces: readonly number[] }
+  /** The info dictionary that these peers sent does not have the hash it should have. */
+  | { readonly event: 'metadata-failed'; readonly from: readonly string[] }
   | { readonly event: 'downloaded'; readonly bytes: number; readonly seconds: number }
   | { readonly event: 'paused'; readonly code: string; readonly reason: string; readonly hint?: string }
   | { readonly event: 'resumed' }

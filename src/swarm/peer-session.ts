@@ -15,7 +15,10 @@ import { type Endpoint, formatEndpoint } from '../wire/endpoint.ts'
 import { decodeExtensionHandshake, type ExtensionHandshake } from '../wire/extension-handshake.ts'
 import { FrameReader, type FrameSink } from '../wire/frame-reader.ts'
 import type { Handshake } from '../wire/handshake.ts'
+import { decodeMetadataMessage, UT_METADATA_ID } from '../wire/metadata-messages.ts'
 import { type BlockRange, MESSAGE, MessageWriter, readBlockRange } from '../wire/peer-messages.ts'
+import type { DescriptionHost } from './description.ts'
+import { EarlyMessages } from './early-messages.ts'
 import type { DisconnectReason } from './events.ts'
 import type { GatheringPiece } from './piece-tracker.ts'
 import { RequestQueue } from './request-queue.ts'
@@ -25,6 +28,7 @@ import { RequestWindow } from './request-window.ts'
  * What a session asks of and tells to its torrent. All calls are synchronous and must not close the session.
  */
 export interface SessionHost {
+  /** 0 while it is not known, because the metadata is still to come (BEP 9). */
   readonly pieceCount: number
   readonly blockLength: number
   /** Copies blocks to where they are gathered. */
@@ -45,6 +49,8 @@ export interface SessionHost {
   peerExtensions(session: PeerSession, handshake: ExtensionHandshake): void
   /** A message of BEP 10 under an id of ours. */
   peerExtended(session: PeerSession, id: number, payload: Uint8Array): Fault | undefined
+  /** For what peers say about the torrent itself. */
+  readonly description: DescriptionHost
   /** Its writer, empty until now, is not any more. */
   hasToSend(session: PeerSession): void
 }
@@ -69,12 +75,15 @@ export class PeerSession implements FrameSink {
   readonly peerId: Uint8Array
   readonly supportsFast: boolean
   readonly supportsExtensions: boolean
+  readonly supportsV2: boolean
   readonly connectedAt: Instant
   readonly reader: FrameReader
   readonly writer: MessageWriter
   readonly downloaded = new RateMeter()
   readonly uploaded = new RateMeter()
   readonly window: RequestWindow
+  /** What it said while the number of pieces is not known. */
+  readonly early: EarlyMessages | undefined
   /** Requests to be served, in order. Bounded by `requestsQueuedPerPeerMax`. */
   readonly requests = new RequestQueue(LIMITS.requestsQueuedPerPeerMax.value)
   /** By block number in the torrent. Bounded by `requestsOutstandingPerPeerMax`. */
@@ -127,11 +136,13 @@ export class PeerSession implements FrameSink {
     this.peerId = handshake.peerId
     this.supportsFast = handshake.supportsFast
     this.supportsExtensions = handshake.supportsExtensions
+    this.supportsV2 = handshake.supportsV2
     this.connectedAt = this.lastReceivedAt = this.lastSentAt = this.lastBlockAt = now
     this.#host = host
     this.writer = new MessageWriter(() => host.hasToSend(this))
     this.reader = new FrameReader(this, host.pieceCount, host.copy)
     this.window = new RequestWindow(host.blockLength)
+    this.early = host.pieceCount === 0 ? new EarlyMessages() : undefined
     this.have = new Bitfield(host.pieceCount)
   }
 
@@ -154,9 +165,13 @@ export class PeerSession implements FrameSink {
     return this.isSeed || this.extensions?.isUploadOnly === true
   }
 
-  /** First message to the peer: what we have. */
-  sendHave(have: Bitfield): void {
-    if (this.supportsFast && have.isFull) this.writer.plain(MESSAGE.haveAll)
+  /**
+   * First message to the peer: what we have.
+   * @param hasToldNone it was told already that we have nothing, when that was all we knew
+   */
+  sendHave(have: Bitfield, hasToldNone = false): void {
+    if (hasToldNone) for (const piece of have.ones()) this.writer.number(MESSAGE.have, piece)
+    else if (this.supportsFast && have.isFull) this.writer.plain(MESSAGE.haveAll)
     else if (this.supportsFast && have.count === 0) this.writer.plain(MESSAGE.haveNone)
     else if (have.count > 0) this.writer.bitfield(have.bytes)
   }
@@ -189,6 +204,7 @@ export class PeerSession implements FrameSink {
   }
 
   onMessage(type: number, payload: Uint8Array): Fault | undefined {
+    if (this.early !== undefined && type < MESSAGE.extended) return this.early.record(type, payload)
     switch (type) {
       case MESSAGE.choke:
         if (!this.peerChoking) {
@@ -222,21 +238,24 @@ export class PeerSession implements FrameSink {
       case MESSAGE.extended:
         return this.#extended(payload)
       case MESSAGE.hashRequest:
-        this.writer.hashReject(payload)
-        return undefined
+        return this.#host.description.peerAsksHashes(this, payload)
+      case MESSAGE.hashes:
+        return this.#host.description.peerSendsHashes(this, payload)
+      case MESSAGE.hashReject:
+        return this.#host.description.peerRefusesHashes(this, payload)
       default:
-        // suggest, allowed fast, port, hashes and types of the future ask for nothing.
+        // suggest, allowed fast, port and types of the future ask for nothing.
         return undefined
     }
   }
 
   onBlockStart(piece: number, begin: number, length: number): Fault | undefined {
-    this.#host.blockStarts(this, piece, begin, length)
+    if (this.early === undefined) this.#host.blockStarts(this, piece, begin, length)
     return undefined
   }
 
   onBlockEnd(piece: number, begin: number, length: number): Fault | undefined {
-    this.#host.blockEnds(this, piece, begin, length)
+    if (this.early === undefined) this.#host.blockEnds(this, piece, begin, length)
     return undefined
   }
 
@@ -287,9 +306,16 @@ export class PeerSession implements FrameSink {
 
   #extended(payload: Uint8Array): Fault | undefined {
     if (payload.length === 0) return broken('extension message without an id')
-    if (payload[0] !== 0) return this.#host.peerExtended(this, payload[0]!, payload.subarray(1))
-    const handshake = decodeExtensionHandshake(payload.subarray(1))
+    const body = payload.subarray(1)
+    if (payload[0] === UT_METADATA_ID) {
+      const message = decodeMetadataMessage(body)
+      if (!message.ok) return message.error
+      return message.value && this.#host.description.peerMetadata(this, message.value)
+    }
+    if (payload[0] !== 0) return this.#host.peerExtended(this, payload[0]!, body)
+    const handshake = decodeExtensionHandshake(body)
     if (!handshake.ok) return handshake.error
+    this.early?.recordHandshake(body)
     this.extensions = handshake.value
     const { listenPort } = handshake.value
     if (listenPort !== undefined) this.listensAt ??= { host: this.endpoint.host, port: listenPort }

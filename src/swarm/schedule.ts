@@ -89,6 +89,13 @@ export class Schedule {
     for (const torrent of torrents) this.#concerned.add(torrent)
   }
 
+  /** It is no more. */
+  forget(torrent: Torrent): void {
+    this.starved.delete(torrent)
+    this.#concerned.delete(torrent)
+    this.#times.delete(torrent)
+  }
+
   /** At the end of each input: what the torrents concerned want now, after `visit` has served them. */
   settle(now: Instant, visit: (torrent: Torrent) => void): void {
     for (const torrent of this.#concerned) {

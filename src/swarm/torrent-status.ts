@@ -36,7 +36,8 @@ export interface PeerStatus {
 export interface TorrentStatus {
   readonly name: string
   readonly role: 'download' | 'seed-only'
-  readonly phase: TorrentPhase
+  /** `metadata` while no more than the infohash is known. */
+  readonly phase: TorrentPhase | 'metadata'
   readonly picker: PickOrder
   readonly pieces: number
   readonly piecesHave: number
@@ -74,7 +75,7 @@ export function torrentStatus(torrent: Torrent, now: Instant): TorrentStatus {
   return {
     name: options.metainfo.name,
     role: options.role,
-    phase: torrent.phase,
+    phase: torrent.pieceCount === 0 && torrent.phase === 'active' ? 'metadata' : torrent.phase,
     picker: picker.pickOrder,
     pieces: torrent.pieceCount,
     piecesHave: pieces.have.count,

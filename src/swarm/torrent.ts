@@ -5,7 +5,7 @@
  * Invariant: `have` goes out only after a piece is verified and written.
  */
 import type { Bitfield } from '../base/bitfield.ts'
-import type { CopyBytes } from '../base/bytes.ts'
+import { type CopyBytes, equalBytes } from '../base/bytes.ts'
 import type { Env } from '../base/env.ts'
 import { RateMeter } from '../base/rate-meter.ts'
 import type { Fault, Result } from '../base/result.ts'
@@ -17,6 +17,7 @@ import type { BlockRange } from '../wire/peer-messages.ts'
 import { rebuiltInfoHash } from '../wire/rebuilt-infohash.ts'
 import { Announcements } from './announcements.ts'
 import { clientName, peerIdText } from './client-name.ts'
+import { type DescriptionHost, DescriptionServer } from './description.ts'
 import { Downloader } from './downloader.ts'
 import type { PieceDigests, SwarmOutput } from './effects.ts'
 import type { DisconnectReason, SwarmEvent } from './events.ts'
@@ -51,6 +52,7 @@ export class Torrent implements SessionHost {
   readonly downloader: Downloader
   readonly uploader: Uploader
   readonly announcer: Announcements
+  description: DescriptionHost
   /** By which some peers know a hybrid; null for others, and for private torrents, which stay out of it. */
   readonly rebuiltInfoHash: Uint8Array | null
   phase: TorrentPhase = 'checking'
@@ -69,7 +71,15 @@ export class Torrent implements SessionHost {
   #wasComplete = false
   #fillCount = 0
 
-  constructor(now: Instant, id: number, options: TorrentOptions, env: Env, around: TorrentSurroundings) {
+  /** @param before the same torrent without its metadata: addresses and trackers are taken over */
+  constructor(
+    now: Instant,
+    id: number,
+    options: TorrentOptions,
+    env: Env,
+    around: TorrentSurroundings,
+    before?: Torrent,
+  ) {
     const geometry = new Geometry(options.metainfo, around.blockLength)
     const pieces = new PieceTracker(geometry, around.buffers)
     this.#now = this.#startedAt = this.seedingSince = now
@@ -86,9 +96,11 @@ export class Torrent implements SessionHost {
       uploaded: new RateMeter(),
       emit: (output: SwarmOutput) => around.emit(output),
     }
-    this.peers = new PeerList(env.prng.fork('peers'), (endpoint) => around.own.priorityOf(endpoint))
+    this.peers =
+      before?.peers ?? new PeerList(env.prng.fork('peers'), (endpoint) => around.own.priorityOf(endpoint))
     this.introductions = new Introductions(this.peers, around.own)
     this.exchange = new PeerExchange(this.core, this.introductions)
+    this.description = new DescriptionServer(options.metainfo, env.crypto, () => this.#now)
     this.#holdings = new Holdings(this.core, () => this.isDownloading)
     this.downloader = new Downloader(
       this.core,
@@ -110,17 +122,22 @@ export class Torrent implements SessionHost {
       wantsPeers: () => this.phase === 'active' && this.core.sessions.size < options.connectionsMax,
       isShortOfPeers: () => this.isDownloading && this.usefulPeerCount === 0,
     }
-    this.announcer = new Announcements(
-      this.#announcerOptions(),
-      env.prng.fork('announcer'),
-      mediator,
-      announcesRebuilt ? this.rebuiltInfoHash : null,
-    )
+    const rebuilt = announcesRebuilt ? this.rebuiltInfoHash : null
+    const isSame = before !== undefined && equalBytes(before.infoHash, this.infoHash) && rebuilt === null
+    const announcer = isSame ? before.announcer : undefined
+    const prng = env.prng.fork('announcer')
+    this.announcer = announcer ?? new Announcements(this.#announcerOptions(), prng, mediator, rebuilt)
+    this.announcer.answerTo(mediator)
     this.#selectFiles(options.selectedFiles)
   }
 
   get pieceCount(): number {
     return this.core.geometry.pieceCount
+  }
+
+  /** 20 bytes, as in handshakes and announces. */
+  get infoHash(): Uint8Array {
+    return handshakeHash(this.core.options.metainfo)
   }
 
   get blockLength(): number {
@@ -231,7 +248,7 @@ export class Torrent implements SessionHost {
   /** The 20 bytes to name in the handshake with this peer. */
   infoHashFor(endpoint: Endpoint): Uint8Array {
     const rebuilt = this.peers.get(endpoint)?.namesRebuilt === true ? this.rebuiltInfoHash : null
-    return rebuilt ?? handshakeHash(this.core.options.metainfo)
+    return rebuilt ?? this.infoHash
   }
 
   /** Who hangs up on our handshake may want it encrypted, or know the other infohash. */
@@ -239,12 +256,14 @@ export class Torrent implements SessionHost {
     this.peers.dialOtherwise(now, endpoint, { infoHash: this.rebuiltInfoHash !== null, encryption })
   }
 
-  attach(now: Instant, session: PeerSession): void {
+  /** @param isKnown the peer was here before the metadata was, and is not told of again */
+  attach(now: Instant, session: PeerSession, isKnown = false): void {
     this.#now = now
     this.core.sessions.set(session.id, session)
     if (session.isOutgoing) this.peers.answered(session.endpoint)
-    session.sendHave(this.core.pieces.have)
+    session.sendHave(this.core.pieces.have, isKnown)
     if (session.supportsExtensions) this.#around.sendExtensions(this, session)
+    if (isKnown) return
     const { address } = session
     const peerId = peerIdText(session.peerId)
     this.emit({ event: 'handshake-ok', address, peerId })
@@ -401,9 +420,9 @@ export class Torrent implements SessionHost {
   // Inside.
 
   #announcerOptions() {
-    const { metainfo, trackers, announceIntervalSeconds } = this.core.options
+    const { trackers, announceIntervalSeconds } = this.core.options
     return {
-      infoHash: handshakeHash(metainfo),
+      infoHash: this.infoHash,
       peerId: this.#around.peerId,
       port: this.#around.listenPort,
       key: this.core.env.prng.fork('key').uint32(),

@@ -23,6 +23,8 @@ export interface FrameSink {
 
 const HEADER_LENGTH = 5
 const BLOCK_HEADER_LENGTH = 13
+/** The request, as many hashes as we ask for, and a proof through the tallest tree (BEP 52). */
+const HASHES_LENGTH_MAX = 48 + 32 * (LIMITS.hashesPerRequestMax.value + 64)
 
 /** Payload lengths that are fixed by the protocol. */
 const FIXED_LENGTHS = new Map<number, number>([
@@ -62,10 +64,27 @@ export class FrameReader {
   #begin = 0
   #blockLength = 0
 
+  /** @param pieceCount 0 while it is not known: a bitfield may then be as long as any */
   constructor(sink: FrameSink, pieceCount: number, copy: CopyBytes = copyBytes) {
     this.#sink = sink
     this.#copy = copy
     this.#bitfieldLength = Math.ceil(pieceCount / 8)
+  }
+
+  /**
+   * What has come of a frame that is not whole yet, from its first byte on, so that another reader can go on;
+   * the bytes of a block that nobody wanted are zeros.
+   */
+  unfinished(): Uint8Array {
+    if (this.#remaining < 0) return this.#header.slice(0, this.#headerLength)
+    const isBlock = this.#type === MESSAGE.piece
+    const headerLength = isBlock ? BLOCK_HEADER_LENGTH : HEADER_LENGTH
+    const frameLength = 4 + readUint32(this.#header, 0)
+    const taken = new Uint8Array(frameLength - this.#remaining)
+    taken.set(this.#header.subarray(0, headerLength))
+    if (!isBlock && this.#payload !== undefined)
+      taken.set(this.#payload.subarray(0, this.#payloadAt), headerLength)
+    return taken
   }
 
   /** Takes in all of `bytes` (borrowed), or stops at the first fault. */
@@ -125,8 +144,12 @@ export class FrameReader {
     }
     const fixed = FIXED_LENGTHS.get(type)
     if (fixed !== undefined) return length === fixed ? undefined : fault('wire/bad-length', type, length)
-    if (type === MESSAGE.bitfield)
-      return length === this.#bitfieldLength ? undefined : fault('wire/bad-length', type, length)
+    if (type === MESSAGE.bitfield) {
+      const isRight =
+        this.#bitfieldLength === 0 ? length <= LIMITS.piecesMax.value / 8 : length === this.#bitfieldLength
+      return isRight ? undefined : fault('wire/bad-length', type, length)
+    }
+    if (type === MESSAGE.hashes && length > HASHES_LENGTH_MAX) return fault('wire/bad-length', type, length)
     return length <= LIMITS.extensionMessageBytesMax.value
       ? undefined
       : fault('wire/message-too-large', type, length)

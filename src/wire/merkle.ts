@@ -129,27 +129,56 @@ export function answerHashRequest(
   crypto: Crypto,
 ): Uint8Array | undefined {
   if (!isValidRange(blockCount, range)) return undefined
-  assert(
-    layerHashes.length === nodeCount(blockCount, range.baseLayer) * MERKLE_HASH_LENGTH,
-    'the base layer is whole',
-  )
-  const subtreeLayer = range.baseLayer + Math.log2(range.count)
-  const uncleCount = uncleCountOf(range)
-  const answer = new Uint8Array((range.count + uncleCount) * MERKLE_HASH_LENGTH)
-  let nodes = layerHashes
-  const nodeAt = (layer: number, index: number) => hashAt(nodes, index) ?? padHash(layer, crypto)
-  for (let i = 0; i < range.count; i++)
-    answer.set(nodeAt(range.baseLayer, range.index + i), i * MERKLE_HASH_LENGTH)
-  let index = range.index
-  for (let layer = range.baseLayer, uncle = 0; uncle < uncleCount; layer++) {
-    if (layer >= subtreeLayer) {
-      answer.set(nodeAt(layer, index ^ 1), (range.count + uncle) * MERKLE_HASH_LENGTH)
-      uncle++
-    }
-    nodes = parentLayer(nodes, layer, crypto)
-    index = Math.floor(index / 2)
+  return new HashTree(layerHashes, range.baseLayer, blockCount, crypto).answer(range)
+}
+
+/** The tree of one file from some layer up, hashed once, to answer many requests. */
+export class HashTree {
+  readonly #crypto: Crypto
+  readonly #blockCount: number
+  readonly #lowest: number
+  /** From the lowest up to the root: 32 bytes for every node that is not padding. */
+  readonly #layers: Uint8Array[]
+
+  /**
+   * @param layerHashes 32 bytes for every node of the layer that is not padding
+   * @param lowest the layer they stand in
+   */
+  constructor(layerHashes: Uint8Array, lowest: number, blockCount: number, crypto: Crypto) {
+    assert(
+      layerHashes.length === nodeCount(blockCount, lowest) * MERKLE_HASH_LENGTH,
+      'the base layer is whole',
+    )
+    this.#crypto = crypto
+    this.#blockCount = blockCount
+    this.#lowest = lowest
+    this.#layers = [layerHashes]
+    for (let layer = lowest; layer < treeHeight(blockCount); layer++)
+      this.#layers.push(parentLayer(this.#layers.at(-1)!, layer, crypto))
   }
-  return answer
+
+  /** Bytes of all layers above the one it was made from. */
+  get byteLength(): number {
+    return this.#layers.slice(1).reduce((sum, layer) => sum + layer.length, 0)
+  }
+
+  /** Undefined when the range is not in the tree, or below its lowest layer. */
+  answer(range: HashRange): Uint8Array | undefined {
+    if (!isValidRange(this.#blockCount, range) || range.baseLayer < this.#lowest) return undefined
+    const uncleCount = uncleCountOf(range)
+    const answer = new Uint8Array((range.count + uncleCount) * MERKLE_HASH_LENGTH)
+    for (let i = 0; i < range.count; i++)
+      answer.set(this.#nodeAt(range.baseLayer, range.index + i), i * MERKLE_HASH_LENGTH)
+    let layer = range.baseLayer + Math.log2(range.count)
+    let index = range.index / range.count
+    for (let uncle = 0; uncle < uncleCount; uncle++, layer++, index = Math.floor(index / 2))
+      answer.set(this.#nodeAt(layer, index ^ 1), (range.count + uncle) * MERKLE_HASH_LENGTH)
+    return answer
+  }
+
+  #nodeAt(layer: number, index: number): Uint8Array {
+    return hashAt(this.#layers[layer - this.#lowest]!, index) ?? padHash(layer, this.#crypto)
+  }
 }
 
 /** In the tree, aligned, and with uncles that end below the root (BEP 52). */

@@ -7,7 +7,7 @@ describe('MessageWriter', () => {
     const payload = Uint8Array.from({ length: 5000 }, (_, i) => i % 251)
     const written: Record<string, (writer: MessageWriter) => void> = {
       bitfield: (writer) => writer.bitfield(payload),
-      hashReject: (writer) => writer.hashReject(payload),
+      hashReject: (writer) => writer.bytes(MESSAGE.hashReject, payload),
       extended: (writer) => writer.extended(payload[0]!, payload.subarray(1)),
     }
     for (const [name, write] of Object.entries(written)) {

@@ -94,10 +94,10 @@ export class MessageWriter {
     this.#bytes.set(payload, at + 1)
   }
 
-  /** A hash request (BEP 52) that is refused comes back with another type and the same 48 bytes. */
-  hashReject(request: Uint8Array): void {
-    const at = this.#begin(MESSAGE.hashReject, request.length)
-    this.#bytes.set(request, at)
+  /** Any message whose payload is written already. */
+  bytes(type: number, payload: Uint8Array): void {
+    const at = this.#begin(type, payload.length)
+    this.#bytes.set(payload, at)
   }
 
   /** Where the payload goes. `#bytes` may be another buffer afterwards. */

@@ -306,9 +306,10 @@ it('with many addresses that hang up, no more encrypted dials are made in a seco
     hangUp()
     world.pass(0.1)
   }
-  expect(dialled.size).toBeGreaterThanOrEqual(max)
+  // The budget for dials of all kinds lets fewer through.
+  expect(dialled.size).toBeGreaterThan(20)
   expect(dialled.size).toBeLessThanOrEqual(max + LIMITS.halfOpenMax.value)
-  for (let i = 0; i < 60; i++) {
+  for (let i = 0; i < 150; i++) {
     hangUp()
     world.pass(0.1)
   }
@@ -400,7 +401,9 @@ describe('somebody who dials encrypted', () => {
     const world = new OneClient(SMALL, {}, { ...options('prefer'), connectionsMax: 10 * max })
     const key = new MseDialler({ infoHash: INFO_HASH }).hello()
     const dial = (connection: number) => {
-      world.input({ kind: 'incoming', connection, address: A })
+      // Each from a host of its own: one host has only so many connections (S16).
+      const host = `10.1.${-connection >> 8}.${-connection & 255}`
+      world.input({ kind: 'incoming', connection, address: { ...A, host } })
       return world.receive(connection, new Uint8Array(key))
     }
     const outcomes = Array.from({ length: max + 20 }, (_, i) => closeOf(-i - 1, dial(-i - 1)))
