@@ -93,6 +93,16 @@ export const LIMITS = {
     'design: a bitfield of 500,000 pieces',
   ),
   knownPeersMax: limit(4000, 'addresses remembered per torrent', 'libtorrent max_peerlist_size'),
+  suspectPiecesMax: limit(
+    64,
+    'failed copies of pieces remembered per torrent to find who spoiled them',
+    'design: the oldest make room',
+  ),
+  suspectBlocksMax: limit(
+    8192,
+    'blocks of those copies in all; a piece with more convicts nobody but a sole sender',
+    'design: 128 MiB of pieces, 80 KiB of digests and 64 KiB of senders',
+  ),
   peersPerTorrentMax: limit(200, 'connected peers of one torrent by default', 'design; --max-peers'),
   halfOpenMax: limit(32, 'connections being opened at once', 'design: polite to home routers'),
   uploadBufferBytesMax: limit(

@@ -13,6 +13,7 @@ import type { TokenBucket } from '../base/token-bucket.ts'
 import { type BlockRange, MESSAGE } from '../wire/peer-messages.ts'
 import type { PieceDigests } from './effects.ts'
 import type { Holdings } from './holdings.ts'
+import { Parole } from './parole.ts'
 import type { OutstandingBlock, PeerSession } from './peer-session.ts'
 import { BLOCK, type GatheringPiece } from './piece-tracker.ts'
 import type { TorrentCore } from './torrent-core.ts'
@@ -32,6 +33,7 @@ const FAIR_SHARE_MIN = 4
 export class Downloader {
   /** Peers with room in their window were left without requests for want of budget or buffers. */
   isStarved = false
+  readonly parole: Parole
   readonly #core: TorrentCore
   readonly #holdings: Holdings
   readonly #budget: TokenBucket
@@ -43,6 +45,7 @@ export class Downloader {
 
   constructor(core: TorrentCore, holdings: Holdings, budget: TokenBucket, requestTimeoutSeconds: number) {
     this.#core = core
+    this.parole = new Parole(core)
     this.#holdings = holdings
     this.#requestTimeout = seconds(requestTimeoutSeconds)
     this.#budget = budget
@@ -113,8 +116,7 @@ export class Downloader {
   disown(session: PeerSession): void {
     session.current = undefined
     for (const gathering of session.gathering) {
-      gathering.owner = undefined
-      this.#orphans.add(gathering)
+      this.#orphan(gathering)
     }
     session.gathering.clear()
   }
@@ -138,10 +140,7 @@ export class Downloader {
     if (refused === undefined) return false
     session.outstanding.delete(this.#key(range.piece, refused.block))
     this.#withdraw(refused.gathering, refused.block, session.arriving === refused)
-    if (session.gathering.delete(refused.gathering)) {
-      refused.gathering.owner = undefined
-      this.#orphans.add(refused.gathering)
-    }
+    if (session.gathering.delete(refused.gathering)) this.#orphan(refused.gathering)
     if (session.current === refused.gathering) session.current = undefined
     return true
   }
@@ -220,6 +219,7 @@ export class Downloader {
       return undefined
     for (const gathering of this.#orphans) {
       if (gathering.freeCount === 0 || !session.have.has(gathering.piece)) continue
+      if (!this.parole.mayAdopt(session, gathering)) continue
       this.#orphans.delete(gathering)
       gathering.owner = session.id
       session.gathering.add(gathering)
@@ -236,7 +236,8 @@ export class Downloader {
       return undefined
     }
     if (session.nothingAtOpenings === picker.openings) return undefined
-    const piece = picker.pick(session.have)
+    const suspect = this.parole.firstChoice(session)
+    const piece = suspect >= 0 ? suspect : picker.pick(session.have)
     if (piece < 0) {
       session.nothingAtOpenings = picker.openings
       return undefined
@@ -253,6 +254,7 @@ export class Downloader {
 
   #endgame(session: PeerSession): OutstandingBlock | undefined {
     const { options, pieces } = this.#core
+    if (!this.parole.mayJoin(session)) return undefined
     const isOnOnePiece = options.piecesPerPeerMax === 1
     for (const gathering of pieces.gathering.values()) {
       if (!session.have.has(gathering.piece)) continue
@@ -293,6 +295,12 @@ export class Downloader {
     for (const session of this.#core.sessions.values())
       if (session.outstanding.size > 0 && session.waitSeconds > waitSeconds) slower.push(session)
     return slower.sort((a, b) => b.waitSeconds - a.waitSeconds)
+  }
+
+  #orphan(gathering: GatheringPiece): void {
+    gathering.owner = undefined
+    this.#orphans.add(gathering)
+    this.parole.orphaned(gathering)
   }
 
   #canBeFinished(piece: number): boolean {

@@ -140,8 +140,8 @@ export class PeerList {
   }
 
   /**
-   * The peer had a part in a piece that failed its hash; alone, or with others. True when that is enough
-   * to ban it, which is then done.
+   * The peer had a part in a piece that failed its hash; alone, or with others and nobody can say
+   * which. True when that is enough to ban it.
    */
   strike(endpoint: Endpoint, isSole: boolean): boolean {
     const address = formatEndpoint(endpoint)
@@ -151,7 +151,6 @@ export class PeerList {
       return false
     }
     this.#strikes.delete(address)
-    this.ban(endpoint)
     return true
   }
 

@@ -16,6 +16,7 @@ import { handshakeHash } from '../wire/metainfo.ts'
 import type { BlockRange } from '../wire/peer-messages.ts'
 import { rebuiltInfoHash } from '../wire/rebuilt-infohash.ts'
 import { Announcements } from './announcements.ts'
+import { Blame, type Evidence } from './blame.ts'
 import { clientName, peerIdText } from './client-name.ts'
 import { Downloader } from './downloader.ts'
 import type { PieceDigests, SwarmOutput } from './effects.ts'
@@ -76,6 +77,7 @@ export class Torrent implements SessionHost {
       env,
       geometry,
       pieces,
+      blame: new Blame((bytes) => env.crypto.sha1(bytes)),
       picker: new PiecePicker(geometry.pieceCount, options.order, env.prng.fork('picker')),
       sessions: new Map(),
       downloaded: new RateMeter(),
@@ -184,14 +186,11 @@ export class Torrent implements SessionHost {
     const checked = this.core.pieces.checking.get(piece)
     if (checked === undefined) return
     if (!result.ok) this.#pause(piece, result.error)
-    else if (this.downloader.isRight(piece, result.value))
-      this.core.emit({
-        kind: 'write-piece',
-        torrent: this.core.id,
-        piece,
-        bytes: this.core.pieces.bufferOf(checked),
-      })
-    else this.#pieceFailed(checked)
+    else if (this.downloader.isRight(piece, result.value)) {
+      const evidence = this.#evidence(checked)
+      this.core.emit({ kind: 'write-piece', torrent: this.core.id, piece, bytes: evidence.bytes })
+      for (const address of this.core.blame.settle(evidence)) this.#ban(address, piece)
+    } else this.#pieceFailed(checked)
   }
 
   pieceWritten(now: Instant, piece: number, fault: Fault | undefined): void {
@@ -419,18 +418,40 @@ export class Torrent implements SessionHost {
   }
 
   #pieceFailed(failed: GatheringPiece): void {
-    const { pieces, sessions } = this.core
+    const { blame, pieces } = this.core
+    const isSole = failed.contributors.size === 1
+    const liars = isSole ? undefined : blame.accuse(this.#evidence(failed))
     pieces.refute(failed.piece)
     this.#openPiece(failed.piece)
     this.emit({ event: 'piece-failed', piece: failed.piece, from: mainContributor(failed) })
-    const isSole = failed.contributors.size === 1
+    for (const address of liars ?? []) this.#ban(address, failed.piece)
+    if (liars === undefined) this.#strike(failed, isSole)
+    this.downloader.parole.uphold()
+    this.fillAll(this.#now)
+  }
+
+  /** For a piece that its sender sent alone, or that is too long for its blocks to be remembered. */
+  #strike(failed: GatheringPiece, isSole: boolean): void {
     for (const address of failed.contributors.keys()) {
       const endpoint = parseEndpoint(address)
-      if (endpoint === undefined || !this.peers.strike(endpoint, isSole)) continue
-      this.emit({ event: 'peer-banned', address, pieces: [failed.piece] })
-      for (const session of [...sessions.values()])
-        if (session.address === address) this.#around.close(session.id, 'banned')
+      if (endpoint === undefined || this.peers.isBanned(endpoint)) continue
+      if (this.peers.strike(endpoint, isSole)) this.#ban(address, failed.piece)
     }
+  }
+
+  #ban(address: string, piece: number): void {
+    const endpoint = parseEndpoint(address)
+    if (endpoint === undefined || this.peers.isBanned(endpoint)) return
+    this.peers.ban(endpoint)
+    this.emit({ event: 'peer-banned', address, pieces: [piece] })
+    for (const session of [...this.core.sessions.values()])
+      if (this.peers.isBanned(session.endpoint)) this.#around.close(session.id, 'banned')
+    this.downloader.parole.convicted(address)
+  }
+
+  #evidence(checked: GatheringPiece): Evidence {
+    const { piece, senders } = checked
+    return { piece, senders, blockLength: this.blockLength, bytes: this.core.pieces.bufferOf(checked) }
   }
 
   #pause(piece: number, fault: Fault): void {
