@@ -59,7 +59,7 @@ describe.each([1, 2, 3])('a liar among twenty peers of a download (seed %i)', (s
   it.each<[string, () => PeerSetup]>([
     ['everything', () => ({ spoil: spoilEvery(1) })],
     ['everything, slowly', () => ({ spoil: spoilEvery(1), uploadBytesPerSecond: RATE / 10 })],
-    ['one block in fifty', () => ({ spoil: spoilEvery(50) })],
+    ['one block in fifty', () => ({ spoil: spoilEvery(50), uploadBytesPerSecond: RATE })],
     ['everything after a while', () => ({ spoil: spoilEvery(1, 30) })],
   ])('who spoils %s', (_, setup) => {
     const { seconds, leecher, liarAddress } = download(setup())
