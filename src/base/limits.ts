@@ -51,6 +51,11 @@ export const LIMITS = {
     'longest BEP 10 message',
     'libtorrent; metadata parts are 16 KiB',
   ),
+  walkedPiecesPerSecondMax: limit(
+    100_000,
+    'pieces of repeated bitfields that one peer makes us walk over per second; 8 bitfields are free',
+    'design: a millisecond or less; libtorrent does not limit it',
+  ),
   requestsQueuedPerPeerMax: limit(
     2048,
     'requests of one peer that wait to be served',

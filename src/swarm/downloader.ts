@@ -134,6 +134,24 @@ export class Downloader {
     return hasAbandoned
   }
 
+  /** Gives back the memory of everything that is not complete: another torrent waits for all of it. */
+  abandonAll(): void {
+    const { geometry, picker, pieces, sessions } = this.#core
+    for (const session of sessions.values()) {
+      for (const { gathering, block } of session.outstanding.values()) {
+        const length = geometry.blockSize(gathering.piece, block)
+        session.writer.block(MESSAGE.cancel, gathering.piece, block * geometry.blockLength, length)
+      }
+      this.release(session)
+    }
+    this.#orphans.clear()
+    for (const gathering of [...pieces.gathering.values()]) {
+      pieces.abandon(gathering)
+      if (pieces.isOpen(gathering.piece)) picker.open(gathering.piece)
+    }
+    this.isStarved = true
+  }
+
   /** True when the peer had promised to send the block. */
   rejected(session: PeerSession, range: BlockRange): boolean {
     const refused = this.#outstanding(session, range.piece, range.begin, range.length)

@@ -106,7 +106,7 @@ export class PieceTracker {
   start(piece: number, owner: number): GatheringPiece | undefined {
     assert(this.isMissing(piece), 'only a missing piece is started')
     const size = this.#geometry.pieceSize(piece)
-    if (!this.#buffers.reserve(size)) return undefined
+    if (!this.#buffers.reserve(size, this)) return undefined
     const blockCount = this.#geometry.blockCount(piece)
     const gathering: GatheringPiece = {
       piece,
