@@ -254,13 +254,13 @@ export class Downloader {
       return undefined
     }
     if (session.nothingAtOpenings === picker.openings) return undefined
-    const suspect = this.parole.firstChoice(session)
-    const piece = suspect >= 0 ? suspect : picker.pick(session.have)
+    const piece = this.#pick(session)
     if (piece < 0) {
       session.nothingAtOpenings = picker.openings
       return undefined
     }
     const gathering = pieces.start(piece, session.id)
+    session.waitingFor = gathering === undefined ? piece : -1
     if (gathering === undefined) {
       this.isStarved = true
       return undefined
@@ -268,6 +268,16 @@ export class Downloader {
     picker.close(piece)
     session.gathering.add(gathering)
     return gathering
+  }
+
+  /** While there is no room the choice stands: searching again for each byte that comes would cost too much. */
+  #pick(session: PeerSession): number {
+    const { picker, pieces } = this.#core
+    const suspect = this.parole.firstChoice(session)
+    if (suspect >= 0) return suspect
+    const { have, waitingFor } = session
+    if (waitingFor >= 0 && have.has(waitingFor) && pieces.isOpen(waitingFor)) return waitingFor
+    return picker.pick(have)
   }
 
   #endgame(session: PeerSession): OutstandingBlock | undefined {

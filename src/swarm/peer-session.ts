@@ -86,6 +86,8 @@ export class PeerSession implements FrameSink {
   hasFreed = false
   /** The picker's `openings` when it had nothing to start for this peer; -1 once the peer has more. */
   nothingAtOpenings = -1
+  /** The piece to start when there is room for it; -1 for none. */
+  waitingFor = -1
   /** Pieces it refused, less the pieces that it said to have since. */
   withheldCount = 0
   /** Pieces it has that we want and do not have. */

@@ -88,6 +88,25 @@ describe('a peer that repeats itself', () => {
     expect(turns).toBeLessThan(20)
   })
 
+  it('costs no search among open pieces while there is no room to start one', () => {
+    const world = new OneClient(SMALL, {}, { buffers: new PieceBuffers(4 * BLOCK) })
+    const [owner, waiting] = [world.seed(), world.seed()]
+    expect(world.asked(owner)).not.toEqual([])
+    expect(world.asked(waiting)).toEqual([])
+    const { picker } = world.torrent.core
+    const pick = picker.pick.bind(picker)
+    let searches = 0
+    picker.pick = (has) => {
+      searches++
+      return pick(has)
+    }
+    for (let i = 0; i < 100; i++) world.receive(waiting, new Uint8Array(4))
+    expect(searches).toBe(0)
+    world.serve(owner, 20)
+    world.serve(waiting, 20)
+    expect(world.torrent.isComplete).toBe(true)
+  })
+
   it('costs no search among open pieces by having what we have', () => {
     const world = new OneClient(SMALL, {}, {}, [0, 1, 2, 3])
     const choking = world.peer()
