@@ -78,6 +78,7 @@ export class Downloader {
   blockStarts(session: PeerSession, piece: number, begin: number, length: number): void {
     const wanted = this.#outstanding(session, piece, begin, length)
     if (wanted === undefined || wanted.gathering.blocks[wanted.block] !== BLOCK.requested) return
+    if (!this.parole.mayBring(session, wanted.gathering)) return
     wanted.gathering.blocks[wanted.block] = BLOCK.arriving
     session.arriving = wanted
     session.reader.target = this.#core.pieces.bufferOf(wanted.gathering)
@@ -116,7 +117,7 @@ export class Downloader {
   disown(session: PeerSession): void {
     session.current = undefined
     for (const gathering of session.gathering) {
-      this.#orphan(gathering)
+      this.#orphan(session, gathering)
     }
     session.gathering.clear()
   }
@@ -158,7 +159,7 @@ export class Downloader {
     if (refused === undefined) return false
     session.outstanding.delete(this.#key(range.piece, refused.block))
     this.#withdraw(refused.gathering, refused.block, session.arriving === refused)
-    if (session.gathering.delete(refused.gathering)) this.#orphan(refused.gathering)
+    if (session.gathering.delete(refused.gathering)) this.#orphan(session, refused.gathering)
     if (session.current === refused.gathering) session.current = undefined
     return true
   }
@@ -282,15 +283,15 @@ export class Downloader {
 
   #endgame(session: PeerSession): OutstandingBlock | undefined {
     const { options, pieces } = this.#core
-    if (!this.parole.mayJoin(session)) return undefined
+    const mayJoin = this.parole.mayJoin(session)
     const isOnOnePiece = options.piecesPerPeerMax === 1
     for (const gathering of pieces.gathering.values()) {
-      if (!session.have.has(gathering.piece)) continue
+      if (!session.have.has(gathering.piece) || !mayJoin(gathering)) continue
       if (isOnOnePiece && !this.#isOnlyOn(session, gathering)) continue
       const free = pieces.requestNext(gathering)
       if (free >= 0) return { gathering, block: free }
     }
-    return this.#overtake(session, isOnOnePiece)
+    return this.#overtake(session, isOnOnePiece, mayJoin)
   }
 
   /**
@@ -298,7 +299,11 @@ export class Downloader {
    * last one in the longest queue.
    * Asking again wastes upload of others, so only a peer that has nearly run dry does it.
    */
-  #overtake(session: PeerSession, isOnOnePiece: boolean): OutstandingBlock | undefined {
+  #overtake(
+    session: PeerSession,
+    isOnOnePiece: boolean,
+    mayJoin: (gathering: GatheringPiece) => boolean,
+  ): OutstandingBlock | undefined {
     if (session.outstanding.size >= Math.max(ENDGAME_REQUESTS_MIN, session.window.depth >> 2))
       return undefined
     const ownWait = session.window.waitSeconds(session.outstanding.size + 1)
@@ -309,7 +314,7 @@ export class Downloader {
           continue
         if (!session.have.has(gathering.piece) || session.outstanding.has(this.#key(gathering.piece, block)))
           continue
-        if (isOnOnePiece && !this.#isOnlyOn(session, gathering)) continue
+        if (!mayJoin(gathering) || (isOnOnePiece && !this.#isOnlyOn(session, gathering))) continue
         this.#core.pieces.requestAgain(gathering, block)
         return { gathering, block }
       }
@@ -325,10 +330,10 @@ export class Downloader {
     return slower.sort((a, b) => b.waitSeconds - a.waitSeconds)
   }
 
-  #orphan(gathering: GatheringPiece): void {
+  #orphan(session: PeerSession, gathering: GatheringPiece): void {
     gathering.owner = undefined
     this.#orphans.add(gathering)
-    this.parole.orphaned(gathering)
+    this.parole.orphaned(session, gathering)
   }
 
   #canBeFinished(piece: number): boolean {

@@ -1,6 +1,9 @@
 /**
  * What a suspicion (`blame.ts`) means for fetching: which piece goes first, who may put blocks to whose, and
  * which blocks do not count any more.
+ * Before there is any suspicion a rule bounds the damage: a peer has blocks in at most `MIXED_PIECES_MAX`
+ * unverified pieces that others work on too, or a liar that leaves one block in each of many pieces would spoil
+ * as many before the first verdict.
  * Parole is a rule about mixing, not about rates: a peer on parole is asked for as much as any other, for
  * pieces of its own. Only in the endgame may others finish what it is slow with, or the
  * end would wait for it.
@@ -8,6 +11,11 @@
 import type { PeerSession } from './peer-session.ts'
 import type { GatheringPiece } from './piece-tracker.ts'
 import type { TorrentCore } from './torrent-core.ts'
+
+/** With the one spoiled on parole a liar is convicted after three pieces. */
+const MIXED_PIECES_MAX = 2
+/** More blocks of one piece than this are not thrown away before there is a suspicion: half a megabyte. */
+const FORGONE_BLOCKS_MAX = 32
 
 export class Parole {
   readonly #core: TorrentCore
@@ -34,23 +42,36 @@ export class Parole {
   /** May the peer go on with a piece whose owner left? */
   mayAdopt(session: PeerSession, orphan: GatheringPiece): boolean {
     const { blame, pieces } = this.#core
-    if (!blame.isOnParole(session.address)) return true
+    if (!this.#mustBeAlone(session, orphan)) return true
     const isOthers = (address: string) => address !== session.address
     if (![...orphan.contributors.keys()].some(isOthers)) return true
-    if (this.#hasOther(orphan.piece, (other) => !blame.isOnParole(other.address))) return false
+    if (this.#hasOther(orphan.piece, (other) => !this.#mustBeAlone(other, orphan))) return false
     // Nobody else can: better alone from the start than not at all.
     pieces.discard(orphan, isOthers)
     blame.lost(session.address)
     return true
   }
 
-  /** May the peer be asked for blocks of pieces that belong to others? */
-  mayJoin(session: PeerSession): boolean {
-    return !this.#core.blame.isOnParole(session.address)
+  /** Endgame: says of a piece that belongs to another whether the peer may be asked for blocks of it. */
+  mayJoin(session: PeerSession): (gathering: GatheringPiece) => boolean {
+    if (this.#core.blame.isOnParole(session.address)) return () => false
+    const mixed = this.#mixed(session)
+    for (const { gathering } of session.outstanding.values())
+      if (gathering.owner !== session.id) mixed.add(gathering)
+    return (gathering) => mixed.size < MIXED_PIECES_MAX || mixed.has(gathering)
   }
 
-  /** The owner of the piece left: what it sent on parole is nothing that others could build on. */
-  orphaned(gathering: GatheringPiece): void {
+  /** May a block go into the piece that was asked of this peer while it was the owner, or in the endgame? */
+  mayBring(session: PeerSession, gathering: GatheringPiece): boolean {
+    if (gathering.owner === session.id || gathering.contributors.has(session.address)) return true
+    return this.#mixed(session).size < MIXED_PIECES_MAX
+  }
+
+  /** The owner of the piece left: not all that it sent is something that others should build on. */
+  orphaned(session: PeerSession, gathering: GatheringPiece): void {
+    const count = gathering.contributors.get(session.address) ?? 0
+    if (count > 0 && count <= FORGONE_BLOCKS_MAX && this.#mixed(session).size > MIXED_PIECES_MAX)
+      this.#discard(gathering, (sender) => sender === session.address)
     if (this.#core.blame.recordCount > 0) this.#uphold(gathering)
   }
 
@@ -63,6 +84,21 @@ export class Parole {
   convicted(address: string): void {
     for (const gathering of this.#core.pieces.gathering.values())
       this.#discard(gathering, (sender) => sender === address)
+  }
+
+  #mustBeAlone(session: PeerSession, orphan: GatheringPiece): boolean {
+    if (this.#core.blame.isOnParole(session.address)) return true
+    const mixed = this.#mixed(session)
+    return mixed.size >= MIXED_PIECES_MAX && !mixed.has(orphan)
+  }
+
+  /** Unverified pieces that this peer and others made, or may yet make, together. */
+  #mixed(session: PeerSession): Set<GatheringPiece> {
+    const { gathering, checking } = this.#core.pieces
+    const mixed = new Set<GatheringPiece>()
+    for (const pieces of [gathering, checking])
+      for (const piece of pieces.values()) if (isMixed(session, piece)) mixed.add(piece)
+    return mixed
   }
 
   #uphold(gathering: GatheringPiece): void {
@@ -87,4 +123,10 @@ export class Parole {
       if (!session.peerChoking && session.have.has(piece) && isFit(session)) return true
     return false
   }
+}
+
+function isMixed(session: PeerSession, { owner, contributors }: GatheringPiece): boolean {
+  const isIn = contributors.has(session.address)
+  const hasOthers = contributors.size > (isIn ? 1 : 0)
+  return owner === session.id ? hasOthers : isIn
 }
