@@ -236,9 +236,10 @@ export class Downloader {
   #adopt(session: PeerSession): GatheringPiece | undefined {
     if (this.#orphans.size === 0 || session.gathering.size >= this.#core.options.piecesPerPeerMax)
       return undefined
+    const mayAdopt = this.parole.mayAdopt(session)
     for (const gathering of this.#orphans) {
       if (gathering.freeCount === 0 || !session.have.has(gathering.piece)) continue
-      if (!this.parole.mayAdopt(session, gathering)) continue
+      if (!mayAdopt(gathering)) continue
       this.#orphans.delete(gathering)
       gathering.owner = session.id
       session.gathering.add(gathering)

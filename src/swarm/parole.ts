@@ -14,6 +14,8 @@ import type { TorrentCore } from './torrent-core.ts'
 
 /** With the one spoiled on parole a liar is convicted after three pieces. */
 const MIXED_PIECES_MAX = 2
+/** Pieces for which one look at them all may search the peers for somebody else. */
+const SEARCHES_MAX = 16
 /** More blocks of one piece than this are not thrown away before there is a suspicion: half a megabyte. */
 const FORGONE_BLOCKS_MAX = 32
 
@@ -39,17 +41,33 @@ export class Parole {
     return -1
   }
 
-  /** May the peer go on with a piece whose owner left? */
-  mayAdopt(session: PeerSession, orphan: GatheringPiece): boolean {
+  /**
+   * Says of a piece whose owner left whether the peer may go on with it. Who should rather be alone may when
+   * there is nobody else to rely on; on parole it then begins anew.
+   */
+  mayAdopt(session: PeerSession): (orphan: GatheringPiece) => boolean {
     const { blame, pieces } = this.#core
-    if (!this.#mustBeAlone(session, orphan)) return true
+    const isOnParole = blame.isOnParole(session.address)
     const isOthers = (address: string) => address !== session.address
-    if (![...orphan.contributors.keys()].some(isOthers)) return true
-    if (this.#hasOther(orphan.piece, (other) => !this.#mustBeAlone(other, orphan))) return false
-    // Nobody else can: better alone from the start than not at all.
-    pieces.discard(orphan, isOthers)
-    blame.lost(session.address)
-    return true
+    let mayMix = isOnParole ? false : undefined
+    let searches = 0
+    return (orphan) => {
+      const { contributors } = orphan
+      const isIn = contributors.has(session.address)
+      if (contributors.size === (isIn ? 1 : 0)) return true
+      mayMix ??= this.#mixesLessThan(session, MIXED_PIECES_MAX)
+      if (mayMix || (isIn && !isOnParole)) return true
+      if (
+        ++searches > SEARCHES_MAX ||
+        this.#hasOther(orphan.piece, (other) => this.#isReliable(session, other))
+      )
+        return false
+      if (isOnParole) {
+        pieces.discard(orphan, isOthers)
+        blame.lost(session.address)
+      }
+      return true
+    }
   }
 
   /** Endgame: says of a piece that belongs to another whether the peer may be asked for blocks of it. */
@@ -64,13 +82,13 @@ export class Parole {
   /** May a block go into the piece that was asked of this peer while it was the owner, or in the endgame? */
   mayBring(session: PeerSession, gathering: GatheringPiece): boolean {
     if (gathering.owner === session.id || gathering.contributors.has(session.address)) return true
-    return this.#mixed(session).size < MIXED_PIECES_MAX
+    return this.#mixesLessThan(session, MIXED_PIECES_MAX)
   }
 
   /** The owner of the piece left: not all that it sent is something that others should build on. */
   orphaned(session: PeerSession, gathering: GatheringPiece): void {
     const count = gathering.contributors.get(session.address) ?? 0
-    if (count > 0 && count <= FORGONE_BLOCKS_MAX && this.#mixed(session).size > MIXED_PIECES_MAX)
+    if (count > 0 && count <= FORGONE_BLOCKS_MAX && !this.#mixesLessThan(session, MIXED_PIECES_MAX + 1))
       this.#discard(gathering, (sender) => sender === session.address)
     if (this.#core.blame.recordCount > 0) this.#uphold(gathering)
   }
@@ -86,10 +104,17 @@ export class Parole {
       this.#discard(gathering, (sender) => sender === address)
   }
 
-  #mustBeAlone(session: PeerSession, orphan: GatheringPiece): boolean {
-    if (this.#core.blame.isOnParole(session.address)) return true
-    const mixed = this.#mixed(session)
-    return mixed.size >= MIXED_PIECES_MAX && !mixed.has(orphan)
+  #isReliable(session: PeerSession, other: PeerSession): boolean {
+    if (other === session || this.#core.blame.isOnParole(other.address)) return false
+    return other.withheldCount === 0 && !other.window.isSnubbed
+  }
+
+  #mixesLessThan(session: PeerSession, max: number): boolean {
+    const { gathering, checking } = this.#core.pieces
+    let count = 0
+    for (const pieces of [gathering, checking])
+      for (const piece of pieces.values()) if (isMixed(session, piece) && ++count >= max) return false
+    return true
   }
 
   /** Unverified pieces that this peer and others made, or may yet make, together. */
