@@ -94,9 +94,14 @@ class Mixing {
     return `127.0.0.1:${1000 - peer}`
   }
 
-  run(turnsMax: number): void {
+  get failedCount(): number {
+    return this.events.filter((event) => event.event === 'piece-failed').length
+  }
+
+  /** @param haste how often the bad ones come up while each of the others does once */
+  run(turnsMax: number, haste = 1): void {
     for (let turn = 0; turn < turnsMax && !this.world.torrent.isComplete; turn++) {
-      for (const peer of this.bad) this.#lie(peer)
+      this.lie(haste)
       for (const peer of this.good) {
         // Two blocks at a time, so that pieces of many peers are on their way at any moment.
         const asked = this.world.asked(peer).slice(0, 2)
@@ -105,6 +110,10 @@ class Mixing {
       }
       this.world.pass(0.1)
     }
+  }
+
+  lie(times: number): void {
+    for (let i = 0; i < times; i++) for (const peer of this.bad) this.#lie(peer)
   }
 
   #lie(peer: number): void {
@@ -136,6 +145,18 @@ describe('who mixes spoiled blocks into the pieces of others', () => {
     expect(failedBeforeBan(mixing.events)).toBeLessThanOrEqual(BAD_PIECES_MAX)
   })
 
+  it('spoils no more although it is faster than all others', () => {
+    const mixing = new Mixing(made(60, 8), 19, 1)
+    mixing.lie(30)
+    const { gathering } = mixing.world.torrent.core.pieces
+    const address = mixing.address(mixing.bad[0]!)
+    expect([...gathering.values()].filter(({ contributors }) => contributors.has(address))).toHaveLength(2)
+    mixing.run(400, 20)
+    expect(mixing.world.torrent.isComplete).toBe(true)
+    expect(banned(mixing.events)).toEqual(mixing.bad.map((peer) => mixing.address(peer)))
+    expect(mixing.failedCount).toBeLessThanOrEqual(BAD_PIECES_MAX)
+  })
+
   it('is found when there is only one honest peer', () => {
     const mixing = new Mixing(made(20, 8), 1, 1)
     mixing.run(600)
@@ -148,5 +169,140 @@ describe('who mixes spoiled blocks into the pieces of others', () => {
     mixing.run(600)
     expect(mixing.world.torrent.isComplete).toBe(true)
     expect(banned(mixing.events).sort()).toEqual(mixing.bad.map((peer) => mixing.address(peer)).sort())
+  })
+})
+
+describe('parole', () => {
+  function refuse(world: OneClient, peer: number): void {
+    const asked = world.asked(peer)
+    world.say(peer, (w) => {
+      for (const [piece, block] of asked) w.block(MESSAGE.reject, piece, block * BLOCK, BLOCK)
+    })
+  }
+
+  /** Spoils the first block that it is asked for and refuses the rest of the piece. */
+  function spoilOne(world: OneClient, peer: number, from: Content): void {
+    const [piece, block] = world.asked(peer)[0]!
+    const frame = blockFrame(from, piece, block)
+    frame[100]! ^= 1
+    world.receive(peer, frame)
+    const rest = world.asked(peer).filter(([other]) => other === piece)
+    world.say(peer, (w) => {
+      for (const [, other] of rest) w.block(MESSAGE.reject, piece, other * BLOCK, BLOCK)
+    })
+  }
+
+  function give(world: OneClient, peer: number, from: Content, piece: number): void {
+    for (const [asked, block] of world.asked(peer))
+      if (asked === piece) world.receive(peer, blockFrame(from, piece, block))
+  }
+
+  function events(world: OneClient): SwarmEvent[] {
+    return world.outputs.flatMap((output) => (output.kind === 'event' ? [output.event] : []))
+  }
+
+  it('takes a suspect at its word in no other piece that it shares', () => {
+    const whole = made(8, 4)
+    const world = new OneClient(whole)
+    const liar = world.seed()
+    spoilOne(world, liar, whole)
+    spoilOne(world, liar, whole)
+    world.say(liar, (w) => w.plain(MESSAGE.choke))
+    refuse(world, liar)
+    const first = world.seed()
+    give(world, first, whole, 0)
+    expect(world.torrent.core.blame.suspects()).toEqual([0])
+    world.serve(first, 5)
+    expect(world.torrent.isComplete).toBe(true)
+    expect(events(world).flatMap((event) => (event.event === 'piece-failed' ? [event.piece] : []))).toEqual([
+      0,
+    ])
+    expect(banned(events(world))).toEqual(['127.0.0.1:1001'])
+  })
+
+  it('gives a piece under suspicion to somebody else, before all others', () => {
+    const whole = made(8, 4)
+    const world = new OneClient(whole)
+    const [liar, first, other] = [world.peer(), world.peer(), world.peer()]
+    const show = (peer: number, ...bits: number[]) =>
+      world.say(peer, (w) => {
+        w.bitfield(Uint8Array.from(bits))
+        w.plain(MESSAGE.unchoke)
+      })
+    show(liar, 0b0000_0100)
+    spoilOne(world, liar, whole)
+    show(other, 0b1111_1111)
+    show(first, 0b0000_0110)
+    const pieces = (peer: number) => [...new Set(world.asked(peer).map(([piece]) => piece))]
+    // The other finishes what the liar began, and has a part in it.
+    expect(pieces(other)).toEqual([5, 0])
+    const [, block] = world.asked(first)[0]!
+    expect([pieces(first), block]).toEqual([[6], 0])
+    give(world, other, whole, 5)
+    expect(world.torrent.core.blame.suspects()).toEqual([5])
+    give(world, first, whole, 6)
+    expect(pieces(first)).toEqual([5])
+    expect(pieces(other)).not.toContain(5)
+  })
+
+  it('does not hang when only a suspect is left to go on', () => {
+    const whole = made(2, 4)
+    const world = new OneClient(whole)
+    const liar = world.seed()
+    spoilOne(world, liar, whole)
+    world.say(liar, (w) => w.plain(MESSAGE.choke))
+    refuse(world, liar)
+    const suspect = world.seed()
+    give(world, suspect, whole, 0)
+    world.say(suspect, (w) => w.plain(MESSAGE.choke))
+    refuse(world, suspect)
+    const clean = world.seed()
+    give(world, clean, whole, 1)
+    expect(world.asked(clean)[0]).toEqual([0, 0])
+    world.receive(clean, blockFrame(whole, 0, 0))
+    world.leave(clean)
+    world.say(suspect, (w) => w.plain(MESSAGE.unchoke))
+    world.serve(suspect, 10)
+    expect(world.torrent.isComplete).toBe(true)
+    expect(banned(events(world))).toEqual(['127.0.0.1:1001'])
+  })
+})
+
+describe.each([1, 2, 3, 4, 5])('among peers that choke, refuse and fall silent (seed %i)', (seed) => {
+  it('liars are found, the honest stay, and nothing hangs', () => {
+    const whole = made(30, 6, seed)
+    const world = new OneClient(whole, { order: 'rarest' })
+    const prng = new Prng(seed)
+    const flaky = Array.from({ length: 4 }, () => world.seed())
+    const liars = [world.seed(), world.seed()]
+    for (let turn = 0; turn < 4000 && !world.torrent.isComplete; turn++) {
+      for (const peer of prng.shuffle([...flaky, ...liars])) {
+        if (world.session(peer) === undefined) continue
+        const asked = world.asked(peer)
+        const whim = prng.below(12)
+        if (whim === 0) world.say(peer, (w) => w.plain(MESSAGE.choke))
+        else if (whim <= 2) world.say(peer, (w) => w.plain(MESSAGE.unchoke))
+        else if (whim === 3 && asked.length > 0) {
+          const [piece, block] = asked[0]!
+          world.say(peer, (w) => {
+            w.block(MESSAGE.reject, piece, block * BLOCK, BLOCK)
+            w.number(MESSAGE.have, piece)
+          })
+        } else if (whim > 6)
+          for (const [piece, block] of asked.slice(0, 1 + prng.below(4))) {
+            if (world.session(peer) === undefined) break
+            const frame = blockFrame(whole, piece, block)
+            if (liars.includes(peer) && prng.below(3) === 0) frame[100]! ^= 1
+            world.receive(peer, frame)
+          }
+      }
+      world.pass(prng.below(20) === 0 ? 6 : 0.2)
+    }
+    const events = world.outputs.flatMap((output) => (output.kind === 'event' ? [output.event] : []))
+    expect(world.torrent.isComplete).toBe(true)
+    const addresses = liars.map((peer) => `127.0.0.1:${1000 - peer}`)
+    for (const address of banned(events)) expect(addresses).toContain(address)
+    expect(banned(events).length).toBeGreaterThan(0)
+    expect(world.torrent.core.blame.recordCount).toBe(0)
   })
 })
