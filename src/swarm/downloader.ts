@@ -272,7 +272,9 @@ export class Downloader {
     return gathering
   }
 
-  /** While there is no room the choice stands: searching again for each byte that comes would cost too much. */
+  /**
+   * While there is no room the choice stands: searching again for each byte that comes would cost too much.
+   */
   #pick(session: PeerSession): number {
     const { picker, pieces } = this.#core
     const suspect = this.parole.firstChoice(session)

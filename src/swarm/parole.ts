@@ -2,8 +2,8 @@
  * What a suspicion (`blame.ts`) means for fetching: which piece goes first, who may put blocks to whose, and
  * which blocks do not count any more.
  * Before there is any suspicion a rule bounds the damage: a peer has blocks in at most `MIXED_PIECES_MAX`
- * unverified pieces that others work on too, or a liar that leaves one block in each of many pieces would spoil
- * as many before the first verdict.
+ * unverified pieces that others work on too, or a liar that leaves one block in each of many pieces would
+ * spoil as many before the first verdict.
  * Parole is a rule about mixing, not about rates: a peer on parole is asked for as much as any other, for
  * pieces of its own. Only in the endgame may others finish what it is slow with, or the
  * end would wait for it.

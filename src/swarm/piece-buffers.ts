@@ -25,7 +25,9 @@ export const PLAIN_MEMORY: PieceMemory = {
   copy: copyBytes,
 }
 
-/** Rounds without a word after which a waiting torrent is taken to have lost interest: two seconds while busy. */
+/**
+ * Rounds without a word after which a waiting torrent is taken to have lost interest: two seconds while busy.
+ */
 const SILENT_ROUNDS_MAX = 8
 /** An oversized piece waits at most so long for pieces that were begun before it. */
 const OVERSIZED_WAIT_SECONDS = 120

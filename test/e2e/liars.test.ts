@@ -1,4 +1,6 @@
-/** A peer that spoils one block of each piece and leaves the rest to others, against the built program (S14). */
+/**
+ * A peer that spoils one block of each piece and leaves the rest to others, against the built program (S14).
+ */
 import { expect, test } from 'vitest'
 import { FakePeer } from '../kit/fake-peer.ts'
 import { stage, startGet } from '../kit/stage.ts'
