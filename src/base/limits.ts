@@ -84,6 +84,11 @@ export const LIMITS = {
     'longest BEP 10 message',
     'libtorrent; metadata parts are 16 KiB',
   ),
+  walkedPiecesPerSecondMax: limit(
+    100_000,
+    'pieces of repeated bitfields that one peer makes us walk over per second; 8 bitfields are free',
+    'design: a millisecond or less; libtorrent does not limit it',
+  ),
   requestsQueuedPerPeerMax: limit(
     2048,
     'requests of one peer that wait to be served',
@@ -168,6 +173,16 @@ export const LIMITS = {
   ),
   localHostsMax: limit(1024, 'hosts of the local network heard in a minute', 'design'),
   localInterfacesMax: limit(16, 'networks announced in', 'design'),
+  suspectPiecesMax: limit(
+    64,
+    'failed copies of pieces remembered per torrent to find who spoiled them',
+    'design: the oldest make room',
+  ),
+  suspectBlocksMax: limit(
+    8192,
+    'blocks of those copies in all; a piece with more convicts nobody but a sole sender',
+    'design: 128 MiB of pieces, 80 KiB of digests and 64 KiB of senders',
+  ),
   peersPerTorrentMax: limit(200, 'connected peers of one torrent by default', 'design; --max-peers'),
   connectionsPerHostMax: limit(
     50,

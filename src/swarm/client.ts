@@ -419,6 +419,9 @@ export class Client implements Machine<SwarmInput, SwarmOutput> {
       isStarved ||= torrent.downloader.isStarved
     }
     this.#schedule.planTick(now, torrents, this.#connections.size)
+    const { buffers } = this.#around
+    buffers.round(now)
+    if (buffers.isOverdue(now)) for (const torrent of torrents) torrent.downloader.abandonAll()
     if (!isStarved) return
     // Memory is short: what nobody can finish now must not keep it from those who could go on.
     for (const torrent of torrents) torrent.downloader.abandonHopeless()

@@ -13,6 +13,7 @@ import type { TokenBucket } from '../base/token-bucket.ts'
 import { type BlockRange, MESSAGE } from '../wire/peer-messages.ts'
 import type { PieceDigests } from './effects.ts'
 import type { Holdings } from './holdings.ts'
+import { Parole } from './parole.ts'
 import type { OutstandingBlock, PeerSession } from './peer-session.ts'
 import { BLOCK, type GatheringPiece } from './piece-tracker.ts'
 import type { TorrentCore } from './torrent-core.ts'
@@ -32,6 +33,7 @@ const FAIR_SHARE_MIN = 4
 export class Downloader {
   /** Peers with room in their window were left without requests for want of budget or buffers. */
   isStarved = false
+  readonly parole: Parole
   readonly #core: TorrentCore
   readonly #holdings: Holdings
   readonly #budget: TokenBucket
@@ -43,6 +45,7 @@ export class Downloader {
 
   constructor(core: TorrentCore, holdings: Holdings, budget: TokenBucket, requestTimeoutSeconds: number) {
     this.#core = core
+    this.parole = new Parole(core)
     this.#holdings = holdings
     this.#requestTimeout = seconds(requestTimeoutSeconds)
     this.#budget = budget
@@ -75,6 +78,7 @@ export class Downloader {
   blockStarts(session: PeerSession, piece: number, begin: number, length: number): void {
     const wanted = this.#outstanding(session, piece, begin, length)
     if (wanted === undefined || wanted.gathering.blocks[wanted.block] !== BLOCK.requested) return
+    if (!this.parole.mayBring(session, wanted.gathering)) return
     wanted.gathering.blocks[wanted.block] = BLOCK.arriving
     session.arriving = wanted
     session.reader.target = this.#core.pieces.bufferOf(wanted.gathering)
@@ -113,8 +117,7 @@ export class Downloader {
   disown(session: PeerSession): void {
     session.current = undefined
     for (const gathering of session.gathering) {
-      gathering.owner = undefined
-      this.#orphans.add(gathering)
+      this.#orphan(session, gathering)
     }
     session.gathering.clear()
   }
@@ -132,16 +135,31 @@ export class Downloader {
     return hasAbandoned
   }
 
+  /** Gives back the memory of everything that is not complete: another torrent waits for all of it. */
+  abandonAll(): void {
+    const { geometry, picker, pieces, sessions } = this.#core
+    for (const session of sessions.values()) {
+      for (const { gathering, block } of session.outstanding.values()) {
+        const length = geometry.blockSize(gathering.piece, block)
+        session.writer.block(MESSAGE.cancel, gathering.piece, block * geometry.blockLength, length)
+      }
+      this.release(session)
+    }
+    this.#orphans.clear()
+    for (const gathering of [...pieces.gathering.values()]) {
+      pieces.abandon(gathering)
+      if (pieces.isOpen(gathering.piece)) picker.open(gathering.piece)
+    }
+    this.isStarved = true
+  }
+
   /** True when the peer had promised to send the block. */
   rejected(session: PeerSession, range: BlockRange): boolean {
     const refused = this.#outstanding(session, range.piece, range.begin, range.length)
     if (refused === undefined) return false
     session.outstanding.delete(this.#key(range.piece, refused.block))
     this.#withdraw(refused.gathering, refused.block, session.arriving === refused)
-    if (session.gathering.delete(refused.gathering)) {
-      refused.gathering.owner = undefined
-      this.#orphans.add(refused.gathering)
-    }
+    if (session.gathering.delete(refused.gathering)) this.#orphan(session, refused.gathering)
     if (session.current === refused.gathering) session.current = undefined
     return true
   }
@@ -218,8 +236,10 @@ export class Downloader {
   #adopt(session: PeerSession): GatheringPiece | undefined {
     if (this.#orphans.size === 0 || session.gathering.size >= this.#core.options.piecesPerPeerMax)
       return undefined
+    const mayAdopt = this.parole.mayAdopt(session)
     for (const gathering of this.#orphans) {
       if (gathering.freeCount === 0 || !session.have.has(gathering.piece)) continue
+      if (!mayAdopt(gathering)) continue
       this.#orphans.delete(gathering)
       gathering.owner = session.id
       session.gathering.add(gathering)
@@ -236,12 +256,13 @@ export class Downloader {
       return undefined
     }
     if (session.nothingAtOpenings === picker.openings) return undefined
-    const piece = picker.pick(session.have)
+    const piece = this.#pick(session)
     if (piece < 0) {
       session.nothingAtOpenings = picker.openings
       return undefined
     }
     const gathering = pieces.start(piece, session.id)
+    session.waitingFor = gathering === undefined ? piece : -1
     if (gathering === undefined) {
       this.isStarved = true
       return undefined
@@ -251,16 +272,29 @@ export class Downloader {
     return gathering
   }
 
+  /**
+   * While there is no room the choice stands: searching again for each byte that comes would cost too much.
+   */
+  #pick(session: PeerSession): number {
+    const { picker, pieces } = this.#core
+    const suspect = this.parole.firstChoice(session)
+    if (suspect >= 0) return suspect
+    const { have, waitingFor } = session
+    if (waitingFor >= 0 && have.has(waitingFor) && pieces.isOpen(waitingFor)) return waitingFor
+    return picker.pick(have)
+  }
+
   #endgame(session: PeerSession): OutstandingBlock | undefined {
     const { options, pieces } = this.#core
+    const mayJoin = this.parole.mayJoin(session)
     const isOnOnePiece = options.piecesPerPeerMax === 1
     for (const gathering of pieces.gathering.values()) {
-      if (!session.have.has(gathering.piece)) continue
+      if (!session.have.has(gathering.piece) || !mayJoin(gathering)) continue
       if (isOnOnePiece && !this.#isOnlyOn(session, gathering)) continue
       const free = pieces.requestNext(gathering)
       if (free >= 0) return { gathering, block: free }
     }
-    return this.#overtake(session, isOnOnePiece)
+    return this.#overtake(session, isOnOnePiece, mayJoin)
   }
 
   /**
@@ -268,7 +302,11 @@ export class Downloader {
    * last one in the longest queue.
    * Asking again wastes upload of others, so only a peer that has nearly run dry does it.
    */
-  #overtake(session: PeerSession, isOnOnePiece: boolean): OutstandingBlock | undefined {
+  #overtake(
+    session: PeerSession,
+    isOnOnePiece: boolean,
+    mayJoin: (gathering: GatheringPiece) => boolean,
+  ): OutstandingBlock | undefined {
     if (session.outstanding.size >= Math.max(ENDGAME_REQUESTS_MIN, session.window.depth >> 2))
       return undefined
     const ownWait = session.window.waitSeconds(session.outstanding.size + 1)
@@ -279,7 +317,7 @@ export class Downloader {
           continue
         if (!session.have.has(gathering.piece) || session.outstanding.has(this.#key(gathering.piece, block)))
           continue
-        if (isOnOnePiece && !this.#isOnlyOn(session, gathering)) continue
+        if (!mayJoin(gathering) || (isOnOnePiece && !this.#isOnlyOn(session, gathering))) continue
         this.#core.pieces.requestAgain(gathering, block)
         return { gathering, block }
       }
@@ -293,6 +331,12 @@ export class Downloader {
     for (const session of this.#core.sessions.values())
       if (session.outstanding.size > 0 && session.waitSeconds > waitSeconds) slower.push(session)
     return slower.sort((a, b) => b.waitSeconds - a.waitSeconds)
+  }
+
+  #orphan(session: PeerSession, gathering: GatheringPiece): void {
+    gathering.owner = undefined
+    this.#orphans.add(gathering)
+    this.parole.orphaned(session, gathering)
   }
 
   #canBeFinished(piece: number): boolean {

@@ -34,7 +34,7 @@ export class Holdings {
   /** The peer has one piece more, already set in `session.have`. */
   gained(session: PeerSession, piece: number): void {
     const { picker, pieces } = this.#core
-    session.nothingAtOpenings = -1
+    if (pieces.isOpen(piece)) session.nothingAtOpenings = -1
     if (session.isSeed) {
       for (const other of session.have.ones()) if (other !== piece) picker.peerLost(other)
       picker.seedCount++
@@ -51,6 +51,7 @@ export class Holdings {
       for (const other of session.have.ones()) if (other !== piece) picker.peerHas(other)
     } else picker.peerLost(piece)
     session.have.clear(piece)
+    session.withheldCount++
     if (pieces.wanted.has(piece) && !pieces.have.has(piece)) this.#needs(session, -1)
   }
 

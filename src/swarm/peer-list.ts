@@ -199,8 +199,8 @@ export class PeerList {
   }
 
   /**
-   * The peer had a part in a piece that failed its hash; alone, or with others. True when that is enough
-   * to ban it, which is then done.
+   * The peer had a part in a piece that failed its hash; alone, or with others and nobody can say
+   * which. True when that is enough to ban it.
    */
   strike(endpoint: Endpoint, isSole: boolean): boolean {
     if (this.isBanned(endpoint)) return false
@@ -211,7 +211,6 @@ export class PeerList {
       return false
     }
     this.#strikes.delete(address)
-    this.ban(endpoint)
     return true
   }
 

@@ -23,6 +23,7 @@ import type { DisconnectReason } from './events.ts'
 import type { GatheringPiece } from './piece-tracker.ts'
 import { RequestQueue } from './request-queue.ts'
 import { RequestWindow } from './request-window.ts'
+import { WalkBudget } from './walk-budget.ts'
 
 /**
  * What a session asks of and tells to its torrent. All calls are synchronous and must not close the session.
@@ -98,6 +99,10 @@ export class PeerSession implements FrameSink {
   hasFreed = false
   /** The picker's `openings` when it had nothing to start for this peer; -1 once the peer has more. */
   nothingAtOpenings = -1
+  /** The piece to start when there is room for it; -1 for none. */
+  waitingFor = -1
+  /** Pieces it refused, less the pieces that it said to have since. */
+  withheldCount = 0
   /** Pieces it has that we want and do not have. */
   neededCount = 0
   /** Whole pieces it gave us that verified. */
@@ -118,6 +123,7 @@ export class PeerSession implements FrameSink {
   /** Bytes read for it or waiting in its socket. */
   uploadBytesInFlight = 0
   readonly #host: SessionHost
+  readonly #walks: WalkBudget
   #hasToldAll = false
 
   constructor(
@@ -139,6 +145,7 @@ export class PeerSession implements FrameSink {
     this.supportsV2 = handshake.supportsV2
     this.connectedAt = this.lastReceivedAt = this.lastSentAt = this.lastBlockAt = now
     this.#host = host
+    this.#walks = new WalkBudget(now)
     this.writer = new MessageWriter(() => host.hasToSend(this))
     this.reader = new FrameReader(this, host.pieceCount, host.copy)
     this.window = new RequestWindow(host.blockLength)
@@ -268,17 +275,31 @@ export class PeerSession implements FrameSink {
 
   #has(piece: number): Fault | undefined {
     if (piece >= this.#host.pieceCount) return broken(`have of piece ${piece}, which does not exist`)
-    if (this.have.set(piece)) this.#host.peerHas(this, piece)
+    if (this.have.has(piece)) return undefined
+    // What it refuses and has again, without end, would be searched for without end.
+    if (this.withheldCount > 0) {
+      this.withheldCount--
+      if (!this.#mayWalk()) return undefined
+    }
+    this.have.set(piece)
+    // Who has everything is counted among the seeds, which takes a walk.
+    if (this.have.isFull && !this.#mayWalk()) return broken('the last piece again and again')
+    this.#host.peerHas(this, piece)
     return undefined
   }
 
   /** aria2 sends its bitfield again instead of single haves, so a later one replaces what was known. */
   #bitfield(have: Bitfield | undefined): Fault | undefined {
     if (have === undefined) return broken('bitfield with spare bits set')
+    if (!this.#mayWalk()) return broken('bitfields again and again')
     const before = this.have
     this.have = have
     this.#host.peerBitfield(this, before)
     return undefined
+  }
+
+  #mayWalk(): boolean {
+    return this.#walks.take(this.lastReceivedAt, this.#host.pieceCount)
   }
 
   #haveAllOrNone(isAll: boolean): Fault | undefined {

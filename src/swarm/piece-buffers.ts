@@ -4,12 +4,15 @@
  * Room is reserved when a piece is started and memory drawn when its first byte comes, the one released last
  * first: the few buffers in use at any moment stay in the processor's caches, however deep the request
  * windows are.
- * Shared by all torrents of a client. Invariants: reserved bytes never exceed the budget, except that one
- * piece larger than the whole budget may be out at a time, alone; neither do buffers drawn and buffers kept
- * for reuse together.
+ * Shared by all torrents of a client. The first that waits for an oversized piece, or for one to end, is
+ * next: until it had its turn nobody else starts anything, so the pool runs empty, or, should that take too
+ * long, is emptied (`isOverdue`). The place is lost by not asking again. Invariants: reserved bytes never
+ * exceed the budget, except that one piece larger than the whole budget may be out at a time, alone; neither
+ * do buffers drawn and buffers kept for reuse together.
  */
 import { type CopyBytes, copyBytes } from '../base/bytes.ts'
 import { LIMITS } from '../base/limits.ts'
+import { type Instant, seconds } from '../base/time.ts'
 
 /** The kind of memory pieces are gathered in. */
 export interface PieceMemory {
@@ -22,6 +25,21 @@ export const PLAIN_MEMORY: PieceMemory = {
   copy: copyBytes,
 }
 
+/**
+ * Rounds without a word after which a waiting torrent is taken to have lost interest: two seconds while busy.
+ */
+const SILENT_ROUNDS_MAX = 8
+/** An oversized piece waits at most so long for pieces that were begun before it. */
+const OVERSIZED_WAIT_SECONDS = 120
+
+/** The torrent whose turn is next. */
+interface Waiting {
+  readonly by: object
+  readonly length: number
+  since: Instant | undefined
+  silentRounds: number
+}
+
 export class PieceBuffers {
   readonly memory: PieceMemory
   readonly #budget: number
@@ -30,6 +48,9 @@ export class PieceBuffers {
   #freeBytes = 0
   #drawnBytes = 0
   #reservedBytes = 0
+  #next: Waiting | undefined
+  /** Whose oversized piece is out. */
+  #oversizedBy: object | undefined
 
   /** @param memory of the kind the hasher can share; plain memory by default */
   constructor(budgetBytes: number = LIMITS.unverifiedBytesMax.value, memory: PieceMemory = PLAIN_MEMORY) {
@@ -46,11 +67,38 @@ export class PieceBuffers {
     return this.#drawnBytes + this.#freeBytes
   }
 
-  /** False when the budget is used up. */
-  reserve(length: number): boolean {
-    if (this.#reservedBytes > 0 && this.#reservedBytes + length > this.#budget) return false
+  /**
+   * False when the budget is used up, or it is someone else's turn.
+   * @param by whoever asks: one for each torrent
+   */
+  reserve(length: number, by: object = this): boolean {
+    const next = this.#next
+    if (next !== undefined) {
+      if (next.by !== by || (next.length > this.#budget && length < next.length)) return false
+      next.silentRounds = 0
+    }
+    if (this.#reservedBytes > 0 && this.#reservedBytes + length > this.#budget) {
+      const isForTurn = this.#oversizedBy === undefined ? length > this.#budget : this.#oversizedBy !== by
+      if (isForTurn) this.#next ??= { by, length, since: undefined, silentRounds: 0 }
+      return false
+    }
+    this.#next = undefined
     this.#reservedBytes += length
+    if (length > this.#budget) this.#oversizedBy = by
     return true
+  }
+
+  /** To be called a few times a second, after everybody who waits has asked again. */
+  round(now: Instant): void {
+    if (this.#next === undefined) return
+    this.#next.since ??= now
+    if (++this.#next.silentRounds > SILENT_ROUNDS_MAX) this.#next = undefined
+  }
+
+  /** An oversized piece has waited long enough: what is not complete must go. */
+  isOverdue(now: Instant): boolean {
+    const { since = now, length = 0 } = this.#next ?? {}
+    return length > this.#budget && now - since >= seconds(OVERSIZED_WAIT_SECONDS)
   }
 
   /** A buffer of exactly `length` reserved bytes with arbitrary content. */
@@ -68,6 +116,7 @@ export class PieceBuffers {
   /** Gives back a reservation, with the buffer if one was drawn. */
   release(length: number, buffer: Uint8Array | undefined): void {
     this.#reservedBytes -= length
+    if (length > this.#budget) this.#oversizedBy = undefined
     if (buffer === undefined) return
     this.#drawnBytes -= length
     if (this.heldBytes + length > this.#budget) return

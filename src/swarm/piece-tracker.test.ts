@@ -5,7 +5,7 @@ import { content, metainfoOf } from '../../test/sim/small-world.ts'
 import type { Metainfo } from '../wire/metainfo.ts'
 import { Geometry } from './geometry.ts'
 import { PieceBuffers } from './piece-buffers.ts'
-import { PieceTracker } from './piece-tracker.ts'
+import { PieceTracker, BLOCK as STATE } from './piece-tracker.ts'
 
 const BLOCK = 16_384
 const PIECE_COUNT = 12
@@ -47,6 +47,40 @@ describe('PieceTracker', () => {
           }
           expect([pieces.wantedBytes, pieces.leftBytes]).toEqual([wanted, left])
           expect(pieces.isComplete).toBe(left === 0)
+        }
+      }),
+    )
+  })
+
+  it('forgets the blocks of those who are not believed any more, and only those', () => {
+    const peers = ['a', 'b', 'c']
+    const step = fc.record({ kind: fc.constantFrom('bring', 'discard'), peer: fc.constantFrom(...peers) })
+    fc.assert(
+      fc.property(fc.array(step, { maxLength: 40 }), (steps) => {
+        const geometry = new Geometry(metainfoOf(content(8 * BLOCK), 8 * BLOCK), BLOCK)
+        const pieces = new PieceTracker(geometry, new PieceBuffers())
+        const gathering = pieces.start(0, 1)!
+        for (const { kind, peer } of steps) {
+          if (!pieces.gathering.has(0)) return
+          if (kind === 'bring') {
+            const block = pieces.requestNext(gathering)
+            gathering.askers[block] = 0
+            gathering.blocks[block] = STATE.arriving
+            pieces.receive(gathering, block, peer)
+          } else {
+            const count = gathering.senders.filter((sender) => sender === peer).length
+            expect(pieces.discard(gathering, (address) => address === peer)).toBe(count)
+            expect(gathering.senders).not.toContain(peer)
+          }
+          const received = gathering.senders.filter((sender) => sender !== '').length
+          expect([gathering.receivedCount, gathering.freeCount]).toEqual([received, 8 - received])
+          expect(gathering.blocks.indexOf(STATE.free)).toBeGreaterThanOrEqual(
+            received === 8 ? -1 : gathering.firstFree,
+          )
+          for (const address of peers)
+            expect(gathering.contributors.get(address) ?? 0).toBe(
+              gathering.senders.filter((sender) => sender === address).length,
+            )
         }
       }),
     )

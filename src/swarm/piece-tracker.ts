@@ -36,6 +36,8 @@ export interface GatheringPiece {
   owner: number | undefined
   /** Blocks delivered, by the peer's address. Bounded by the blocks of the piece. */
   readonly contributors: Map<string, number>
+  /** By block: the address it came from; '' while it is not there, and for padding. */
+  readonly senders: string[]
 }
 
 export class PieceTracker {
@@ -104,7 +106,7 @@ export class PieceTracker {
   start(piece: number, owner: number): GatheringPiece | undefined {
     assert(this.isMissing(piece), 'only a missing piece is started')
     const size = this.#geometry.pieceSize(piece)
-    if (!this.#buffers.reserve(size)) return undefined
+    if (!this.#buffers.reserve(size, this)) return undefined
     const blockCount = this.#geometry.blockCount(piece)
     const gathering: GatheringPiece = {
       piece,
@@ -116,6 +118,7 @@ export class PieceTracker {
       firstFree: 0,
       owner,
       contributors: new Map(),
+      senders: new Array<string>(blockCount).fill(''),
     }
     this.#skipPadding(gathering, size)
     this.gathering.set(piece, gathering)
@@ -182,12 +185,31 @@ export class PieceTracker {
     assert(gathering.blocks[block] === BLOCK.arriving, 'only an arriving block is received')
     gathering.blocks[block] = BLOCK.received
     gathering.receivedCount++
+    gathering.senders[block] = address
     gathering.contributors.set(address, (gathering.contributors.get(address) ?? 0) + 1)
     if (gathering.receivedCount < gathering.blocks.length) return false
     this.gathering.delete(gathering.piece)
     this.checking.set(gathering.piece, gathering)
     this.#checkingBytes += this.#geometry.pieceSize(gathering.piece)
     return true
+  }
+
+  /** Blocks from these peers do not count any more and are free again; gives how many. */
+  discard(gathering: GatheringPiece, isDistrusted: (address: string) => boolean): number {
+    const distrusted = [...gathering.contributors.keys()].filter(isDistrusted)
+    let discardedCount = 0
+    for (let block = 0; distrusted.length > 0 && block < gathering.blocks.length; block++) {
+      if (gathering.blocks[block] !== BLOCK.received || !distrusted.includes(gathering.senders[block]!))
+        continue
+      gathering.senders[block] = ''
+      gathering.blocks[block] = BLOCK.free
+      gathering.receivedCount--
+      gathering.freeCount++
+      if (block < gathering.firstFree) gathering.firstFree = block
+      discardedCount++
+    }
+    for (const address of distrusted) gathering.contributors.delete(address)
+    return discardedCount
   }
 
   /** Gathering -> missing. */
@@ -234,4 +256,16 @@ export class PieceTracker {
     this.#buffers.release(this.#geometry.pieceSize(gathering.piece), gathering.buffer)
     gathering.buffer = undefined
   }
+}
+
+/** The address that brought most blocks of a piece. */
+export function mainContributor(piece: GatheringPiece): string {
+  let best = ''
+  let most = 0
+  for (const [address, count] of piece.contributors) {
+    if (count <= most) continue
+    best = address
+    most = count
+  }
+  return best
 }

@@ -1,6 +1,7 @@
 /** What the parts of one torrent share: its state, its surroundings, and the way out for effects. */
 import type { Env } from '../base/env.ts'
 import type { RateMeter } from '../base/rate-meter.ts'
+import type { Blame } from './blame.ts'
 import type { SwarmOutput } from './effects.ts'
 import type { Geometry } from './geometry.ts'
 import type { PeerSession } from './peer-session.ts'
@@ -15,6 +16,7 @@ export interface TorrentCore {
   readonly geometry: Geometry
   readonly pieces: PieceTracker
   readonly picker: PiecePicker
+  readonly blame: Blame
   /** By connection id. Bounded by the torrent's `connectionsMax`. */
   readonly sessions: Map<number, PeerSession>
   readonly downloaded: RateMeter

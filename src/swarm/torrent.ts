@@ -10,12 +10,13 @@ import type { Env } from '../base/env.ts'
 import { RateMeter } from '../base/rate-meter.ts'
 import type { Fault, Result } from '../base/result.ts'
 import { after, earliest, type Instant, latest, MICROSECONDS_PER_SECOND, seconds } from '../base/time.ts'
-import { type Endpoint, parseEndpoint } from '../wire/endpoint.ts'
+import type { Endpoint } from '../wire/endpoint.ts'
 import type { ExtensionHandshake } from '../wire/extension-handshake.ts'
 import { handshakeHash } from '../wire/metainfo.ts'
 import type { BlockRange } from '../wire/peer-messages.ts'
 import { rebuiltInfoHash } from '../wire/rebuilt-infohash.ts'
 import { Announcements } from './announcements.ts'
+import { Blame } from './blame.ts'
 import { clientName, peerIdText } from './client-name.ts'
 import { type DescriptionHost, DescriptionServer } from './description.ts'
 import { Downloader } from './downloader.ts'
@@ -28,8 +29,9 @@ import { Introductions } from './introductions.ts'
 import { PeerExchange } from './peer-exchange.ts'
 import { PeerList } from './peer-list.ts'
 import type { PeerSession, SessionHost } from './peer-session.ts'
+import { Penalties } from './penalties.ts'
 import { PiecePicker } from './piece-picker.ts'
-import { type GatheringPiece, PieceTracker } from './piece-tracker.ts'
+import { type GatheringPiece, mainContributor, PieceTracker } from './piece-tracker.ts'
 import type { TorrentCore } from './torrent-core.ts'
 import type { TorrentOptions } from './torrent-options.ts'
 import type { TorrentSurroundings } from './torrent-surroundings.ts'
@@ -66,6 +68,7 @@ export class Torrent implements SessionHost {
   readonly #holdings: Holdings
   readonly #news: HaveNews
   readonly #slots: UploadSlots
+  readonly #penalties: Penalties
   #now: Instant
   #startedAt: Instant
   #wasComplete = false
@@ -90,6 +93,7 @@ export class Torrent implements SessionHost {
       env,
       geometry,
       pieces,
+      blame: new Blame((bytes) => env.crypto.sha1(bytes)),
       picker: new PiecePicker(geometry.pieceCount, options.order, env.prng.fork('picker')),
       sessions: new Map(),
       downloaded: new RateMeter(),
@@ -111,23 +115,11 @@ export class Torrent implements SessionHost {
     this.uploader = new Uploader(this.core, around.uploadBudget, around.frames, around.uploadDelay)
     this.#news = new HaveNews(this.core)
     this.#slots = new UploadSlots(this.core, now)
-    const { metainfo, announcesRebuilt } = options
-    this.rebuiltInfoHash = metainfo.private ? null : rebuiltInfoHash(metainfo, env.crypto)
-    const mediator = {
-      stats: () => ({
-        uploaded: this.core.uploaded.total,
-        downloaded: this.core.downloaded.total,
-        left: this.leftBytes,
-      }),
-      wantsPeers: () => this.phase === 'active' && this.core.sessions.size < options.connectionsMax,
-      isShortOfPeers: () => this.isDownloading && this.usefulPeerCount === 0,
-    }
-    const rebuilt = announcesRebuilt ? this.rebuiltInfoHash : null
-    const isSame = before !== undefined && equalBytes(before.infoHash, this.infoHash) && rebuilt === null
-    const announcer = isSame ? before.announcer : undefined
-    const prng = env.prng.fork('announcer')
-    this.announcer = announcer ?? new Announcements(this.#announcerOptions(), prng, mediator, rebuilt)
-    this.announcer.answerTo(mediator)
+    this.#penalties = new Penalties(this.core, this.peers, this.downloader, (session) =>
+      around.close(session.id, 'banned'),
+    )
+    this.rebuiltInfoHash = options.metainfo.private ? null : rebuiltInfoHash(options.metainfo, env.crypto)
+    this.announcer = this.#takeAnnouncer(before)
     this.#selectFiles(options.selectedFiles)
   }
 
@@ -207,14 +199,11 @@ export class Torrent implements SessionHost {
     const checked = this.core.pieces.checking.get(piece)
     if (checked === undefined) return
     if (!result.ok) this.#pause(piece, result.error)
-    else if (this.downloader.isRight(piece, result.value))
-      this.core.emit({
-        kind: 'write-piece',
-        torrent: this.core.id,
-        piece,
-        bytes: this.core.pieces.bufferOf(checked),
-      })
-    else this.#pieceFailed(checked)
+    else if (this.downloader.isRight(piece, result.value)) {
+      const bytes = this.core.pieces.bufferOf(checked)
+      this.core.emit({ kind: 'write-piece', torrent: this.core.id, piece, bytes })
+      this.#penalties.pieceIsRight(checked)
+    } else this.#pieceFailed(checked)
   }
 
   pieceWritten(now: Instant, piece: number, fault: Fault | undefined): void {
@@ -224,7 +213,7 @@ export class Torrent implements SessionHost {
     if (fault !== undefined) return this.#pause(piece, fault)
     this.core.pieces.confirm(piece)
     const from = mainContributor(written)
-    for (const address of written.contributors.keys()) this.peers.acquit(address)
+    this.#penalties.acquit(written)
     this.emit({ event: 'piece-verified', piece, from })
     this.#holdings.verified(piece)
     this.#news.add(now, piece)
@@ -419,6 +408,24 @@ export class Torrent implements SessionHost {
 
   // Inside.
 
+  /** That of the magnet link this torrent began as, if it announces under the same infohash. */
+  #takeAnnouncer(before: Torrent | undefined): Announcements {
+    const { options, env, uploaded, downloaded, sessions } = this.core
+    const mediator = {
+      stats: () => ({ uploaded: uploaded.total, downloaded: downloaded.total, left: this.leftBytes }),
+      wantsPeers: () => this.phase === 'active' && sessions.size < options.connectionsMax,
+      isShortOfPeers: () => this.isDownloading && this.usefulPeerCount === 0,
+    }
+    const rebuilt = options.announcesRebuilt ? this.rebuiltInfoHash : null
+    const isSame = before !== undefined && equalBytes(before.infoHash, this.infoHash) && rebuilt === null
+    const prng = env.prng.fork('announcer')
+    const announcer = isSame
+      ? before.announcer
+      : new Announcements(this.#announcerOptions(), prng, mediator, rebuilt)
+    announcer.answerTo(mediator)
+    return announcer
+  }
+
   #announcerOptions() {
     const { trackers, announceIntervalSeconds } = this.core.options
     return {
@@ -454,18 +461,12 @@ export class Torrent implements SessionHost {
   }
 
   #pieceFailed(failed: GatheringPiece): void {
-    const { pieces, sessions } = this.core
-    pieces.refute(failed.piece)
+    const punish = this.#penalties.pieceFailed(failed)
+    this.core.pieces.refute(failed.piece)
     this.#openPiece(failed.piece)
     this.emit({ event: 'piece-failed', piece: failed.piece, from: mainContributor(failed) })
-    const isSole = failed.contributors.size === 1
-    for (const address of failed.contributors.keys()) {
-      const endpoint = parseEndpoint(address)
-      if (endpoint === undefined || !this.peers.strike(endpoint, isSole)) continue
-      this.emit({ event: 'peer-banned', address, pieces: [failed.piece] })
-      for (const session of [...sessions.values()])
-        if (session.address === address) this.#around.close(session.id, 'banned')
-    }
+    punish()
+    this.fillAll(this.#now)
   }
 
   #pause(piece: number, fault: Fault): void {
@@ -495,16 +496,4 @@ export class Torrent implements SessionHost {
       if (session.ending !== undefined) this.#around.close(session.id, session.ending)
     }
   }
-}
-
-/** The address that brought most blocks of a piece. */
-function mainContributor(piece: GatheringPiece): string {
-  let best = ''
-  let most = 0
-  for (const [address, count] of piece.contributors) {
-    if (count <= most) continue
-    best = address
-    most = count
-  }
-  return best
 }

@@ -1,0 +1,82 @@
+/**
+ * What follows for peers when the hash of a piece they sent is known: whoever is proven to have spoiled it is
+ * banned, a sole sender who cannot be told from a liar is struck, everybody else is acquitted.
+ * The proof is `blame.ts`; here is what is done about it.
+ */
+import { parseEndpoint } from '../wire/endpoint.ts'
+import type { Evidence } from './blame.ts'
+import type { Downloader } from './downloader.ts'
+import type { PeerList } from './peer-list.ts'
+import type { PeerSession } from './peer-session.ts'
+import type { GatheringPiece } from './piece-tracker.ts'
+import type { TorrentCore } from './torrent-core.ts'
+
+export class Penalties {
+  readonly #core: TorrentCore
+  readonly #peers: PeerList
+  readonly #downloader: Downloader
+  readonly #sendAway: (session: PeerSession) => void
+
+  constructor(
+    core: TorrentCore,
+    peers: PeerList,
+    downloader: Downloader,
+    sendAway: (session: PeerSession) => void,
+  ) {
+    this.#core = core
+    this.#peers = peers
+    this.#downloader = downloader
+    this.#sendAway = sendAway
+  }
+
+  /** The piece is right: if it failed before, its blocks tell who spoiled it then. */
+  pieceIsRight(checked: GatheringPiece): void {
+    for (const address of this.#core.blame.settle(this.#evidence(checked))) this.#ban(address, checked.piece)
+  }
+
+  /** Verified and written. */
+  acquit(written: GatheringPiece): void {
+    for (const address of written.contributors.keys()) this.#peers.acquit(address)
+  }
+
+  /**
+   * The hash does not fit. To be called while the piece still has its bytes; gives what remains
+   * to be done when they are gone.
+   */
+  pieceFailed(failed: GatheringPiece): () => void {
+    const isSole = failed.contributors.size === 1
+    const liars = isSole ? undefined : this.#core.blame.accuse(this.#evidence(failed))
+    return () => {
+      for (const address of liars ?? []) this.#ban(address, failed.piece)
+      if (liars === undefined) this.#strike(failed, isSole)
+      this.#downloader.parole.uphold()
+    }
+  }
+
+  /** For a piece that its sender sent alone, or that is too long for its blocks to be remembered. */
+  #strike(failed: GatheringPiece, isSole: boolean): void {
+    for (const address of failed.contributors.keys()) {
+      const endpoint = parseEndpoint(address)
+      if (endpoint === undefined || this.#peers.isBanned(endpoint)) continue
+      if (this.#peers.strike(endpoint, isSole)) this.#ban(address, failed.piece)
+    }
+  }
+
+  #ban(address: string, piece: number): void {
+    const { id, sessions } = this.#core
+    const endpoint = parseEndpoint(address)
+    if (endpoint === undefined || this.#peers.isBanned(endpoint)) return
+    this.#peers.ban(endpoint)
+    const event = { event: 'peer-banned', address, pieces: [piece] } as const
+    this.#core.emit({ kind: 'event', torrent: id, event })
+    for (const session of [...sessions.values()])
+      if (this.#peers.isBanned(session.endpoint)) this.#sendAway(session)
+    this.#downloader.parole.convicted(address)
+  }
+
+  #evidence(checked: GatheringPiece): Evidence {
+    const { geometry, pieces } = this.#core
+    const { piece, senders } = checked
+    return { piece, senders, blockLength: geometry.blockLength, bytes: pieces.bufferOf(checked) }
+  }
+}

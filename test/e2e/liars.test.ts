@@ -1,0 +1,52 @@
+/**
+ * A peer that spoils one block of each piece and leaves the rest to others, against the built program (S14).
+ */
+import { expect, test } from 'vitest'
+import { FakePeer } from '../kit/fake-peer.ts'
+import { stage, startGet } from '../kit/stage.ts'
+import { treeDifferences } from '../kit/trees.ts'
+
+const BLOCK = 16_384
+
+function uint32(value: number): Buffer {
+  const bytes = Buffer.alloc(4)
+  bytes.writeUInt32BE(value)
+  return bytes
+}
+
+test.each(['v1', 'v2', 'hybrid'] as const)(
+  'who mixes spoiled blocks into pieces is found (%s)',
+  async (format) => {
+    const { file, source, target, torrent } = stage({
+      files: { 'book.bin': 48 * 8 * BLOCK },
+      pieceLength: 8 * BLOCK,
+      format,
+    })
+    const begun = new Set<number>()
+    const liar = await FakePeer.listen(torrent, {
+      announces: 'fast',
+      onRequest: (connection, request) => {
+        if (begun.has(request.index))
+          connection.send('reject', uint32(request.index), uint32(request.begin), uint32(request.length))
+        else {
+          begun.add(request.index)
+          const block = liar.block(request)
+          block[5]! ^= 1
+          connection.sendBlock(request, block)
+        }
+        return true
+      },
+    })
+    const honest = await Promise.all(
+      [1, 2, 3, 4].map(() => FakePeer.listen(torrent, { bytesPerSecond: 1_500_000 })),
+    )
+    const get = startGet(file, target, { peers: [liar, ...honest] })
+    await get.event('verified')
+    const banned = get.events.items.filter((event) => event.event === 'peer-banned')
+    expect(banned.map((event) => event.address)).toEqual([`127.0.0.1:${liar.port}`])
+    const failed = get.events.items.filter((event) => event.event === 'piece-failed')
+    expect(failed.length).toBeGreaterThan(0)
+    expect(failed.length).toBeLessThanOrEqual(3)
+    expect(treeDifferences(source, target)).toEqual([])
+  },
+)
