@@ -37,8 +37,6 @@ import type { TorrentSurroundings } from './torrent-surroundings.ts'
 import { Turns } from './turns.ts'
 import { UploadDelay } from './upload-delay.ts'
 
-/** BEP 3: keep-alives are sent every two minutes. */
-const KEEP_ALIVE_SECONDS = 100
 const NEVER = Number.POSITIVE_INFINITY as Instant
 
 export class Client implements Machine<SwarmInput, SwarmOutput> {
@@ -400,15 +398,9 @@ export class Client implements Machine<SwarmInput, SwarmOutput> {
   /** What needs no more than a look now and then, at everything. */
   #tick(now: Instant): void {
     for (const connection of [...this.#connections.values()]) {
-      const { session } = connection
-      if (now >= connection.deadline) this.#close(connection.id, connection.lateReason)
-      else if (
-        session !== undefined &&
-        now - session.lastReceivedAt > seconds(this.options.idleTimeoutSeconds)
-      )
-        this.#close(connection.id, 'idle-timeout')
-      else if (session !== undefined && now - session.lastSentAt > seconds(KEEP_ALIVE_SECONDS))
-        session.writer.keepAlive()
+      const reason = connection.overdue(now, this.options.idleTimeoutSeconds)
+      if (reason !== undefined) this.#close(connection.id, reason)
+      else connection.keepAlive(now)
     }
     const torrents = this.#inTurn([...this.torrents.values()])
     this.#schedule.concernAll(torrents)

@@ -5,12 +5,15 @@
  */
 import { concatBytes } from '../base/bytes.ts'
 import { LIMITS } from '../base/limits.ts'
-import type { Instant } from '../base/time.ts'
+import { type Instant, seconds } from '../base/time.ts'
 import type { Endpoint } from '../wire/endpoint.ts'
 import { HANDSHAKE_LENGTH, isHandshakeStart } from '../wire/handshake.ts'
 import type { DisconnectReason } from './events.ts'
 import type { PeerSession } from './peer-session.ts'
 import type { Torrent } from './torrent.ts'
+
+/** BEP 3: keep-alives are sent every two minutes. */
+const KEEP_ALIVE_SECONDS = 100
 
 export class Connection {
   readonly id: number
@@ -47,7 +50,7 @@ export class Connection {
   }
 
   /** What it was too slow with, once the deadline has passed. */
-  get lateReason(): DisconnectReason {
+  get #lateReason(): DisconnectReason {
     if (this.session !== undefined) return 'stopped'
     if (!this.isOpen) return 'connect-timeout'
     return this.isOutgoing || this.handshake === undefined ? 'handshake-timeout' : 'wait-timeout'
@@ -103,5 +106,20 @@ export class Connection {
     this.#handshake.set(bytes.subarray(0, taken), this.#handshakeLength)
     this.#handshakeLength += taken
     return bytes.subarray(taken)
+  }
+
+  /** Why it has to end now: it is late, or has been silent for too long. */
+  overdue(now: Instant, idleTimeoutSeconds: number): DisconnectReason | undefined {
+    if (now >= this.deadline) return this.#lateReason
+    const isSilent =
+      this.session !== undefined && now - this.session.lastReceivedAt > seconds(idleTimeoutSeconds)
+    return isSilent ? 'idle-timeout' : undefined
+  }
+
+  /** Says something when nothing was said for long. */
+  keepAlive(now: Instant): void {
+    const { session } = this
+    if (session !== undefined && now - session.lastSentAt > seconds(KEEP_ALIVE_SECONDS))
+      session.writer.keepAlive()
   }
 }
