@@ -60,10 +60,9 @@ export async function run(context: CommandContext): Promise<number> {
     onStarted: ({ endpoint }) => {
       for (const { metainfo, file } of shared) {
         const link = shareLink(metainfo, trackerTiers(context.settings, metainfo), endpoint)
-        if (file !== null) output.text(`send this file: ${file}`)
+        output.text(file === null ? 'send this link:' : `send this file, or the link: ${file}`)
         output.event({ event: 'share-link', name: metainfo.name, link, file })
       }
-      output.text('(the link is for other programs: Shoal cannot fetch magnet links yet, send the .torrent)')
     },
   })
   return 0
