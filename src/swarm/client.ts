@@ -161,6 +161,8 @@ export class Client implements Machine<SwarmInput, SwarmOutput> {
     switch (input.kind) {
       case 'piece-hashed':
         return torrent.pieceHashed(now, input.piece, input.result)
+      case 'blocks-hashed':
+        return torrent.blocksHashed(now, input.id, input.result)
       case 'piece-written':
         torrent.pieceWritten(now, input.piece, input.fault)
         // A buffer of the shared pool came back: whoever waited for one may go on.
