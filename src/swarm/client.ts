@@ -24,7 +24,7 @@ import { isDraining } from './drain.ts'
 import type { SwarmInput, SwarmOutput } from './effects.ts'
 import type { DisconnectReason } from './events.ts'
 import { FramePool } from './frame-pool.ts'
-import { extensionHandshakeOf, handshakeOf } from './greetings.ts'
+import { extensionHandshakeOf, handshakeOf, infoHashInAnswer, speaksV2 } from './greetings.ts'
 import { MagnetTorrent } from './magnet-torrent.ts'
 import { OwnAddresses } from './own-addresses.ts'
 import { PeerSession } from './peer-session.ts'
@@ -351,8 +351,9 @@ export class Client implements Machine<SwarmInput, SwarmOutput> {
     if (loser === connection.id) return 'too-many-peers'
     if (loser !== undefined) this.#close(loser, 'too-many-peers')
     const { id, endpoint, isOutgoing, wasHandedOver } = connection
-    if (!isOutgoing && !wasHandedOver) this.#sendHandshake(id, torrent, handshake.infoHash)
-    connection.session = new PeerSession(id, endpoint, isOutgoing, handshake, torrent, now)
+    if (!isOutgoing && !wasHandedOver) this.#sendHandshake(id, torrent, infoHashInAnswer(torrent, handshake))
+    const supportsV2 = (connection.speaksV2 ??= speaksV2(torrent, handshake, isOutgoing))
+    connection.session = new PeerSession(id, endpoint, isOutgoing, { ...handshake, supportsV2 }, torrent, now)
     connection.deadline = Infinity as Instant
     torrent.attach(now, connection.session, wasHandedOver)
     this.#turns.began(now, torrent, connection.session)
