@@ -22,8 +22,8 @@ export function handshakeOf({ peerId }: ClientOptions, torrent: Torrent, infoHas
 }
 
 /**
- * The infohash in our answer to a handshake: the one it names, but of a hybrid the v2 one when it says that it
- * can go on as v2 (BEP 52, "upgrade path"). libtorrent takes hash requests on no other terms.
+ * The infohash in our answer to a handshake: the one it names, but of a hybrid the v2 one when it says that
+ * it can go on as v2 (BEP 52, "upgrade path"). libtorrent takes hash requests on no other terms.
  */
 export function infoHashInAnswer(torrent: Torrent, { infoHash, supportsV2 }: Handshake): Uint8Array {
   const { infoHashV1, infoHashV2 } = torrent.core.options.metainfo

@@ -172,7 +172,9 @@ export class Trials {
     return true
   }
 
-  /** Somebody who has the piece on a connection that speaks v2, by preference without a part in what failed. */
+  /**
+   * Somebody who has the piece on a connection that speaks v2, by preference without a part in what failed.
+   */
   #candidate({ failed, asked }: Trial): PeerSession | undefined {
     let accused: PeerSession | undefined
     for (const session of this.#core.sessions.values()) {

@@ -1,8 +1,9 @@
 /**
- * Thirty hostile peers at one downloader (S16), over real sockets against the built program: floods of requests,
- * answers that are never read, promises that are not kept, blocks byte by byte, handshakes byte by byte, and
- * connections that come and go without end. The download is done, an honest peer is served, and memory,
- * descriptors and processor time stay within bounds that leave room for a slow machine and none for a leak.
+ * Thirty hostile peers at one downloader (S16), over real sockets against the built program: floods
+ * of requests, answers that are never read, promises that are not kept, blocks byte by byte,
+ * handshakes byte by byte, and connections that come and go without end. The download is done, an
+ * honest peer is served, and memory, descriptors and processor time stay within bounds that leave
+ * room for a slow machine and none for a leak.
  */
 import { readdirSync, readFileSync } from 'node:fs'
 import { connect, type Socket } from 'node:net'

@@ -1,4 +1,6 @@
-/** Hashes of a file's tree, down to single blocks (BEP 52): Shoal gives what libtorrent gives, byte for byte. */
+/**
+ * Hashes of a file's tree, down to single blocks (BEP 52): Shoal gives what libtorrent gives, byte for byte.
+ */
 import { expect, test } from 'vitest'
 import { type BencodedDictionary, bdecode } from '../kit/bencode.ts'
 import { uint32 } from '../kit/fake-connection.ts'
