@@ -5,7 +5,11 @@
 import { describe, expect, it } from 'vitest'
 import { concatBytes, equalBytes } from '../../src/base/bytes.ts'
 import { Prng } from '../../src/base/prng.ts'
+import { nodeCrypto } from '../../src/nodejs/node-crypto.ts'
+import { digestBlocks } from '../../src/nodejs/piece-digests.ts'
 import type { SwarmEvent } from '../../src/swarm/events.ts'
+import { encodeHashes } from '../../src/wire/hash-messages.ts'
+import { HashTree } from '../../src/wire/merkle.ts'
 import { MESSAGE } from '../../src/wire/peer-messages.ts'
 import type { Format } from '../kit/torrent-fixture.ts'
 import { blockFrame, type Content, contentAs, OneClient } from './one-client.ts'
@@ -91,6 +95,9 @@ class Mixing {
   readonly good: number[]
   readonly bad: number[]
   readonly #content: Content
+  /** Hash requests that were answered, by peer. */
+  readonly #toldCounts = new Map<number, number>()
+  #tree: HashTree | undefined
 
   constructor(whole: Content, goodCount: number, badCount: number) {
     this.#content = whole
@@ -120,6 +127,7 @@ class Mixing {
         const asked = this.world.asked(peer).slice(0, 2)
         const frames = asked.map(([piece, block]) => blockFrame(this.#content, piece, block))
         if (frames.length > 0 && this.world.session(peer)) this.world.receive(peer, concatBytes(frames))
+        this.#tellHashes(peer)
       }
       this.world.pass(0.1)
     }
@@ -127,6 +135,19 @@ class Mixing {
 
   lie(times: number): void {
     for (let i = 0; i < times; i++) for (const peer of this.bad) this.#lie(peer)
+  }
+
+  /** In v2 the honest ones say what the blocks of a piece are (BEP 52). */
+  #tellHashes(peer: number): void {
+    const requests = this.world.hashRequests(peer)
+    const told = this.#toldCounts.get(peer) ?? 0
+    this.#toldCounts.set(peer, requests.length)
+    const { bytes } = this.#content
+    for (const request of requests.slice(told)) {
+      this.#tree ??= new HashTree(digestBlocks(bytes), 0, bytes.length / BLOCK, nodeCrypto)
+      const hashes = this.#tree.answer(request)!
+      this.world.say(peer, (writer) => writer.bytes(MESSAGE.hashes, encodeHashes({ request, hashes })))
+    }
   }
 
   #lie(peer: number): void {
@@ -156,6 +177,15 @@ describe('who mixes spoiled blocks into the pieces of others', () => {
     expect(banned(mixing.events)).toEqual(mixing.bad.map((peer) => mixing.address(peer)))
     expect(failedBeforeBan(mixing.events)).toBeGreaterThan(0)
     expect(failedBeforeBan(mixing.events)).toBeLessThanOrEqual(BAD_PIECES_MAX)
+  })
+
+  it.each(['v2', 'hybrid'] as const)('is found by its first bad block in %s', (format) => {
+    const mixing = new Mixing(contentAs(format, 64, 8), 19, 1)
+    mixing.run(400)
+    expect(mixing.world.torrent.isComplete).toBe(true)
+    expect(banned(mixing.events)).toEqual(mixing.bad.map((peer) => mixing.address(peer)))
+    expect(failedBeforeBan(mixing.events)).toBe(1)
+    expect(mixing.world.torrent.core.blame.recordCount).toBe(0)
   })
 
   it('spoils no more although it is faster than all others', () => {
