@@ -335,6 +335,8 @@ export class FakeConnection {
     } else if (type === 'cancel') this.outstanding.delete(key(blockRequest(payload)))
     else if (type === 'request') this.#requested({ ...blockRequest(payload), at })
     else if (type === 'extended') this.#extended(payload)
+    // it keeps no hashes, and says so (BEP 52)
+    else if (type === 'hash-request') this.send('hash-reject', payload)
   }
 
   #requested(request: BlockRequest & { at: number }): void {
