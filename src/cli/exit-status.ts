@@ -29,6 +29,7 @@ const INPUT_CODES: ReadonlySet<string> = new Set([
   'listen/not-permitted',
   'listen/no-such-address',
   'tracker/required',
+  'store/bad-url',
   'tracker/store-unsupported',
   'tracker/mode-unsupported',
 ])
