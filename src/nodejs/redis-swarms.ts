@@ -3,18 +3,10 @@
  * processes that share one view. Every call is one script, atomic in Redis, so two processes never count a
  * peer twice and an announce is seen by the next one wherever that arrives.
  */
+import type { AnnouncePolicy } from '../tracker/announce-policy.ts'
 import type { AnnounceRequest, ScrapeCounts } from '../wire/tracker-announce.ts'
 import { type RedisConnection, redisScript } from './redis-connection.ts'
 import { ANNOUNCE, COUNTS, REMOVE } from './redis-scripts.ts'
-
-export interface RedisSwarmsOptions {
-  /** How long a peer stays without announcing. */
-  readonly lifetimeSeconds: number
-  /** Up to this many others, an announce without `numwant` gets all of them. */
-  readonly fullListPeers: number
-  /** Above, it gets this many at random. */
-  readonly samplePeers: number
-}
 
 /** Counts, and peers in compact form, with the id of each. */
 export interface RedisSwarmView extends ScrapeCounts {
@@ -25,6 +17,7 @@ export interface RedisSwarmView extends ScrapeCounts {
 }
 
 const PEER_ID_LENGTH = 20
+const AS_THE_TRACKER_LIKES = -1
 /** Redis holds it as a number; larger ones would not be exact. */
 const UNLIMITED = 1_000_000_000
 
@@ -34,33 +27,31 @@ const remove = redisScript(REMOVE)
 
 export class RedisSwarms {
   readonly #redis: RedisConnection
-  readonly #options: RedisSwarmsOptions
+  readonly #policy: AnnouncePolicy
 
-  constructor(redis: RedisConnection, options: RedisSwarmsOptions) {
+  constructor(redis: RedisConnection, policy: AnnouncePolicy) {
     this.#redis = redis
-    this.#options = options
+    this.#policy = policy
   }
 
   /**
    * @param address 4 or 16 bytes, from the packet
-   * @param wanted at most so many peers; undefined leaves it to the options
    * @throws ShoalError `store/away`
    */
-  async announce(
-    address: Uint8Array,
-    request: AnnounceRequest,
-    wanted: number | undefined,
-  ): Promise<RedisSwarmView> {
-    const { lifetimeSeconds, fullListPeers, samplePeers } = this.#options
+  async announce(address: Uint8Array, request: AnnounceRequest): Promise<RedisSwarmView> {
+    const { fullListPeers, samplePeers } = this.#policy.options
+    // How many there are is known in Redis only, so what `wanted` decides without `numwant` is decided there.
+    const wanted =
+      request.numwant === undefined ? AS_THE_TRACKER_LIKES : this.#policy.wanted(request.numwant, 0)
     const reply = await this.#redis.run(announce, keysOf(request.infoHash), [
       endpointOf(address, request.port),
       Buffer.from(request.peerId),
       request.left === 0 ? '0' : '1',
       request.event ?? '',
-      String(wanted ?? -1),
+      String(wanted),
       String(Math.min(UNLIMITED, fullListPeers)),
       String(Math.min(UNLIMITED, samplePeers)),
-      String(lifetimeSeconds * 1000),
+      String(this.#policy.lifetimeSeconds * 1000),
     ])
     const [seeders, members, completed, v4, v6] = reply as [number, number, number, Buffer[], Buffer[]]
     return {

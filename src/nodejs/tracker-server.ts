@@ -7,25 +7,18 @@
  * believed of proxies that were named, and of nobody else (S23, S24).
  * Invariants: every request over HTTP gets one answer; `close` leaves no socket and no timer behind.
  */
-import { randomBytes, randomInt } from 'node:crypto'
+import { randomBytes } from 'node:crypto'
 import type http from 'node:http'
 import type { Socket } from 'node:net'
 import { LIMITS } from '../base/limits.ts'
-import { Prng } from '../base/prng.ts'
 import { SIPHASH_KEY_LENGTH, SipHash } from '../base/siphash.ts'
-import { Pump } from '../runtime/pump.ts'
+import { TRACKER_DEFAULTS, type TrackerOptions } from '../tracker/announce-policy.ts'
 import { AskerAddress } from '../tracker/asker-address.ts'
 import { ConnectionIds } from '../tracker/connection-ids.ts'
 import { SourceLimits } from '../tracker/source-limits.ts'
-import {
-  TRACKER_DEFAULTS,
-  Tracker,
-  type TrackerInput,
-  type TrackerOptions,
-  type TrackerOutput,
-  type TrackerStats,
-} from '../tracker/tracker.ts'
-import { UDP_REQUEST_ID, UdpTracker } from '../tracker/udp-tracker.ts'
+import type { TrackerOutput, TrackerStats } from '../tracker/tracker.ts'
+import type { TrackerDesk } from '../tracker/tracker-desk.ts'
+import { UdpTracker } from '../tracker/udp-tracker.ts'
 import { type Endpoint, parseAddress } from '../wire/endpoint.ts'
 import { decodeAnnounceQuery, decodeScrapeQuery } from '../wire/tracker-http.ts'
 import {
@@ -35,8 +28,8 @@ import {
   encodeScrapeReply,
 } from '../wire/tracker-http-reply.ts'
 import { listenServer } from './listen.ts'
+import { LocalTracker } from './local-tracker.ts'
 import { nodeClock } from './node-clock.ts'
-import { nodeCrypto } from './node-crypto.ts'
 import { nodeHttp } from './node-http.ts'
 import { ShoalError } from './shoal-error.ts'
 import { TrackerUdpSocket } from './tracker-udp-socket.ts'
@@ -55,6 +48,8 @@ export interface TrackerServerOptions extends Partial<TrackerOptions> {
    * trackerRequestsPerSourceMax, and all of this machine's own.
    */
   readonly sourceLimit?: number | 'off' | undefined
+  /** Where questions are answered; closed with the server. Absent: in this process, by the options. */
+  readonly desk?: TrackerDesk
 }
 
 interface Manners {
@@ -79,50 +74,31 @@ const REQUEST_MS = 10_000
 const KEEP_ALIVE_MS = 75_000
 const CHECK_MS = 5000
 
-/** What the answer to an open request needs besides what the tracker says. */
-interface Waiting {
-  readonly response: http.ServerResponse
-  /** Of the asker, 4 or 16 bytes. */
-  readonly address: Uint8Array
-  readonly wantsDictionaries: boolean
-  /** Of a scrape, in the order asked. */
-  readonly infoHashes: readonly Uint8Array[]
-}
-
 export class TrackerServer {
   readonly endpoint: Endpoint
   /** Undefined when it does not listen there. */
   readonly udpEndpoint: Endpoint | undefined
   readonly #server: http.Server
   readonly #udp: TrackerUdpSocket | undefined
-  readonly #tracker: Tracker
-  readonly #pump: Pump<TrackerInput, TrackerOutput>
+  readonly #desk: TrackerDesk
   readonly #askers: AskerAddress
   readonly #limits: SourceLimits
-  /** Open requests by id. Bounded by trackerConnectionsMax: a connection has one at a time. */
-  readonly #waiting = new Map<number, Waiting>()
   /** Parsed once per connection, since clients keep theirs. */
   readonly #addresses = new WeakMap<Socket, Uint8Array>()
   readonly #startedAt = performance.now()
-  #lastId = 0
-  /** What the request over UDP that is being answered was told. */
-  #udpOutput: TrackerOutput | undefined
+  #closing: Promise<void> | undefined
 
   private constructor(
     { server, endpoint, udp }: Sockets,
-    options: TrackerOptions,
+    desk: TrackerDesk,
     { trustedProxies, sourceLimit }: Manners,
   ) {
-    const env = { prng: new Prng(randomInt(0x1_0000_0000)), crypto: nodeCrypto, buggify: () => false }
     const hash = new SipHash(randomBytes(SIPHASH_KEY_LENGTH))
     this.endpoint = endpoint
     this.udpEndpoint = udp?.endpoint
     this.#server = server
     this.#udp = udp
-    this.#tracker = new Tracker(env, options)
-    this.#pump = new Pump<TrackerInput, TrackerOutput>(this.#tracker, nodeClock, { kind: 'tick' }, (output) =>
-      this.#answer(output),
-    )
+    this.#desk = desk
     this.#askers = new AskerAddress(trustedProxies)
     this.#limits = new SourceLimits(hash, {
       requestsPerSecond:
@@ -137,34 +113,34 @@ export class TrackerServer {
       connectionIds: new ConnectionIds(hash),
       limits: this.#limits,
       askers: this.#askers,
-      ask: (input) => this.#askForUdp(input),
+      desk,
     })
-    udp?.start((packet, address, port) => overUdp.answer(nodeClock.now(), packet, address, port))
+    udp?.start((packet, address, port, send) => overUdp.take(nodeClock.now(), packet, address, port, send))
   }
 
   /** Throws ShoalError `listen/…`. */
   static async listen(options: TrackerServerOptions): Promise<TrackerServer> {
-    const { host, port, udpPort = 'off', trustedProxies = [], sourceLimit, ...tracker } = options
+    const { host, port, udpPort = 'off', trustedProxies = [], sourceLimit, desk, ...rest } = options
     const sockets = await listenOnBoth(host, port, udpPort)
-    return new TrackerServer(sockets, { ...TRACKER_DEFAULTS, ...tracker }, { trustedProxies, sourceLimit })
+    const own = desk ?? new LocalTracker({ ...TRACKER_DEFAULTS, ...rest })
+    return new TrackerServer(sockets, own, { trustedProxies, sourceLimit })
   }
 
   stats(): TrackerStats & { readonly uptimeSeconds: number } {
     return {
-      ...this.#tracker.stats(),
+      ...this.#desk.stats(),
       uptimeSeconds: Math.floor((performance.now() - this.#startedAt) / 1000),
     }
   }
 
-  async close(): Promise<void> {
-    this.#pump.stop()
-    await Promise.all([this.#udp?.close(), closeServer(this.#server)])
+  close(): Promise<void> {
+    this.#closing ??= this.#close()
+    return this.#closing
   }
 
-  #askForUdp(input: TrackerInput): TrackerOutput | undefined {
-    this.#udpOutput = undefined
-    this.#pump.push(input)
-    return this.#udpOutput
+  async #close(): Promise<void> {
+    await Promise.all([this.#udp?.close(), closeServer(this.#server)])
+    this.#desk.close()
   }
 
   #take(request: http.IncomingMessage, response: http.ServerResponse): void {
@@ -194,9 +170,11 @@ export class TrackerServer {
     const address = this.#askerOf(request, source, decoded.ok ? decoded.value.ip : undefined)
     if (!this.#limits.take(nodeClock.now(), address)) return refuseTooMany(response)
     if (!decoded.ok) return refuse(response, decoded.error.message)
-    const wantsDictionaries = decoded.value.compact === false
-    const id = this.#wait({ response, address, wantsDictionaries, infoHashes: [] })
-    this.#pump.push({ kind: 'announce', id, address, request: decoded.value })
+    const encode = decoded.value.compact === false ? encodeDictionaryReply : encodeCompactReply
+    this.#desk.ask({ kind: 'announce', address, request: decoded.value }, (output) => {
+      if (output.kind === 'announced') sendBencoded(response, encode(output.answer, address))
+      else sendRefusal(response, output)
+    })
   }
 
   #scrape(request: http.IncomingMessage, response: http.ServerResponse, query: string): void {
@@ -208,43 +186,16 @@ export class TrackerServer {
     const decoded = decodeScrapeQuery(query)
     if (!decoded.ok) return refuse(response, decoded.error.message)
     const infoHashes = decoded.value
-    const id = this.#wait({ response, address, wantsDictionaries: false, infoHashes })
-    this.#pump.push({ kind: 'scrape', id, infoHashes })
+    this.#desk.ask({ kind: 'scrape', infoHashes }, (output) => {
+      if (output.kind !== 'scraped') return sendRefusal(response, output)
+      const counts = output.counts.map((each, i) => [infoHashes[i]!, each] as const)
+      sendBencoded(response, encodeScrapeReply(counts))
+    })
   }
 
   #askerOf(request: http.IncomingMessage, source: Uint8Array, claimed?: string): Uint8Array {
     if (!this.#askers.trustsProxies) return source
     return this.#askers.of(source, claimed, forwardedFor(request))
-  }
-
-  #wait(waiting: Waiting): number {
-    const id = ++this.#lastId
-    this.#waiting.set(id, waiting)
-    return id
-  }
-
-  #answer(output: TrackerOutput): void {
-    if (output.id === UDP_REQUEST_ID) {
-      this.#udpOutput = output
-      return
-    }
-    const waiting = this.#waiting.get(output.id)
-    if (waiting === undefined) return
-    this.#waiting.delete(output.id)
-    const { response, address, wantsDictionaries, infoHashes } = waiting
-    switch (output.kind) {
-      case 'announced': {
-        const encode = wantsDictionaries ? encodeDictionaryReply : encodeCompactReply
-        return sendBencoded(response, encode(output.answer, address))
-      }
-      case 'scraped':
-        return sendBencoded(
-          response,
-          encodeScrapeReply(output.counts.map((counts, i) => [infoHashes[i]!, counts])),
-        )
-      case 'refused':
-        return sendBencoded(response, encodeFailure(output.reason, output.retryInMinutes))
-    }
   }
 
   /** 4 or 16 bytes; undefined when the connection is already gone. */
@@ -312,6 +263,10 @@ function withoutZone(address: string): string {
 
 function refuse(response: http.ServerResponse, reason: string, status = 200): void {
   sendBencoded(response, encodeFailure(reason), status)
+}
+
+function sendRefusal(response: http.ServerResponse, output: TrackerOutput): void {
+  if (output.kind === 'refused') sendBencoded(response, encodeFailure(output.reason, output.retryInMinutes))
 }
 
 function refuseTooMany(response: http.ServerResponse): void {

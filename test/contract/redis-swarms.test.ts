@@ -4,6 +4,7 @@ import { expect, test } from 'vitest'
 import { Prng } from '../../src/base/prng.ts'
 import { RedisConnection } from '../../src/nodejs/redis-connection.ts'
 import { RedisSwarms } from '../../src/nodejs/redis-swarms.ts'
+import { AnnouncePolicy } from '../../src/tracker/announce-policy.ts'
 import { SwarmTable } from '../../src/tracker/swarm-table.ts'
 import type { AnnounceEvent, AnnounceRequest } from '../../src/wire/tracker-announce.ts'
 import { RedisServer, startRedisCluster } from '../kit/redis-server.ts'
@@ -20,6 +21,11 @@ function peer(number: number, rest: Partial<AnnounceRequest> = {}): AnnounceRequ
 const at = (last: number): Uint8Array => Uint8Array.of(10, 0, 0, last)
 const atV6 = (last: number): Uint8Array => Uint8Array.from([32, 1, 13, 184, ...Array(11).fill(0), last])
 
+function policyOf(sample: number, lifetimeSeconds = 60): AnnouncePolicy {
+  const options = { intervalSeconds: 30, fullListPeers: sample, samplePeers: sample }
+  return Object.assign(new AnnouncePolicy(options), { lifetimeSeconds })
+}
+
 async function open(server: RedisServer, rest: Partial<{ lifetimeSeconds: number; sample: number }> = {}) {
   const news: string[] = []
   const connection = await RedisConnection.open(server.url, {
@@ -27,15 +33,15 @@ async function open(server: RedisServer, rest: Partial<{ lifetimeSeconds: number
     regained: () => news.push('regained'),
   })
   const { lifetimeSeconds = 60, sample = 50 } = rest
-  const swarms = new RedisSwarms(connection, { lifetimeSeconds, fullListPeers: sample, samplePeers: sample })
+  const swarms = new RedisSwarms(connection, policyOf(sample, lifetimeSeconds))
   return { connection, swarms, news }
 }
 
 test('what one process is told the other knows at once', async () => {
   const server = await RedisServer.start()
   const [a, b] = [await open(server), await open(server)]
-  await a.swarms.announce(at(1), peer(1, { left: 0 }), undefined)
-  const view = await b.swarms.announce(at(2), peer(2), undefined)
+  await a.swarms.announce(at(1), peer(1, { left: 0 }))
+  const view = await b.swarms.announce(at(2), peer(2))
   expect(view).toMatchObject({ seeders: 1, leechers: 1, completed: 0 })
   expect([...view.peersV4]).toEqual([10, 0, 0, 1, 0x1a, 0xe1])
   expect([...view.peerIds]).toEqual(Array(20).fill(1))
@@ -48,7 +54,9 @@ test('the same announce to both processes counts once, and completed once', asyn
   const server = await RedisServer.start()
   const [a, b] = [await open(server), await open(server)]
   const request = peer(1, { left: 0, event: 'completed' })
-  await Promise.all(Array.from({ length: 50 }, (_, i) => [a, b][i % 2]!.swarms.announce(at(1), request, 10)))
+  await Promise.all(
+    Array.from({ length: 50 }, (_, i) => [a, b][i % 2]!.swarms.announce(at(1), { ...request, numwant: 10 })),
+  )
   expect(await b.swarms.counts(INFO_HASH)).toEqual({ seeders: 1, leechers: 0, completed: 1 })
   a.connection.close()
   b.connection.close()
@@ -56,33 +64,33 @@ test('the same announce to both processes counts once, and completed once', asyn
 
 test('only the peer id that announced may leave; a new id takes the endpoint over', async () => {
   const { connection, swarms } = await open(await RedisServer.start())
-  await swarms.announce(at(1), peer(1, { left: 0 }), undefined)
-  await swarms.announce(at(1), peer(9, { event: 'stopped' }), undefined)
+  await swarms.announce(at(1), peer(1, { left: 0 }))
+  await swarms.announce(at(1), peer(9, { event: 'stopped' }))
   expect(await swarms.counts(INFO_HASH)).toMatchObject({ seeders: 1 })
-  await swarms.announce(at(1), peer(2), undefined)
+  await swarms.announce(at(1), peer(2))
   expect(await swarms.counts(INFO_HASH)).toEqual({ seeders: 0, leechers: 1, completed: 0 })
-  await swarms.announce(at(1), peer(2, { event: 'stopped' }), undefined)
+  await swarms.announce(at(1), peer(2, { event: 'stopped' }))
   expect(await swarms.counts(INFO_HASH)).toEqual(NOBODY)
   connection.close()
 })
 
 test('a sample has the size asked for, other members only, the own family first', async () => {
   const { connection, swarms } = await open(await RedisServer.start(), { sample: 5 })
-  for (let i = 1; i <= 12; i++) await swarms.announce(at(i), peer(i), 0)
-  for (let i = 1; i <= 3; i++) await swarms.announce(atV6(i), peer(100 + i), 0)
+  for (let i = 1; i <= 12; i++) await swarms.announce(at(i), peer(i, { numwant: 0 }))
+  for (let i = 1; i <= 3; i++) await swarms.announce(atV6(i), peer(100 + i, { numwant: 0 }))
   for (let round = 0; round < 20; round++) {
-    const view = await swarms.announce(atV6(1), peer(101), undefined)
+    const view = await swarms.announce(atV6(1), peer(101))
     expect([view.peersV6.length, view.peersV4.length]).toEqual([2 * 18, 3 * 6])
     expect(view.peerIds).not.toContain(101)
   }
-  expect((await swarms.announce(at(1), peer(1), 200)).peersV4.length).toBe(11 * 6)
-  expect((await swarms.announce(at(1), peer(1), 0)).peersV4.length).toBe(0)
+  expect((await swarms.announce(at(1), peer(1, { numwant: 200 }))).peersV4.length).toBe(11 * 6)
+  expect((await swarms.announce(at(1), peer(1, { numwant: 0 }))).peersV4.length).toBe(0)
   connection.close()
 })
 
 test('who is silent for its lifetime is gone', async () => {
   const { connection, swarms } = await open(await RedisServer.start(), { lifetimeSeconds: 1 })
-  await swarms.announce(at(1), peer(1, { left: 0 }), undefined)
+  await swarms.announce(at(1), peer(1, { left: 0 }))
   await until('expiry', async () => (await swarms.counts(INFO_HASH)).seeders === 0)
   expect(await swarms.counts(INFO_HASH)).toEqual(NOBODY)
   connection.close()
@@ -91,13 +99,13 @@ test('who is silent for its lifetime is gone', async () => {
 test('while Redis is away calls fail at once with a reason, and work again when it is back', async () => {
   const server = await RedisServer.start()
   const { connection, swarms, news } = await open(server)
-  await swarms.announce(at(1), peer(1), undefined)
+  await swarms.announce(at(1), peer(1))
   await server.kill()
   await until('loss', () => news.includes('lost'))
-  await expect(swarms.announce(at(1), peer(1), undefined)).rejects.toMatchObject({ code: 'store/away' })
+  await expect(swarms.announce(at(1), peer(1))).rejects.toMatchObject({ code: 'store/away' })
   await server.startAgain()
   await until('return', () => news.includes('regained'))
-  await swarms.announce(at(1), peer(1), undefined)
+  await swarms.announce(at(1), peer(1))
   expect(await swarms.counts(INFO_HASH)).toEqual({ seeders: 0, leechers: 1, completed: 0 })
   expect(news).toEqual(['lost', 'regained'])
   connection.close()
@@ -125,7 +133,7 @@ test('counts are those of the table in memory, whatever peers say', async () => 
         const request = { ...peer(id, { left, event }), infoHash }
         if (event === 'stopped') table.leave(at(host), request)
         else table.join(1, at(host), request)
-        await swarms.announce(at(host), request, 0)
+        await swarms.announce(at(host), { ...request, numwant: 0 })
         const expected = table.counts(infoHash)
         // A swarm that nobody is in does not exist in memory; Redis forgets it a lifetime later.
         if (expected.seeders + expected.leechers > 0) expect(await swarms.counts(infoHash)).toEqual(expected)
@@ -139,11 +147,10 @@ test('counts are those of the table in memory, whatever peers say', async () => 
 test('a cluster serves swarms in all of its slots', async () => {
   const silent = { lost: () => {}, regained: () => {} }
   const connection = await RedisConnection.open(await startRedisCluster(), silent)
-  const options = { lifetimeSeconds: 60, fullListPeers: 50, samplePeers: 50 }
-  const swarms = new RedisSwarms(connection, options)
+  const swarms = new RedisSwarms(connection, policyOf(50))
   for (let i = 0; i < 30; i++) {
     const infoHash = new Uint8Array(20).fill(i)
-    await swarms.announce(at(1), { ...peer(1, { left: 0 }), infoHash }, undefined)
+    await swarms.announce(at(1), { ...peer(1, { left: 0 }), infoHash })
     expect(await swarms.counts(infoHash)).toEqual({ seeders: 1, leechers: 0, completed: 0 })
   }
   connection.close()
