@@ -1,12 +1,12 @@
 /** Swarms in this process: the machine, its clock, and its answers to those who asked. */
 import { Pump } from '../runtime/pump.ts'
+import type { AnnounceDesk, AnnounceQuestion, TakeAnswer } from '../tracker/announce-desk.ts'
 import type { TrackerOptions } from '../tracker/announce-policy.ts'
 import { Tracker, type TrackerInput, type TrackerOutput } from '../tracker/tracker.ts'
-import type { TakeAnswer, TrackerDesk, TrackerQuestion } from '../tracker/tracker-desk.ts'
 import { nodeClock } from './node-clock.ts'
 import { freshEnv } from './node-crypto.ts'
 
-export class LocalTracker implements TrackerDesk {
+export class LocalTracker implements AnnounceDesk {
   readonly #tracker: Tracker
   readonly #pump: Pump<TrackerInput, TrackerOutput>
   /** Who waits, by id; nobody for longer than the machine takes, which answers at once. */
@@ -27,7 +27,7 @@ export class LocalTracker implements TrackerDesk {
     )
   }
 
-  ask(question: TrackerQuestion, answer: TakeAnswer): void {
+  ask(question: AnnounceQuestion, answer: TakeAnswer): void {
     const id = ++this.#lastId
     this.#waiting.set(id, answer)
     this.#pump.push({ ...question, id })

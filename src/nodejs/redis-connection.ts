@@ -143,6 +143,7 @@ export class RedisConnection {
     }
     const cluster = createCluster({
       rootNodes: urls.map((url) => ({ url })),
+      RESP: 2,
       defaults: { ...credentials, ...this.#manners() },
     })
     // Of many nodes one may be gone while the others serve: each call finds out for itself.
@@ -156,6 +157,7 @@ export class RedisConnection {
 
   #manners() {
     return {
+      RESP: 2 as const,
       disableOfflineQueue: true,
       commandsQueueMaxLength: CALLS_WAITING_MAX,
       socket: {

@@ -3,11 +3,12 @@
  * comes when they do. While Redis is away every question is refused with a reason and a time to come back,
  * so clients keep what they know and nothing is counted twice.
  */
+
+import type { AnnounceDesk, AnnounceQuestion, TakeAnswer } from '../tracker/announce-desk.ts'
 import { AnnouncePolicy, type TrackerOptions } from '../tracker/announce-policy.ts'
 import type { TrackerOutput, TrackerStats } from '../tracker/tracker.ts'
-import type { TakeAnswer, TrackerDesk, TrackerQuestion } from '../tracker/tracker-desk.ts'
 import type { ScrapeCounts } from '../wire/tracker-announce.ts'
-import { RedisConnection, type RedisListener } from './redis-connection.ts'
+import type { RedisConnection } from './redis-connection.ts'
 import { RedisSwarms } from './redis-swarms.ts'
 
 /** When clients are told to come back while Redis is away. */
@@ -15,7 +16,7 @@ const AWAY_RETRY_MINUTES = 1
 /** Nobody tells answers apart by it here. */
 const NO_ID = 0
 
-export class SharedTracker implements TrackerDesk {
+export class SharedTracker implements AnnounceDesk {
   readonly #policy: AnnouncePolicy
   readonly #redis: RedisConnection
   readonly #swarms: RedisSwarms
@@ -23,18 +24,13 @@ export class SharedTracker implements TrackerDesk {
   #scrapes = 0
   #refusals = 0
 
-  private constructor(redis: RedisConnection, options: TrackerOptions) {
+  constructor(redis: RedisConnection, options: TrackerOptions) {
     this.#policy = new AnnouncePolicy(options)
     this.#redis = redis
     this.#swarms = new RedisSwarms(redis, this.#policy)
   }
 
-  /** @param url see `RedisConnection.open`. Throws ShoalError `store/unreachable`, `store/bad-url`. */
-  static async open(url: string, options: TrackerOptions, listener: RedisListener): Promise<SharedTracker> {
-    return new SharedTracker(await RedisConnection.open(url, listener), options)
-  }
-
-  ask(question: TrackerQuestion, answer: TakeAnswer): void {
+  ask(question: AnnounceQuestion, answer: TakeAnswer): void {
     const reason = question.kind === 'scrape' ? this.#policy.scrapeRefusal(question.infoHashes) : undefined
     if (question.kind === 'announce') this.#announces++
     else this.#scrapes++
@@ -59,7 +55,7 @@ export class SharedTracker implements TrackerDesk {
     this.#redis.close()
   }
 
-  async #find(question: TrackerQuestion): Promise<TrackerOutput> {
+  async #find(question: AnnounceQuestion): Promise<TrackerOutput> {
     if (question.kind === 'scrape') {
       const counts = await Promise.all(question.infoHashes.map((infoHash) => this.#swarms.counts(infoHash)))
       return { kind: 'scraped', id: NO_ID, counts }

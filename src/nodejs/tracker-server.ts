@@ -1,8 +1,9 @@
 /**
- * The tracker over HTTP: `/announce` and `/scrape` for clients, `/healthz` and `/stats.json` for people; and
+ * The tracker over HTTP: `/announce` and `/scrape` for clients, `/healthz` for those who watch it; and
  * over UDP, on the same swarms (`tracker/udp-tracker.ts`). A plain server on the raw path, because
- * infohashes are bytes that no URL parser must touch. Whatever a client sends to the first two, the answer is
- * a bencoded dictionary with status 200, since clients show a `failure reason` and nothing else.
+ * infohashes are bytes that no URL parser must touch. Every other request goes to whoever called
+ * `serveOthers`: the HTTP API (`src/api/tracker-api.ts`). Whatever a client sends to the first two, the
+ * answer is a bencoded dictionary with status 200, since clients show a `failure reason` and nothing else.
  * A peer's address is that of its connection: the `ip` parameter and X-Forwarded-For are
  * believed of proxies that were named, and of nobody else (S23, S24).
  * Invariants: every request over HTTP gets one answer; `close` leaves no socket and no timer behind.
@@ -12,14 +13,15 @@ import type http from 'node:http'
 import type { Socket } from 'node:net'
 import { LIMITS } from '../base/limits.ts'
 import { SIPHASH_KEY_LENGTH, SipHash } from '../base/siphash.ts'
+import type { AnnounceDesk } from '../tracker/announce-desk.ts'
 import { TRACKER_DEFAULTS, type TrackerOptions } from '../tracker/announce-policy.ts'
 import { AskerAddress } from '../tracker/asker-address.ts'
 import { ConnectionIds } from '../tracker/connection-ids.ts'
 import { SourceLimits } from '../tracker/source-limits.ts'
 import type { TrackerOutput, TrackerStats } from '../tracker/tracker.ts'
-import type { TrackerDesk } from '../tracker/tracker-desk.ts'
 import { UdpTracker } from '../tracker/udp-tracker.ts'
 import { type Endpoint, parseAddress } from '../wire/endpoint.ts'
+import type { ScrapeCounts } from '../wire/tracker-announce.ts'
 import { decodeAnnounceQuery, decodeScrapeQuery } from '../wire/tracker-http.ts'
 import {
   encodeCompactReply,
@@ -48,9 +50,13 @@ export interface TrackerServerOptions extends Partial<TrackerOptions> {
    * trackerRequestsPerSourceMax, and all of this machine's own.
    */
   readonly sourceLimit?: number | 'off' | undefined
-  /** Where questions are answered; closed with the server. Absent: in this process, by the options. */
-  readonly desk?: TrackerDesk
+  /**
+   * Where questions are answered, and who closes it is the caller. Absent: in this process, by the options.
+   */
+  readonly desk?: AnnounceDesk
 }
+
+export type RequestHandler = (request: http.IncomingMessage, response: http.ServerResponse) => void
 
 interface Manners {
   readonly trustedProxies: readonly string[]
@@ -80,17 +86,21 @@ export class TrackerServer {
   readonly udpEndpoint: Endpoint | undefined
   readonly #server: http.Server
   readonly #udp: TrackerUdpSocket | undefined
-  readonly #desk: TrackerDesk
+  readonly #desk: AnnounceDesk
+  /** To be closed with the server. */
+  readonly #own: AnnounceDesk | undefined
   readonly #askers: AskerAddress
   readonly #limits: SourceLimits
   /** Parsed once per connection, since clients keep theirs. */
   readonly #addresses = new WeakMap<Socket, Uint8Array>()
   readonly #startedAt = performance.now()
+  /** Who answers what is neither announce nor scrape. */
+  #others: RequestHandler | undefined
   #closing: Promise<void> | undefined
 
   private constructor(
     { server, endpoint, udp }: Sockets,
-    desk: TrackerDesk,
+    { own, desk }: { own: AnnounceDesk | undefined; desk: AnnounceDesk },
     { trustedProxies, sourceLimit }: Manners,
   ) {
     const hash = new SipHash(randomBytes(SIPHASH_KEY_LENGTH))
@@ -98,6 +108,7 @@ export class TrackerServer {
     this.udpEndpoint = udp?.endpoint
     this.#server = server
     this.#udp = udp
+    this.#own = own
     this.#desk = desk
     this.#askers = new AskerAddress(trustedProxies)
     this.#limits = new SourceLimits(hash, {
@@ -122,8 +133,8 @@ export class TrackerServer {
   static async listen(options: TrackerServerOptions): Promise<TrackerServer> {
     const { host, port, udpPort = 'off', trustedProxies = [], sourceLimit, desk, ...rest } = options
     const sockets = await listenOnBoth(host, port, udpPort)
-    const own = desk ?? new LocalTracker({ ...TRACKER_DEFAULTS, ...rest })
-    return new TrackerServer(sockets, own, { trustedProxies, sourceLimit })
+    const own = desk === undefined ? new LocalTracker({ ...TRACKER_DEFAULTS, ...rest }) : undefined
+    return new TrackerServer(sockets, { own, desk: own ?? desk! }, { trustedProxies, sourceLimit })
   }
 
   stats(): TrackerStats & { readonly uptimeSeconds: number } {
@@ -133,6 +144,16 @@ export class TrackerServer {
     }
   }
 
+  /** From now on this one answers every request but announces, scrapes and `/healthz`. */
+  serveOthers(handler: RequestHandler): void {
+    this.#others = handler
+  }
+
+  /** How many seeds and others there are. @param infoHash 20 bytes. @throws ShoalError `store/away` */
+  async counts(infoHash: Uint8Array): Promise<ScrapeCounts> {
+    return await this.#desk.counts(infoHash)
+  }
+
   close(): Promise<void> {
     this.#closing ??= this.#close()
     return this.#closing
@@ -140,7 +161,7 @@ export class TrackerServer {
 
   async #close(): Promise<void> {
     await Promise.all([this.#udp?.close(), closeServer(this.#server)])
-    this.#desk.close()
+    this.#own?.close()
   }
 
   #take(request: http.IncomingMessage, response: http.ServerResponse): void {
@@ -154,9 +175,8 @@ export class TrackerServer {
         return this.#scrape(request, response, query)
       case '/healthz':
         return send(response, 200, 'text/plain; charset=utf-8', 'ok\n')
-      case '/stats.json':
-        return send(response, 200, 'application/json', `${JSON.stringify(this.stats())}\n`)
       default:
+        if (this.#others) return this.#others(request, response)
         return refuse(response, 'no such page; announce to /announce', 404)
     }
   }

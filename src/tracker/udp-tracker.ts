@@ -19,17 +19,17 @@ import {
   isUdpConnect,
   UDP_REQUEST_LENGTH_MIN,
 } from '../wire/tracker-udp.ts'
+import type { AnnounceDesk } from './announce-desk.ts'
 import type { AskerAddress } from './asker-address.ts'
 import type { ConnectionIds } from './connection-ids.ts'
 import type { SourceLimits } from './source-limits.ts'
 import type { TrackerOutput } from './tracker.ts'
-import type { TrackerDesk } from './tracker-desk.ts'
 
 export interface UdpTrackerParts {
   readonly connectionIds: ConnectionIds
   readonly limits: SourceLimits
   readonly askers: AskerAddress
-  readonly desk: Pick<TrackerDesk, 'ask'>
+  readonly desk: Pick<AnnounceDesk, 'ask'>
 }
 
 /** Takes what goes back to where the packet came from. */

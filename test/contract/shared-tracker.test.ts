@@ -1,5 +1,6 @@
 /** Two trackers on one Redis, asked over HTTP and UDP: one view, also after an outage. */
 import { expect, onTestFinished, test } from 'vitest'
+import { RedisConnection } from '../../src/nodejs/redis-connection.ts'
 import { SharedTracker } from '../../src/nodejs/shared-tracker.ts'
 import { TrackerServer } from '../../src/nodejs/tracker-server.ts'
 import { TRACKER_DEFAULTS } from '../../src/tracker/announce-policy.ts'
@@ -17,12 +18,16 @@ const member = (number: number) => ({
 
 async function startTracker(redis: RedisServer) {
   const news: string[] = []
-  const desk = await SharedTracker.open(redis.url, TRACKER_DEFAULTS, {
+  const connection = await RedisConnection.open(redis.url, {
     lost: () => news.push('lost'),
     regained: () => news.push('regained'),
   })
+  const desk = new SharedTracker(connection, TRACKER_DEFAULTS)
   const server = await TrackerServer.listen({ host: '127.0.0.1', port: 0, udpPort: 0, desk })
-  onTestFinished(() => server.close())
+  onTestFinished(async () => {
+    await server.close()
+    desk.close()
+  })
   return { server, news, http: server.endpoint, udp: server.udpEndpoint! }
 }
 

@@ -8,13 +8,13 @@ import type { TrackerInput, TrackerOutput, TrackerStats } from './tracker.ts'
 type WithoutId<Input> = Input extends { readonly id: number } ? Omit<Input, 'id'> : never
 
 /** An announce or a scrape. */
-export type TrackerQuestion = WithoutId<TrackerInput>
+export type AnnounceQuestion = WithoutId<TrackerInput>
 
 /** Called once for each question, before or after `ask` returns. */
 export type TakeAnswer = (answer: TrackerOutput) => void
 
-export interface TrackerDesk {
-  ask(question: TrackerQuestion, answer: TakeAnswer): void
+export interface AnnounceDesk {
+  ask(question: AnnounceQuestion, answer: TakeAnswer): void
   /** @param infoHash 20 bytes; of a swarm that may not exist */
   counts(infoHash: Uint8Array): ScrapeCounts | Promise<ScrapeCounts>
   stats(): TrackerStats

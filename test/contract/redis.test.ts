@@ -1,8 +1,9 @@
-/** Swarms in a real Redis: the rules of the swarm table, seen by two processes at once, and outages. */
+/** Swarms and tables in a real Redis: the rules of those in memory, seen by two processes, and outages. */
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { Prng } from '../../src/base/prng.ts'
 import { RedisConnection } from '../../src/nodejs/redis-connection.ts'
+import { RedisStore } from '../../src/nodejs/redis-store.ts'
 import { RedisSwarms } from '../../src/nodejs/redis-swarms.ts'
 import { AnnouncePolicy } from '../../src/tracker/announce-policy.ts'
 import { SwarmTable } from '../../src/tracker/swarm-table.ts'
@@ -153,5 +154,33 @@ test('a cluster serves swarms in all of its slots', async () => {
     await swarms.announce(at(1), { ...peer(1, { left: 0 }), infoHash })
     expect(await swarms.counts(infoHash)).toEqual({ seeders: 1, leechers: 0, completed: 0 })
   }
+  connection.close()
+})
+
+test('a store in Redis gives back what was put, also what was put while it was away', async () => {
+  const server = await RedisServer.start()
+  const { connection, news } = await open(server)
+  const store = new RedisStore(connection)
+  store.put('a', '2', Uint8Array.of(2))
+  store.put('a', '1', Uint8Array.of(0, 255))
+  store.put('b', '1', Uint8Array.of(3))
+  expect(await store.get('a', '1')).toEqual(Uint8Array.of(0, 255))
+  await store.flush()
+  expect(await store.get('c', '1')).toBeUndefined()
+  await server.kill()
+  await until('loss', () => news.includes('lost'))
+  store.put('a', '3', Uint8Array.of(4))
+  store.delete('b', '1')
+  expect(await store.get('a', '3')).toEqual(Uint8Array.of(4))
+  await server.startAgain()
+  await store.flush()
+  const other = new RedisStore((await open(server)).connection)
+  expect((await other.rows('a')).map(({ key, value }) => [key, ...value])).toEqual([['3', 4]])
+  store.put('a', '1', Uint8Array.of(0, 255))
+  await store.close()
+  expect((await other.rows('a')).map(({ key, value }) => [key, ...value])).toEqual([
+    ['1', 0, 255],
+    ['3', 4],
+  ])
   connection.close()
 })
