@@ -1,12 +1,13 @@
 /** Swarms in this process: the machine, its clock, and its answers to those who asked. */
 import { Pump } from '../runtime/pump.ts'
-import type { AnnounceDesk, AnnounceQuestion, TakeAnswer } from '../tracker/announce-desk.ts'
+import type { AnnounceQuestion, TakeAnswer } from '../tracker/announce-desk.ts'
 import type { TrackerOptions } from '../tracker/announce-policy.ts'
 import { Tracker, type TrackerInput, type TrackerOutput } from '../tracker/tracker.ts'
 import { nodeClock } from './node-clock.ts'
 import { freshEnv } from './node-crypto.ts'
+import type { TrackerBackend } from './tracker-backend.ts'
 
-export class LocalTracker implements AnnounceDesk {
+export class LocalTracker implements TrackerBackend {
   readonly #tracker: Tracker
   readonly #pump: Pump<TrackerInput, TrackerOutput>
   /** Who waits, by id; nobody for longer than the machine takes, which answers at once. */

@@ -4,19 +4,20 @@
  * so clients keep what they know and nothing is counted twice.
  */
 
-import type { AnnounceDesk, AnnounceQuestion, TakeAnswer } from '../tracker/announce-desk.ts'
+import type { AnnounceQuestion, TakeAnswer } from '../tracker/announce-desk.ts'
 import { AnnouncePolicy, type TrackerOptions } from '../tracker/announce-policy.ts'
 import type { TrackerOutput, TrackerStats } from '../tracker/tracker.ts'
 import type { ScrapeCounts } from '../wire/tracker-announce.ts'
 import type { RedisConnection } from './redis-connection.ts'
 import { RedisSwarms } from './redis-swarms.ts'
+import type { TrackerBackend } from './tracker-backend.ts'
 
 /** When clients are told to come back while Redis is away. */
 const AWAY_RETRY_MINUTES = 1
 /** Nobody tells answers apart by it here. */
 const NO_ID = 0
 
-export class SharedTracker implements AnnounceDesk {
+export class SharedTracker implements TrackerBackend {
   readonly #policy: AnnouncePolicy
   readonly #redis: RedisConnection
   readonly #swarms: RedisSwarms

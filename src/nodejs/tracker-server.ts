@@ -13,7 +13,6 @@ import type http from 'node:http'
 import type { Socket } from 'node:net'
 import { LIMITS } from '../base/limits.ts'
 import { SIPHASH_KEY_LENGTH, SipHash } from '../base/siphash.ts'
-import type { AnnounceDesk } from '../tracker/announce-desk.ts'
 import { TRACKER_DEFAULTS, type TrackerOptions } from '../tracker/announce-policy.ts'
 import { AskerAddress } from '../tracker/asker-address.ts'
 import { ConnectionIds } from '../tracker/connection-ids.ts'
@@ -34,6 +33,7 @@ import { LocalTracker } from './local-tracker.ts'
 import { nodeClock } from './node-clock.ts'
 import { nodeHttp } from './node-http.ts'
 import { ShoalError } from './shoal-error.ts'
+import type { TrackerBackend } from './tracker-backend.ts'
 import { TrackerUdpSocket } from './tracker-udp-socket.ts'
 
 export interface TrackerServerOptions extends Partial<TrackerOptions> {
@@ -53,7 +53,7 @@ export interface TrackerServerOptions extends Partial<TrackerOptions> {
   /**
    * Where questions are answered, and who closes it is the caller. Absent: in this process, by the options.
    */
-  readonly desk?: AnnounceDesk
+  readonly desk?: TrackerBackend
 }
 
 export type RequestHandler = (request: http.IncomingMessage, response: http.ServerResponse) => void
@@ -86,9 +86,9 @@ export class TrackerServer {
   readonly udpEndpoint: Endpoint | undefined
   readonly #server: http.Server
   readonly #udp: TrackerUdpSocket | undefined
-  readonly #desk: AnnounceDesk
+  readonly #desk: TrackerBackend
   /** To be closed with the server. */
-  readonly #own: AnnounceDesk | undefined
+  readonly #own: TrackerBackend | undefined
   readonly #askers: AskerAddress
   readonly #limits: SourceLimits
   /** Parsed once per connection, since clients keep theirs. */
@@ -100,7 +100,7 @@ export class TrackerServer {
 
   private constructor(
     { server, endpoint, udp }: Sockets,
-    { own, desk }: { own: AnnounceDesk | undefined; desk: AnnounceDesk },
+    { own, desk }: { own: TrackerBackend | undefined; desk: TrackerBackend },
     { trustedProxies, sourceLimit }: Manners,
   ) {
     const hash = new SipHash(randomBytes(SIPHASH_KEY_LENGTH))

@@ -2,15 +2,15 @@
  * What a tracker knows, where `--store` says: swarms in this process and the rest in a file or in memory, or
  * both in a Redis that other trackers share.
  */
-import type { AnnounceDesk } from '../tracker/announce-desk.ts'
 import type { TrackerOptions } from '../tracker/announce-policy.ts'
 import { LocalTracker } from './local-tracker.ts'
 import { openStore } from './open-store.ts'
 import type { RedisListener } from './redis-connection.ts'
 import type { Store } from './store.ts'
+import type { TrackerBackend } from './tracker-backend.ts'
 
 export interface TrackerState {
-  readonly desk: AnnounceDesk
+  readonly desk: TrackerBackend
   readonly store: Store
   /** Flushes the store; the desk is closed too. */
   close(): Promise<void>
@@ -48,7 +48,7 @@ async function openShared(
   return stateOf(new SharedTracker(redis, options), new RedisStore(redis))
 }
 
-function stateOf(desk: AnnounceDesk, store: Store): TrackerState {
+function stateOf(desk: TrackerBackend, store: Store): TrackerState {
   return {
     desk,
     store,

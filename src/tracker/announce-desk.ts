@@ -2,8 +2,7 @@
  * Where announces and scrapes are answered, for the transports in front of it: from memory at once, or by a
  * store that several processes share, a moment later.
  */
-import type { ScrapeCounts } from '../wire/tracker-announce.ts'
-import type { TrackerInput, TrackerOutput, TrackerStats } from './tracker.ts'
+import type { TrackerInput, TrackerOutput } from './tracker.ts'
 
 type WithoutId<Input> = Input extends { readonly id: number } ? Omit<Input, 'id'> : never
 
@@ -15,9 +14,4 @@ export type TakeAnswer = (answer: TrackerOutput) => void
 
 export interface AnnounceDesk {
   ask(question: AnnounceQuestion, answer: TakeAnswer): void
-  /** @param infoHash 20 bytes; of a swarm that may not exist */
-  counts(infoHash: Uint8Array): ScrapeCounts | Promise<ScrapeCounts>
-  stats(): TrackerStats
-  /** No timer and no connection is left. */
-  close(): void
 }

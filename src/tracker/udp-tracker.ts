@@ -29,7 +29,7 @@ export interface UdpTrackerParts {
   readonly connectionIds: ConnectionIds
   readonly limits: SourceLimits
   readonly askers: AskerAddress
-  readonly desk: Pick<AnnounceDesk, 'ask'>
+  readonly desk: AnnounceDesk
 }
 
 /** Takes what goes back to where the packet came from. */
