@@ -38,7 +38,12 @@ def session(address, port):
         'alert_mask': lt.alert.category_t.status_notification | lt.alert.category_t.error_notification
         | lt.alert.category_t.peer_notification,
     }
-    return lt.session(settings)
+    ses = lt.session(settings)
+    # rate limits hold for local addresses too, which have a class of their own otherwise
+    everybody = lt.ip_filter()
+    everybody.add_rule('0.0.0.0', '255.255.255.255', 1 << lt.session.global_peer_class_id)
+    ses.set_peer_class_filter(everybody)
+    return ses
 
 
 def parameters(source, folder):
