@@ -1,9 +1,9 @@
 /**
- * Magnet links between Shoal and aria2 or Transmission: one side has the torrent, the other only its hashes.
- * Each has an address of its own. (libtorrent: clients.test.ts.)
+ * Magnet links between Shoal and aria2: one side has the torrent, the other only its hashes. (libtorrent and
+ * Transmission: clients.test.ts.)
  */
 import { expect, test } from 'vitest'
-import { startAria2, startTransmission } from '../kit/real-clients.ts'
+import { startAria2 } from '../kit/real-clients.ts'
 import { stage, startGet, startSeed } from '../kit/stage.ts'
 import { treeDifferences } from '../kit/trees.ts'
 import { until } from '../kit/waiting.ts'
@@ -28,11 +28,3 @@ test('aria2, v1: by magnet link, from Shoal and to Shoal', async () => {
 function isAria2s(line: string): boolean {
   return line.endsWith('.aria2')
 }
-
-test('Transmission, v1: Shoal downloads from it by magnet link', async () => {
-  const { file, source, target, torrent } = stage({ files: { 'a.bin': 300_001 } })
-  const seeding = await startTransmission({ torrent: file, dir: source, host: '127.0.0.4' })
-  const get = startGet(torrent.magnet(), target, { host: '127.0.0.5', peers: [seeding] })
-  await get.event('complete', undefined, 40_000)
-  expect(treeDifferences(source, target)).toEqual([])
-})

@@ -15,7 +15,7 @@ import { CleanUpScope, guardPid, onCleanUp, releasePid } from './clean-up.ts'
 import { Shoal } from './shoal.ts'
 import { within } from './waiting.ts'
 
-const HOSTS = 120
+const HOSTS = 200
 const PREFIX = '10.77.0.'
 
 /**
