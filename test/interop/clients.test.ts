@@ -128,6 +128,7 @@ describe.skipIf(noPrivateNetwork !== undefined)('at addresses of their own', () 
     await get.event('complete', undefined, SLOW_MS)
     expect(treeDifferences(staged.source, target)).toEqual([])
     expect(get.all('piece-failed')).toEqual([])
+    expect(get.all('protocol-error')).toEqual([])
     expect(get.all('piece-verified')).toHaveLength(staged.torrent.pieceCount)
     expect((await get.end()).code).toBe(0)
   }
@@ -145,6 +146,7 @@ describe.skipIf(noPrivateNetwork !== undefined)('at addresses of their own', () 
       // Transmission makes no empty files
       const missing = name === 'Transmission' ? [`missing: ${torrent.name}/b/empty`] : []
       expect(differences(source, target)).toEqual(missing)
+      expect(seed.all('protocol-error')).toEqual([])
       expect((await seed.end()).code).toBe(0)
       await download(what, staged, at({ args }))
     }),

@@ -8,6 +8,7 @@ import { alone } from '../kit/clean-up.ts'
 import { piecesOnDisk } from '../kit/pieces-on-disk.ts'
 import { noPrivateNetwork, shareNetwork } from '../kit/private-network.ts'
 import { startAria2, startLibtorrent, startRtorrent, startTransmission } from '../kit/real-clients.ts'
+import type { Shoal } from '../kit/shoal.ts'
 import { type Stage, stage, startGet, startSeed } from '../kit/stage.ts'
 import { treeDifferences } from '../kit/trees.ts'
 import { until } from '../kit/waiting.ts'
@@ -46,12 +47,13 @@ describe.skipIf(noPrivateNetwork !== undefined)('a swarm of all clients', () => 
   }
 
   /** All start at once; each resolves to a wait for all of its content. */
-  function startAll({ file, folder }: Stage) {
+  function startAll({ file, folder }: Stage, shoals: Shoal[]) {
     const options = (name: string) =>
       at({ torrent: file, dir: folder(name), uploadLimit: PEER_LIMIT, encryption: 'none' as const })
     const getArgs = ['--upload-limit', `${PEER_LIMIT}B/s`]
     const get = async (name: string) => {
       const shoal = startGet(file, folder(name), at({ args: getArgs }))
+      shoals.push(shoal)
       return { name, finished: () => shoal.event('complete', undefined, SLOW_MS) }
     }
     const starts = {
@@ -73,7 +75,8 @@ describe.skipIf(noPrivateNetwork !== undefined)('a swarm of all clients', () => 
       const staged = stage({ name: `swarm-${make}`, files: FILES, trackers: [shared.tracker] })
       const { torrent, source, folder } = staged
       const leave = await SEEDS[make](staged)
-      const others = await startAll(staged)
+      const shoals: Shoal[] = []
+      const others = await startAll(staged, shoals)
       const holdings = () => others.map(({ name }) => piecesOnDisk(torrent, folder(name)))
       const atLeaving = await until(
         'copy of each piece among the others',
@@ -89,6 +92,8 @@ describe.skipIf(noPrivateNetwork !== undefined)('a swarm of all clients', () => 
       const incomplete = atLeaving.filter((set) => set.size < torrent.pieceCount)
       expect(incomplete.length).toBeGreaterThan(others.length / 2)
       await Promise.all(others.map(({ finished }) => finished()))
+      for (const { events } of shoals)
+        expect(events.items.filter(({ event }) => /protocol-error|piece-failed/.test(event))).toEqual([])
       for (const { name } of others) {
         const lines = treeDifferences(source, folder(name)).filter((line) => !line.endsWith('.aria2'))
         // Transmission makes no empty files
