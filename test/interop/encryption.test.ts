@@ -1,4 +1,7 @@
-/** Clients that insist on encryption and clients that will not have it do not meet. (The others: clients.test.ts.) */
+/**
+ * Clients that insist on encryption and clients that will not have it do not meet. (The
+ * others: clients.test.ts.)
+ */
 import { expect, test } from 'vitest'
 import { startLibtorrent } from '../kit/real-clients.ts'
 import { stage, startGet, startSeed } from '../kit/stage.ts'

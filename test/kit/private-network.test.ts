@@ -39,7 +39,10 @@ describe.skipIf(noPrivateNetwork !== undefined)('a private network', () => {
     child.kill()
     await exit
     const [, ...routes] = readFileSync(`/proc/${network.pid}/net/route`, 'utf8').trim().split('\n')
-    expect(routes.map((route) => route.split('\t').slice(0, 2))).toEqual([['swarm', '00004D0A']])
+    expect(routes.map((route) => route.split('\t').slice(0, 2))).toEqual([
+      ['swarm', '00004D0A'],
+      ['swarm', '000000E0'],
+    ])
   })
 
   test('ends with the test', async () => {

@@ -27,6 +27,8 @@ const SET_UP = [
   'ip link set lo up',
   'ip link add swarm type dummy 2>/dev/null || ip link add swarm type bridge',
   'ip link set swarm up multicast on',
+  // Transmission joins groups wherever the system sends them
+  'ip route add 224.0.0.0/4 dev swarm',
   `for n in $(seq 1 ${HOSTS}); do echo "addr add ${PREFIX}$n/24 dev swarm"; done | ip -batch -`,
 ].join(' && ')
 

@@ -32,8 +32,10 @@ export interface ClientOptions {
   /** Peers to dial; aria2 and Transmission learn peers from the tracker only. */
   peers?: string[]
   tracker?: string
-  /** libtorrent: BEP 14, on the network of its address. */
+  /** BEP 14, on the network of its address; rtorrent knows none. */
   localDiscovery?: boolean
+  /** Transmission and aria2: BEP 11; libtorrent always does it. */
+  peerExchange?: boolean
   /**
    * aria2 speaks to UDP trackers only with its DHT switched on; it gets one that knows
    * nobody. rtorrent has to be told.
@@ -168,9 +170,10 @@ export async function startAria2(options: ClientOptions): Promise<RealClient> {
         '--no-conf=true',
         `--enable-dht=${options.udpTracker ?? false}`,
         '--enable-dht6=false',
-        '--bt-enable-lpd=false',
+        `--bt-enable-lpd=${options.localDiscovery ?? false}`,
+        `--bt-lpd-interface=${host}`,
       ],
-      '--enable-peer-exchange=false',
+      `--enable-peer-exchange=${options.peerExchange ?? false}`,
       `--bt-require-crypto=${(options.encryption ?? 'none') !== 'none'}`,
       `--bt-min-crypto-level=${options.encryption === 'rc4' ? 'arc4' : 'plain'}`,
       ...[
@@ -227,7 +230,8 @@ export async function startTransmission(options: ClientOptions): Promise<RealCli
   const config = temporaryFolder('transmission')
   mkdirSync(join(config, 'torrents'), { recursive: true })
   const settings = {
-    ...{ 'dht-enabled': false, 'lpd-enabled': false, 'pex-enabled': false, 'utp-enabled': false },
+    ...{ 'lpd-enabled': options.localDiscovery ?? false, 'pex-enabled': options.peerExchange ?? false },
+    ...{ 'dht-enabled': false, 'utp-enabled': false },
     ...{
       'port-forwarding-enabled': false,
       encryption: options.encryption === 'rc4' ? 2 : 0,
