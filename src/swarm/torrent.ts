@@ -288,7 +288,7 @@ export class Torrent implements SessionHost {
     this.#holdings.left(session)
     this.exchange.left(session)
     if (!session.isOutgoing && session.listensAt !== undefined)
-      this.peers.release(now, session.listensAt, session.downloaded.total > 0)
+      this.peers.departed(now, session.listensAt, session.downloaded.total > 0)
     this.emit({ event: 'peer-disconnected', address: session.address, reason })
     this.#slots.left(session)
     this.#failed.trials.left(now, session)
