@@ -89,7 +89,9 @@ export class ContentCheck {
     return { found, changed }
   }
 
-  /** So that the next start of a seed need not read unchanged files. Where nothing can be written, it does. */
+  /**
+   * So that the next start of a seed need not read unchanged files. Where nothing can be written, it does.
+   */
   rememberSeed(path: string, pieces: Bitfield): void {
     const { files } = this.#options.metainfo
     const kept = pieces.copy()

@@ -1,6 +1,6 @@
 /**
- * Complete content on its way from the temporary folder to its place, file by file. Whatever interrupts it can be
- * taken up again: what is not in the old place any more is in the new one.
+ * Complete content on its way from the temporary folder to its place, file by file. Whatever interrupts it
+ * can be taken up again: what is not in the old place any more is in the new one.
  * Invariant: the old place is left without an empty folder of this torrent.
  */
 import type { Metainfo } from '../wire/metainfo.ts'
@@ -33,7 +33,7 @@ export function beginsIn(options: {
  * in the temporary folder. Throws ShoalError `storage/…` or `transfer/…`.
  */
 export function endMove(tmpDir: string, id: string, move: Omit<ContentMove, 'from'>): void {
-  if (!TransferState.isMoving(tmpDir, id)) return
+  if (!TransferState.isMoving(tmpDir, id)) return TransferState.tidy(tmpDir)
   const state = TransferState.open(tmpDir, id)
   const from = new ContentFolder(tmpDir)
   let isDone = false

@@ -2,7 +2,8 @@
  * Decides what goes into the resume journal of one download, and when; `resume-keeper.ts` gives it time and
  * the disk. Pieces are recorded within about a second of being written. A file is marked with what it looks
  * like once nobody has written to it for a while, and every piece of it that was written is in the log by
- * then; so a file that still looks like its mark holds exactly what the log says, and any other is to be read.
+ * then; so a file that still looks like its mark holds exactly what the log says, and any
+ * other is to be read.
  * A power cut may keep the log and lose content together with its date; so the mark of a file that is written
  * to again is taken back before the log says what was written.
  * Invariants: a mark never comes before the pieces that were written to its file; while one of its
@@ -63,7 +64,9 @@ export class ResumeJournal {
   readonly #state: ResumeState
   /** Written since the last flush. Bounded by piecesMax. */
   #pending: number[] = []
-  /** Pieces being written, for each file. Bounded by `unverifiedBytesMax`: each holds a buffer of the pool. */
+  /**
+   * Pieces being written, for each file. Bounded by `unverifiedBytesMax`: each holds a buffer of the pool.
+   */
   readonly #busy = new Map<number, number>()
   /** When each file without a mark was written to last, oldest first. Bounded by filesMax. */
   readonly #unsettled = new Map<number, number>()

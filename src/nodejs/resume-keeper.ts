@@ -140,7 +140,10 @@ export class ResumeKeeper {
     this.#log = undefined
   }
 
-  /** After `close`: leaves what the next start needs; nothing when there is nothing. Throws what `node:fs` does. */
+  /**
+   * After `close`: leaves what the next start needs; nothing when there is nothing.
+   * Throws what `node:fs` does.
+   */
   save(): void {
     if (this.#journal === undefined) return
     if (this.#journal.pieces.count === 0) return rmSync(this.#path, { force: true })

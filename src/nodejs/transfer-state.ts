@@ -29,7 +29,9 @@ export function sideFileOf(id: string): readonly string[] {
 
 export class TransferState {
   readonly resumePath: string
-  /** Stands there while complete content goes from the temporary folder, where this state is, to its place. */
+  /**
+   * Stands there while complete content goes from the temporary folder, where this state is, to its place.
+   */
   readonly movingPath: string
   /** An earlier run of this download has left something here, in good order or not. */
   readonly isContinued: boolean
@@ -75,14 +77,20 @@ export class TransferState {
     if (isComplete) {
       rmSync(this.resumePath, { force: true })
       rmSync(path.join(path.dirname(this.#folder), ...this.sideFile), { force: true })
-      rmSync(this.movingPath, { force: true })
     }
     rmSync(newResumePath(this.resumePath), { force: true })
     this.#lock.release()
+    // The last, so that a run that is killed before this is ended by the next one.
+    if (isComplete) rmSync(this.movingPath, { force: true })
+    TransferState.tidy(path.dirname(this.#folder))
+  }
+
+  /** Removes the hidden folder when nothing is in it. */
+  static tidy(dir: string): void {
     try {
-      rmdirSync(this.#folder)
+      rmdirSync(path.join(dir, STATE_FOLDER))
     } catch {
-      // Another download of the same folder still has its state there.
+      // Another download of the same folder still has its state there, or there is none.
     }
   }
 }

@@ -1,9 +1,16 @@
 /**
- * Killed without a warning, at whatever moment: while it looks at what an earlier run left, while it downloads,
- * when it is done, when it publishes: fifty times here, a thousand times in `test/long/kills.test.ts`.
+ * Killed without a warning, at whatever moment: while it looks at what an earlier run left,
+ * while it downloads, when it is done, when it publishes: fifty times here, a thousand
+ * times in `test/long/kills.test.ts`.
  */
 import { expect, test } from 'vitest'
-import { DOWNLOADS, killDownloadsOf, killPublicationsOf, PUBLICATIONS } from '../kit/kill-scenarios.ts'
+import {
+  DOWNLOADS,
+  killBeforeEachChange,
+  killDownloadsOf,
+  killPublicationsOf,
+  PUBLICATIONS,
+} from '../kit/kill-scenarios.ts'
 
 test.each(DOWNLOADS)('a download killed again and again loses nothing (%s)', async (kind) => {
   expect((await killDownloadsOf(kind, 8)).kills).toBe(8)
@@ -11,4 +18,9 @@ test.each(DOWNLOADS)('a download killed again and again loses nothing (%s)', asy
 
 test.each(PUBLICATIONS)('%s that is killed leaves a whole .torrent or none', async (command) => {
   await killPublicationsOf(command, 5)
+})
+
+test('a download killed before each of its changes to the file system loses nothing', async () => {
+  const operations = await killBeforeEachChange()
+  expect(operations).toBeGreaterThan(30)
 })

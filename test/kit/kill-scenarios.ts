@@ -1,8 +1,11 @@
-/** What is downloaded and published while processes are killed (`kills.ts`), the same in the short and the long runs. */
+/**
+ * What is downloaded and published while processes are killed (`kills.ts`), the same in
+ * the short and the long runs.
+ */
 import { accessSync, constants, existsSync, mkdtempSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { onCleanUp, temporaryFolder } from './clean-up.ts'
-import { Chance, type KillCounts, killDownloads, killPublications, withSeed } from './kills.ts'
+import { Chance, type KillCounts, killBefore, killDownloads, killPublications, withSeed } from './kills.ts'
 import { type Stage, stage, startSeed } from './stage.ts'
 import { treeDifferences, treeHashes } from './trees.ts'
 
@@ -27,6 +30,7 @@ export async function killDownloadsOf(
   const set = stage({ files: FILES, pieceLength: PIECE, format: kind === 'hybrid' ? 'hybrid' : 'v1' })
   const seed = startSeed(set.file, set.source, { args: ['--upload-limit', '5MB/s'] })
   const isPart = kind === 'some files'
+  const { wanted, shared } = selectedPieces(set, SELECTED)
   const download = {
     file: set.file,
     torrent: set.torrent,
@@ -36,7 +40,8 @@ export async function killDownloadsOf(
     ...(kind === 'tmp-dir' && { tmp: set.folder('tmp') }),
     ...(kind === 'tmp-dir elsewhere' && { tmp: folderElsewhere() }),
     differences: () => (isPart ? selectedDifferences(set) : treeDifferences(set.source, set.target)),
-    pieceCount: isPart ? selectedPieces(set) : set.torrent.pieceCount,
+    pieceCount: isPart ? wanted.size : set.torrent.pieceCount,
+    ...(isPart && { sharedPieces: shared }),
   }
   const counts = await withSeed(chance, () => killDownloads(download, chance, kills))
   return { ...counts, seed: chance.seed }
@@ -55,6 +60,51 @@ export async function killPublicationsOf(
       : // Every other time among the content itself.
         join(chance.below(2) === 0 ? content : folder('torrents'), 'made.torrent')
   await withSeed(chance, () => killPublications({ content, output, command }, chance, kills))
+}
+
+/**
+ * A download of some files by way of a temporary folder, once for each change that it makes to the file
+ * system: killed just before it, and then taken to its end. Gives how many there were.
+ */
+export async function killBeforeEachChange(): Promise<number> {
+  const files = { 'a/1': 20_000, 'a/2': 30_000, 'b/1': 0, 'b/2': 20_000, c: 30_000 }
+  const set = stage({ files, pieceLength: PIECE })
+  const seed = startSeed(set.file, set.source)
+  const peers = [await seed.readyEndpoint()]
+  const { wanted, shared } = selectedPieces(set, /\/[12]$/)
+  const download = (place: string) => ({
+    file: set.file,
+    torrent: set.torrent,
+    peers,
+    args: ['--select', '**/{1,2}'],
+    target: set.folder(place),
+    tmp: set.folder(`${place} tmp`),
+    differences: () => {
+      const source = treeHashes(set.source)
+      source.delete('fixture/c')
+      const target = treeHashes(join(set.root, place))
+      return [...source].some(([path, hash]) => target.get(path) !== hash) || source.size !== target.size
+        ? [`${[...target.keys()]}`]
+        : []
+    },
+    pieceCount: wanted.size,
+    sharedPieces: shared,
+  })
+  const count = await killBefore(0, download('counted'))
+  let next = 1
+  const worker = async () => {
+    for (let at = next++; at <= count; at = next++) {
+      try {
+        await killBefore(at, download(`killed ${at}`))
+      } catch (error) {
+        throw new Error(`killed before change ${at} of ${count}: ${(error as Error).message}`, {
+          cause: error,
+        })
+      }
+    }
+  }
+  await Promise.all([worker(), worker()])
+  return count
 }
 
 /** On another file system, where there is one: content is copied there, not renamed. */
@@ -81,15 +131,15 @@ function selectedDifferences({ source, target }: Stage): string[] {
   return wrong
 }
 
-/** Pieces that hold bytes of a selected file; v1 without padding. */
-function selectedPieces({ torrent }: Stage): number {
-  const pieces = new Set<number>()
+/** Pieces that hold bytes of a selected file, and those of them that hold others' too; v1 without padding. */
+function selectedPieces({ torrent }: Stage, selected: RegExp): { wanted: Set<number>; shared: Set<number> } {
+  const [wanted, others] = [new Set<number>(), new Set<number>()]
   let offset = 0
   for (const [path, content] of torrent.files) {
     const end = offset + content.length
-    if (SELECTED.test(path))
-      for (let piece = Math.floor(offset / PIECE); piece * PIECE < end; piece++) pieces.add(piece)
+    const into = selected.test(path) ? wanted : others
+    for (let piece = Math.floor(offset / PIECE); piece * PIECE < end; piece++) into.add(piece)
     offset = end
   }
-  return pieces.size
+  return { wanted, shared: new Set([...wanted].filter((piece) => others.has(piece))) }
 }

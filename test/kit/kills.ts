@@ -1,6 +1,6 @@
 /**
- * Processes killed at random moments, and what must be true of what they leave: no half file, nothing that was
- * verified fetched again, nothing left over at the end. The moments come from a seed, which every failure
+ * Processes killed at random moments, and what must be true of what they leave: no half file, nothing that
+ * was verified fetched again, nothing left over at the end. The moments come from a seed, which every failure
  * names; `SHOAL_SEED` gives them again, as far as a process takes as long as the last time.
  */
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs'
@@ -11,6 +11,7 @@ import { peerArguments, startGet } from './stage.ts'
 import type { TorrentFixture } from './torrent-fixture.ts'
 import { sleep, within } from './waiting.ts'
 
+const CRASH_AT = new URL('./crash-at.ts', import.meta.url).href
 /** A process that does nothing for so long hangs. */
 const RUN_MS = 60_000
 
@@ -64,13 +65,17 @@ export interface KilledDownload {
   readonly differences: () => string[]
   /** Pieces that are to be there in the end. */
   readonly pieceCount: number
+  /** Those of them that lie partly in files not wanted: once all is complete nothing is kept of these. */
+  readonly sharedPieces?: ReadonlySet<number>
 }
 
 export interface KillCounts {
   kills: number
   /** Downloads that came to their end. */
   completions: number
-  /** In which part of a run they were killed: before it had checked, while pieces came in, after the last one. */
+  /**
+   * In which part of a run they were killed: before it had checked, while pieces came in, after the last one.
+   */
   early: number
   middle: number
   late: number
@@ -101,8 +106,33 @@ export async function killDownloads(
   return counts
 }
 
-/** A moment of the whole run, of its start, or near its end. */
-const MODES = ['any', 'any', 'start', 'end', 'end'] as const
+/**
+ * Kills a download just before its n-th change to the file system, and takes it to its end. Gives how many
+ * changes it makes when n is 0 and it is not killed.
+ */
+export async function killBefore(n: number, download: KilledDownload): Promise<number> {
+  empty(download)
+  const known = new Set<number>()
+  const get = start(download, { NODE_OPTIONS: `--import ${CRASH_AT}`, CRASH_AT: String(n) })
+  await within('end of a download', get.exit, RUN_MS)
+  expectNothingAgain(get, known, download.sharedPieces)
+  if (n === 0) {
+    await finish(get)
+    expectNothingLeft(download)
+    return Number(get.stderr.match(/file operations: (\d+)/)?.[1])
+  }
+  // Which changes are made depends a little on how fast everything is: the last ones may not be reached.
+  if (get.exited?.signal === 'SIGKILL') {
+    const again = start(download)
+    await finish(again)
+    expectNothingAgain(again, known)
+  } else await finish(get)
+  expectNothingLeft(download)
+  return n
+}
+
+/** A moment of the whole run, of its start, while pieces come in, or near its end. */
+const MODES = ['any', 'start', 'middle', 'middle', 'end'] as const
 type Mode = (typeof MODES)[number] | 'spare'
 
 async function usualRun(download: KilledDownload): Promise<number> {
@@ -114,9 +144,12 @@ async function usualRun(download: KilledDownload): Promise<number> {
   return performance.now() - startedAt
 }
 
-function start({ file, target, tmp, peers, args = [] }: KilledDownload): Shoal {
+function start(
+  { file, target, tmp, peers, args = [] }: KilledDownload,
+  env: Record<string, string> = {},
+): Shoal {
   const tmpArgs = tmp === undefined ? [] : ['--tmp-dir', tmp]
-  return startGet(file, target, { peers, args: ['--exit', ...tmpArgs, ...args], stdin: 'closed' })
+  return startGet(file, target, { peers, args: ['--exit', ...tmpArgs, ...args], stdin: 'closed', env })
 }
 
 async function finish(get: Shoal): Promise<void> {
@@ -138,7 +171,8 @@ async function oneRun(
     if (mode === 'any') await sleep(chance.next() * usualMs)
     else if (mode === 'start') await sleep((0.3 + 0.4 * chance.next()) * usualMs)
     else {
-      const missing = download.pieceCount - known.size - chance.below(3)
+      const all = download.pieceCount - known.size
+      const missing = mode === 'middle' ? chance.below(all + 1) : all - chance.below(3)
       await get.event('piece-verified', () => get.all('piece-verified').length >= missing, RUN_MS)
       await sleep(chance.next() * 60)
     }
@@ -149,19 +183,23 @@ async function oneRun(
   const isKilled = get.exited === undefined
   await get.kill()
   const wasKilled = isKilled && get.exited?.signal === 'SIGKILL'
-  expectNothingAgain(get, known)
+  expectNothingAgain(get, known, download.sharedPieces)
   if (!wasKilled) await finish(get)
   else {
     counts.kills++
     if (get.all('checked').length === 0) counts.early++
-    else if (known.size < download.pieceCount) counts.middle++
+    else if (get.all('complete').length === 0 && known.size < download.pieceCount) counts.middle++
     else counts.late++
   }
   return !wasKilled
 }
 
 /** A piece that was said to be verified is there, and stays. */
-function expectNothingAgain(get: Shoal, known: Set<number>): void {
+function expectNothingAgain(
+  get: Shoal,
+  known: Set<number>,
+  sharedPieces: ReadonlySet<number> = new Set(),
+): void {
   const [checked] = get.all('checked')
   if (checked !== undefined && checked.pieces < known.size)
     throw new Error(`${checked.pieces} pieces were found, ${known.size} had been verified`)
@@ -169,6 +207,7 @@ function expectNothingAgain(get: Shoal, known: Set<number>): void {
     if (known.has(piece)) throw new Error(`piece ${piece} had been verified and was fetched again`)
     known.add(piece)
   }
+  if (get.all('complete').length > 0) for (const piece of sharedPieces) known.delete(piece)
   const [bad] = [...get.all('warning'), ...get.all('compromised'), ...get.all('error')]
   if (bad !== undefined) throw new Error(`a killed run makes trouble: ${JSON.stringify(bad)}`)
   if (get.badLines.length > 1) throw new Error(`no events: ${get.badLines.join('\n')}`)
