@@ -31,7 +31,10 @@ class PlayedDisk implements JournalDisk {
   pendingLog: { bytes: Buffer; isReplace: boolean; done: (isDone: boolean) => void } | undefined
   pendingSync: { file: number; done: (isDone: boolean) => void; changes: number } | undefined
   readonly changes = new Map<number, number>()
-  /** Found wrong, and not written down yet: an old log may still vouch for them. */
+  /**
+   * Found wrong, and not written down yet: an old log may still vouch for them, also when they were written anew
+   * and a power cut took that.
+   */
   readonly rotten = new Set<number>()
 
   replace(log: Uint8Array, done: (isDone: boolean) => void): void {
@@ -156,7 +159,6 @@ class Life {
       this.#writing.delete(piece)
       this.#journal.written(piece, op === 'done', disk.now)
       if (op === 'done') this.told.add(piece)
-      disk.rotten.delete(piece)
     } else if (op === 'rot' && state === undefined && this.told.has(piece)) {
       // Without a trace in its date; found out by reading it.
       disk.right.delete(piece)

@@ -12,15 +12,30 @@ import {
   PUBLICATIONS,
 } from '../kit/kill-scenarios.ts'
 
-test.each(DOWNLOADS)('a download killed again and again loses nothing (%s)', async (kind) => {
-  expect((await killDownloadsOf(kind, 8)).kills).toBe(8)
-})
+/** Dozens of processes in each test: on a busy machine that takes its time. */
+const TIMEOUT_MS = 400_000
 
-test.each(PUBLICATIONS)('%s that is killed leaves a whole .torrent or none', async (command) => {
-  await killPublicationsOf(command, 5)
-})
+test.each(DOWNLOADS)(
+  'a download killed again and again loses nothing (%s)',
+  async (kind) => {
+    expect((await killDownloadsOf(kind, 8)).kills).toBe(8)
+  },
+  TIMEOUT_MS,
+)
 
-test('a download killed before each of its changes to the file system loses nothing', async () => {
-  const operations = await killBeforeEachChange()
-  expect(operations).toBeGreaterThan(30)
-})
+test.each(PUBLICATIONS)(
+  '%s that is killed leaves a whole .torrent or none',
+  async (command) => {
+    await killPublicationsOf(command, 5)
+  },
+  TIMEOUT_MS,
+)
+
+test(
+  'a download killed before each of its changes to the file system loses nothing',
+  async () => {
+    const operations = await killBeforeEachChange()
+    expect(operations).toBeGreaterThan(30)
+  },
+  TIMEOUT_MS,
+)
