@@ -72,10 +72,18 @@ export class ContentCheck {
   async find(resume: Resume | undefined, usesOwnThread: boolean, isProof: boolean): Promise<Findings> {
     const { metainfo, geometry } = this.#options
     const changed = new Set<number>()
-    const doubtful = new Bitfield(metainfo.pieceCount)
+    /** In files of which none has changed; a piece of padding alone is in none, and is read. */
+    const unchanged = new Bitfield(metainfo.pieceCount)
+    const doubtful = this.checkable.copy()
     for (const [file, entry] of metainfo.files.entries()) {
-      if (entry.isPad || resume?.isUnchanged(file, () => this.#look(file)) === true) continue
-      changed.add(file)
+      if (entry.isPad) continue
+      const isUnchanged = resume?.isUnchanged(file, () => this.#look(file)) === true
+      if (!isUnchanged) changed.add(file)
+      const { first, end } = geometry.filePieces(file)
+      for (let piece = first; piece < end && isUnchanged; piece++) unchanged.set(piece)
+    }
+    for (const piece of unchanged.ones()) doubtful.clear(piece)
+    for (const file of changed) {
       const { first, end } = geometry.filePieces(file)
       for (let piece = first; piece < end; piece++) if (this.checkable.has(piece)) doubtful.set(piece)
     }

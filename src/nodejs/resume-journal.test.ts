@@ -32,8 +32,8 @@ class PlayedDisk implements JournalDisk {
   pendingSync: { file: number; done: (isDone: boolean) => void; changes: number } | undefined
   readonly changes = new Map<number, number>()
   /**
-   * Found wrong, and not written down yet: an old log may still vouch for them, also when they were written anew
-   * and a power cut took that.
+   * Found wrong, and not written down yet: an old log may still vouch for them, also when they were written
+   * anew and a power cut took that.
    */
   readonly rotten = new Set<number>()
 

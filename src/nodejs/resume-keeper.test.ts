@@ -210,6 +210,32 @@ describe('the journal of a download that was killed', () => {
   })
 })
 
+it('a piece that is padding alone is found without any file, also by way of a journal', async () => {
+  const pad: FileEntry = { ...METAINFO.files[1]!, path: ['.pad'], isPad: true }
+  const zeros = digestPiece(new Uint8Array(PIECE), true, undefined).sha1!
+  const hashes = Buffer.from(METAINFO.pieceHashesV1!)
+  for (const piece of [2, 3]) hashes.set(zeros, 20 * piece)
+  const files = [METAINFO.files[0]!, pad, METAINFO.files[2]!]
+  const metainfo = { ...METAINFO, files, pieceHashesV1: hashes }
+  const { write } = begin()
+  for (const piece of [0, 1, 4, 5]) await write(piece)
+  const folder = new ContentFolder(dir)
+  const content = new ContentCheck({
+    metainfo,
+    geometry: new Geometry(metainfo, PIECE),
+    folder: () => folder,
+    paths: PATHS,
+    selectedFiles: undefined,
+    signal: new AbortController().signal,
+  })
+  const pieces = new Bitfield(6)
+  for (const piece of [0, 1]) pieces.set(piece)
+  expect((await content.find(undefined, false, false)).found.count).toBe(6)
+  const { found, changed } = await content.find({ pieces, isUnchanged: (index) => index === 0 }, false, false)
+  expect(found.count).toBe(6)
+  expect([...changed]).toEqual([2])
+})
+
 it('an orderly stop leaves a log without marks that need time, and none when nothing is there', async () => {
   const { keeper, write } = begin()
   keeper.begin(nothing(), undefined)
