@@ -265,7 +265,7 @@ export class PeerNode {
     this.#trackers.close()
     await this.#network.stop()
     await this.#verifier.close()
-    for (const task of this.#tasks.values()) task.stop()
+    for (const task of this.#tasks.values()) await task.stop()
     for (const magnet of this.#magnets.values()) magnet.stop()
     this.#emit({ event: 'stopped' }, undefined)
   }
