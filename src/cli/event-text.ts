@@ -112,6 +112,14 @@ const WRITERS: Writers = {
   'no-peers-left': () => ({ sentence: 'no peers left, re-announcing' }),
   deregistered: (e) => ({ sentence: 'deregistered', log: tracker(1, `deregistered at ${e.tracker}`) }),
 
+  // Who is there, as our tracker finds out.
+  heartbeat: (e) => ({
+    log: tracker(1, `heartbeat ${e.address} ${e.result}${e.result === 'ok' ? ` ${e.milliseconds}ms` : ''}`),
+  }),
+  probe: (e) => ({ log: tracker(1, `probe (reported) ${e.address}`) }),
+  removed: (e) => ({ sentence: `removed ${e.address} reason=${e.reason}` }),
+  kept: (e) => ({ sentence: `kept ${e.address}` }),
+
   // Peers. A dial that leads nowhere is everyday life in a swarm; only peers that were there are missed.
   connecting: (e) => ({ log: fetch(1, `connecting to ${e.address}`) }),
   'handshake-ok': (e) => ({ log: fetch(1, `handshake-ok ${e.address} ${e.peerId}`) }),

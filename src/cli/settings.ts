@@ -239,10 +239,9 @@ export const SETTINGS = {
   heartbeat: setting(
     orWord(duration({ min: 100, max: 86_400_000 }), 'off'),
     60_000,
-    'how often each peer is probed',
-    LATER,
+    'how often each peer is probed, to see whether it is there; off for a public tracker',
   ),
-  heartbeatWindow: setting(duration(TIMEOUT), 3000, 'a probed peer has this long to answer', LATER),
+  heartbeatWindow: setting(duration(TIMEOUT), 3000, 'a probed peer has this long to answer'),
   fullList: setting(
     orWord(count({ min: 0, max: 100_000 }), 'all'),
     50,

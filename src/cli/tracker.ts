@@ -9,7 +9,10 @@ import { formatCount } from './units.ts'
 export async function run(context: CommandContext): Promise<number> {
   const { settings, output, signal, words } = context
   requireSupported(context.options)
-  const server = await TrackerServer.listen(trackerOptions(settings))
+  const server = await TrackerServer.listen({
+    ...trackerOptions(settings),
+    onLiveness: (event) => output.event(event),
+  })
   output.event({ event: 'listening', service: 'tracker', ...server.endpoint })
   if (server.udpEndpoint) output.event({ event: 'listening', service: 'udp', ...server.udpEndpoint })
   words.listen([

@@ -13,13 +13,17 @@ import type { Socket } from 'node:net'
 import { LIMITS } from '../base/limits.ts'
 import { Prng } from '../base/prng.ts'
 import { SIPHASH_KEY_LENGTH, SipHash } from '../base/siphash.ts'
+import type { Instant } from '../base/time.ts'
 import { Pump } from '../runtime/pump.ts'
 import { AskerAddress } from '../tracker/asker-address.ts'
 import { ConnectionIds } from '../tracker/connection-ids.ts'
+import type { LivenessEvent } from '../tracker/heartbeat.ts'
+import type { PeerDesk } from '../tracker/peer-desk.ts'
 import { SourceLimits } from '../tracker/source-limits.ts'
 import {
   TRACKER_DEFAULTS,
   Tracker,
+  type TrackerAnswer,
   type TrackerInput,
   type TrackerOptions,
   type TrackerOutput,
@@ -38,6 +42,7 @@ import { listenServer } from './listen.ts'
 import { nodeClock } from './node-clock.ts'
 import { nodeCrypto } from './node-crypto.ts'
 import { nodeHttp } from './node-http.ts'
+import { ProbeDialer } from './probe-dialer.ts'
 import { ShoalError } from './shoal-error.ts'
 import { TrackerUdpSocket } from './tracker-udp-socket.ts'
 
@@ -55,9 +60,13 @@ export interface TrackerServerOptions extends Partial<TrackerOptions> {
    * trackerRequestsPerSourceMax, and all of this machine's own.
    */
   readonly sourceLimit?: number | 'off' | undefined
+  /** Hears what the heartbeat finds. */
+  readonly onLiveness?: ((event: LivenessEvent) => void) | undefined
 }
 
 interface Manners {
+  readonly host: string | undefined
+  readonly onLiveness: ((event: LivenessEvent) => void) | undefined
   readonly trustedProxies: readonly string[]
   readonly sourceLimit: number | 'off' | undefined
 }
@@ -106,12 +115,14 @@ export class TrackerServer {
   readonly #startedAt = performance.now()
   #lastId = 0
   /** What the request over UDP that is being answered was told. */
-  #udpOutput: TrackerOutput | undefined
+  #udpOutput: TrackerAnswer | undefined
+  readonly #probes: ProbeDialer
+  readonly #onLiveness: ((event: LivenessEvent) => void) | undefined
 
   private constructor(
     { server, endpoint, udp }: Sockets,
     options: TrackerOptions,
-    { trustedProxies, sourceLimit }: Manners,
+    { host, trustedProxies, sourceLimit, onLiveness }: Manners,
   ) {
     const env = { prng: new Prng(randomInt(0x1_0000_0000)), crypto: nodeCrypto, buggify: () => false }
     const hash = new SipHash(randomBytes(SIPHASH_KEY_LENGTH))
@@ -121,7 +132,16 @@ export class TrackerServer {
     this.#udp = udp
     this.#tracker = new Tracker(env, options)
     this.#pump = new Pump<TrackerInput, TrackerOutput>(this.#tracker, nodeClock, { kind: 'tick' }, (output) =>
-      this.#answer(output),
+      this.#execute(output),
+    )
+    const isWildcard = host === '0.0.0.0' || host === '::'
+    this.#onLiveness = onLiveness
+    this.#probes = new ProbeDialer(
+      {
+        connected: (probe) => this.#pump.push({ kind: 'probe-connected', probe }),
+        ended: (probe, result) => this.#pump.push({ kind: 'probe-ended', probe, result }),
+      },
+      isWildcard ? undefined : host,
     )
     this.#askers = new AskerAddress(trustedProxies)
     this.#limits = new SourceLimits(hash, {
@@ -144,9 +164,10 @@ export class TrackerServer {
 
   /** Throws ShoalError `listen/…`. */
   static async listen(options: TrackerServerOptions): Promise<TrackerServer> {
-    const { host, port, udpPort = 'off', trustedProxies = [], sourceLimit, ...tracker } = options
+    const { host, port, udpPort = 'off', trustedProxies = [], sourceLimit, onLiveness, ...tracker } = options
     const sockets = await listenOnBoth(host, port, udpPort)
-    return new TrackerServer(sockets, { ...TRACKER_DEFAULTS, ...tracker }, { trustedProxies, sourceLimit })
+    const manners = { host, trustedProxies, sourceLimit, onLiveness }
+    return new TrackerServer(sockets, { ...TRACKER_DEFAULTS, ...tracker }, manners)
   }
 
   stats(): TrackerStats & { readonly uptimeSeconds: number } {
@@ -158,10 +179,18 @@ export class TrackerServer {
 
   async close(): Promise<void> {
     this.#pump.stop()
+    this.#probes.close()
     await Promise.all([this.#udp?.close(), closeServer(this.#server)])
   }
 
-  #askForUdp(input: TrackerInput): TrackerOutput | undefined {
+  /** Answers about peers, and what they say of themselves; runs what follows from it. */
+  withDesk<T>(use: (desk: PeerDesk, now: Instant) => T): T {
+    const result = use(this.#tracker.desk, nodeClock.now())
+    this.#pump.push({ kind: 'tick' })
+    return result
+  }
+
+  #askForUdp(input: TrackerInput): TrackerAnswer | undefined {
     this.#udpOutput = undefined
     this.#pump.push(input)
     return this.#udpOutput
@@ -196,7 +225,8 @@ export class TrackerServer {
     if (!decoded.ok) return refuse(response, decoded.error.message)
     const wantsDictionaries = decoded.value.compact === false
     const id = this.#wait({ response, address, wantsDictionaries, infoHashes: [] })
-    this.#pump.push({ kind: 'announce', id, address, request: decoded.value })
+    const from = address === source ? undefined : source
+    this.#pump.push({ kind: 'announce', id, address, from, request: decoded.value })
   }
 
   #scrape(request: http.IncomingMessage, response: http.ServerResponse, query: string): void {
@@ -223,7 +253,22 @@ export class TrackerServer {
     return id
   }
 
-  #answer(output: TrackerOutput): void {
+  #execute(output: TrackerOutput): void {
+    switch (output.kind) {
+      case 'probe': {
+        const { probe, host, port, infoHash } = output
+        return this.#probes.dial(probe, { host, port }, infoHash)
+      }
+      case 'abandon-probe':
+        return this.#probes.abandon(output.probe)
+      case 'liveness':
+        return this.#onLiveness?.(output.event)
+      default:
+        return this.#answer(output)
+    }
+  }
+
+  #answer(output: TrackerAnswer): void {
     if (output.id === UDP_REQUEST_ID) {
       this.#udpOutput = output
       return

@@ -2,7 +2,8 @@
  * The tracker as a machine: announces and scrapes in, answers out by the id of the request. It
  * decides how many peers an answer has (D6: the whole list while it is short, else a random sample;
  * `numwant` as asked, up to its cap) and how long a silent peer stays. The transports in front of it
- * read requests and write answers.
+ * read requests and write answers. Its heartbeat (`heartbeat.ts`) probes the peers, its desk (`peer-desk.ts`)
+ * answers everything else about them.
  *
  * Invariant: every announce and scrape gets exactly one output, at once; a `stopped` peer
  * is gone with its announce.
@@ -11,8 +12,13 @@
 import type { Env } from '../base/env.ts'
 import { LIMITS } from '../base/limits.ts'
 import type { Machine } from '../base/machine.ts'
-import { type Instant, MICROSECONDS_PER_SECOND, seconds } from '../base/time.ts'
+import { SIPHASH_KEY_LENGTH, SipHash } from '../base/siphash.ts'
+import { earliest, type Instant, MICROSECONDS_PER_SECOND, seconds } from '../base/time.ts'
+import { addressScope, reachesAsFar } from '../wire/address-scope.ts'
 import type { AnnounceAnswer, AnnounceRequest, ScrapeCounts } from '../wire/tracker-announce.ts'
+import { Heartbeat, type HeartbeatInput, type HeartbeatOptions, type HeartbeatOutput } from './heartbeat.ts'
+import { PeerDesk } from './peer-desk.ts'
+import { PieceMap } from './piece-map.ts'
 import { type PeerSample, type Swarm, SwarmTable, sizeOf } from './swarm-table.ts'
 
 export interface TrackerOptions {
@@ -22,22 +28,27 @@ export interface TrackerOptions {
   readonly fullListPeers: number
   /** Above, it gets this many at random. */
   readonly samplePeers: number
+  /** Undefined: nobody is probed. */
+  readonly heartbeat?: HeartbeatOptions | undefined
 }
 
 export const TRACKER_DEFAULTS: TrackerOptions = { intervalSeconds: 1800, fullListPeers: 50, samplePeers: 50 }
 
 export type TrackerInput =
-  | { readonly kind: 'tick' }
+  | HeartbeatInput
   | {
       readonly kind: 'announce'
       readonly id: number
       /** Where the request came from: 4 or 16 bytes, an IPv4-mapped address as 4. */
       readonly address: Uint8Array
+      /** Where the packet came from, if a proxy speaks for that address. */
+      readonly from?: Uint8Array | undefined
       readonly request: AnnounceRequest
     }
   | { readonly kind: 'scrape'; readonly id: number; readonly infoHashes: readonly Uint8Array[] }
 
-export type TrackerOutput =
+/** What an announce or a scrape is answered. */
+export type TrackerAnswer =
   | { readonly kind: 'announced'; readonly id: number; readonly answer: AnnounceAnswer }
   | { readonly kind: 'scraped'; readonly id: number; readonly counts: readonly ScrapeCounts[] }
   /** `reason` is for the peer's user. */
@@ -47,6 +58,8 @@ export type TrackerOutput =
       readonly reason: string
       readonly retryInMinutes?: number
     }
+
+export type TrackerOutput = TrackerAnswer | HeartbeatOutput
 
 export interface TrackerStats {
   readonly swarms: number
@@ -72,9 +85,11 @@ export class Tracker implements Machine<TrackerInput, TrackerOutput> {
   readonly #options: TrackerOptions
   readonly #minIntervalSeconds: number
   readonly #lifetimeSeconds: number
+  readonly desk: PeerDesk
   readonly #swarms: SwarmTable
+  readonly #heartbeat: Heartbeat | undefined
   /** Answers not polled yet: at most one, since `poll` is drained between inputs. */
-  readonly #outputs: TrackerOutput[] = []
+  readonly #outputs: TrackerAnswer[] = []
   #announces = 0
   #scrapes = 0
   #refusals = 0
@@ -84,6 +99,16 @@ export class Tracker implements Machine<TrackerInput, TrackerOutput> {
     this.#minIntervalSeconds = Math.max(1, Math.floor(options.intervalSeconds / MIN_INTERVAL_DIVISOR))
     this.#lifetimeSeconds = Math.max(LIFETIME_SECONDS_MIN, options.intervalSeconds * 2)
     this.#swarms = swarms ?? new SwarmTable(env.prng.fork('swarm-table'))
+    this.#heartbeat = options.heartbeat && new Heartbeat(this.#swarms, options.heartbeat)
+    const pieces = new PieceMap()
+    this.#swarms.watch(pieces)
+    this.desk = new PeerDesk({
+      swarms: this.#swarms,
+      pieces,
+      heartbeat: this.#heartbeat,
+      hash: new SipHash(env.prng.fork('reporters').bytes(SIPHASH_KEY_LENGTH)),
+      wanted: (size) => this.#unasked(size),
+    })
   }
 
   handle(now: Instant, input: TrackerInput): void {
@@ -91,20 +116,24 @@ export class Tracker implements Machine<TrackerInput, TrackerOutput> {
     this.#swarms.expire(nowSeconds - this.#lifetimeSeconds)
     switch (input.kind) {
       case 'announce':
-        return this.#announce(nowSeconds, input.id, input.address, input.request)
+        this.#announce(nowSeconds, input)
+        break
       case 'scrape':
         return this.#scrape(input.id, input.infoHashes)
-      case 'tick':
+      default:
+        return this.#heartbeat?.handle(now, input)
     }
+    this.#heartbeat?.run(now)
   }
 
   poll(): TrackerOutput | undefined {
-    return this.#outputs.shift()
+    return this.#outputs.shift() ?? this.#heartbeat?.poll()
   }
 
   nextTimeout(): Instant | undefined {
     const oldest = this.#swarms.oldestSeconds()
-    return oldest === undefined ? undefined : (seconds(oldest + this.#lifetimeSeconds) as Instant)
+    const expiry = oldest === undefined ? undefined : (seconds(oldest + this.#lifetimeSeconds) as Instant)
+    return earliest(expiry, this.#heartbeat?.nextTimeout())
   }
 
   stats(): TrackerStats {
@@ -117,7 +146,8 @@ export class Tracker implements Machine<TrackerInput, TrackerOutput> {
     }
   }
 
-  #announce(nowSeconds: number, id: number, address: Uint8Array, request: AnnounceRequest): void {
+  #announce(nowSeconds: number, input: Extract<TrackerInput, { kind: 'announce' }>): void {
+    const { id, address, from, request } = input
     this.#announces++
     if (request.event === 'stopped') {
       this.#swarms.leave(address, request)
@@ -125,7 +155,9 @@ export class Tracker implements Machine<TrackerInput, TrackerOutput> {
       this.#outputs.push({ kind: 'announced', id, answer: this.#answer(counts, NOBODY) })
       return
     }
-    const swarm = this.#swarms.join(nowSeconds, address, request)
+    // A peer far away must not send our probes into our own network, through whoever speaks for it.
+    const mayBeProbed = from === undefined || reachesAsFar(addressScope(address), addressScope(from))
+    const swarm = this.#swarms.join(nowSeconds, address, request, mayBeProbed)
     if (swarm === undefined) {
       this.#refusals++
       this.#outputs.push({
@@ -161,7 +193,10 @@ export class Tracker implements Machine<TrackerInput, TrackerOutput> {
 
   #wanted(swarm: Swarm, numwant: number | undefined): number {
     if (numwant !== undefined) return Math.min(numwant, LIMITS.numwantMax.value)
-    const others = sizeOf(swarm) - 1
+    return this.#unasked(sizeOf(swarm) - 1)
+  }
+
+  #unasked(others: number): number {
     return others <= this.#options.fullListPeers ? others : this.#options.samplePeers
   }
 

@@ -22,10 +22,10 @@ import {
 import type { AskerAddress } from './asker-address.ts'
 import type { ConnectionIds } from './connection-ids.ts'
 import type { SourceLimits } from './source-limits.ts'
-import type { TrackerInput, TrackerOutput } from './tracker.ts'
+import type { TrackerAnswer, TrackerInput } from './tracker.ts'
 
 /** What the swarms say, at once; undefined when they cannot be asked now. */
-export type AskTracker = (input: TrackerInput) => TrackerOutput | undefined
+export type AskTracker = (input: TrackerInput) => TrackerAnswer | undefined
 
 export interface UdpTrackerParts {
   readonly connectionIds: ConnectionIds
@@ -75,7 +75,13 @@ export class UdpTracker {
     if (value.kind === 'connect') return undefined
     const output = ask(
       value.kind === 'announce'
-        ? { kind: 'announce', id: UDP_REQUEST_ID, address: asker, request: value.request }
+        ? {
+            kind: 'announce',
+            id: UDP_REQUEST_ID,
+            address: asker,
+            from: asker === address ? undefined : address,
+            request: value.request,
+          }
         : { kind: 'scrape', id: UDP_REQUEST_ID, infoHashes: value.infoHashes },
     )
     switch (output?.kind) {
