@@ -72,6 +72,7 @@ const TRANSFERRING: OptionGroup = {
     'waitLimit',
     'uploadDelay',
     'refreshLocations',
+    'registerEvery',
     'finalCheck',
     'tmpDir',
     'handshakeTimeout',

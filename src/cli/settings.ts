@@ -174,6 +174,11 @@ export const SETTINGS = {
     'off',
     'ask the trackers again this often while downloading',
   ),
+  registerEvery: setting(
+    orWord(duration({ min: 1000, max: 3_600_000 }), 'off'),
+    1000,
+    'tell a Shoal tracker of new pieces this often at most while downloading',
+  ),
   handshakeTimeout: setting(
     duration(TIMEOUT),
     10_000,

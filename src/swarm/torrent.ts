@@ -5,7 +5,7 @@
  * Invariant: `have` goes out only after a piece is verified and written.
  */
 import type { Bitfield } from '../base/bitfield.ts'
-import { type CopyBytes, equalBytes } from '../base/bytes.ts'
+import type { CopyBytes } from '../base/bytes.ts'
 import type { Env } from '../base/env.ts'
 import { RateMeter } from '../base/rate-meter.ts'
 import type { Fault, Result } from '../base/result.ts'
@@ -15,7 +15,7 @@ import type { ExtensionHandshake } from '../wire/extension-handshake.ts'
 import { handshakeHash } from '../wire/metainfo.ts'
 import type { BlockRange } from '../wire/peer-messages.ts'
 import { rebuiltInfoHash } from '../wire/rebuilt-infohash.ts'
-import { Announcements } from './announcements.ts'
+import type { Announcements } from './announcements.ts'
 import { Blame } from './blame.ts'
 import { clientName, peerIdText } from './client-name.ts'
 import { type DescriptionHost, DescriptionServer } from './description.ts'
@@ -32,6 +32,7 @@ import type { PeerSession, SessionHost } from './peer-session.ts'
 import { Penalties } from './penalties.ts'
 import { PiecePicker } from './piece-picker.ts'
 import { type GatheringPiece, mainContributor, PieceTracker } from './piece-tracker.ts'
+import { announcementsFor } from './torrent-announcements.ts'
 import type { TorrentCore } from './torrent-core.ts'
 import type { TorrentOptions } from './torrent-options.ts'
 import type { TorrentSurroundings } from './torrent-surroundings.ts'
@@ -119,7 +120,7 @@ export class Torrent implements SessionHost {
       around.close(session.id, 'banned'),
     )
     this.rebuiltInfoHash = options.metainfo.private ? null : rebuiltInfoHash(options.metainfo, env.crypto)
-    this.announcer = this.#takeAnnouncer(before)
+    this.announcer = announcementsFor(this, around, before)
     this.#selectFiles(options.selectedFiles)
   }
 
@@ -181,6 +182,7 @@ export class Torrent implements SessionHost {
       this.#openPiece(piece)
     }
     this.#wasComplete = this.isComplete
+    this.announcer.handle(now, { kind: 'pieces-changed', areLost: true })
     this.peers.reconsiderSeeds(now)
     this.#holdings.recountAll()
     this.fillAll(now)
@@ -217,6 +219,7 @@ export class Torrent implements SessionHost {
     this.emit({ event: 'piece-verified', piece, from })
     this.#holdings.verified(piece)
     this.#news.add(now, piece)
+    this.announcer.handle(now, { kind: 'pieces-changed', areLost: false })
     for (const session of this.core.sessions.values()) if (session.address === from) session.verifiedPieces++
     if (this.isComplete && !this.#wasComplete) this.#completed(now)
   }
@@ -245,11 +248,17 @@ export class Torrent implements SessionHost {
     this.peers.dialOtherwise(now, endpoint, { infoHash: this.rebuiltInfoHash !== null, encryption })
   }
 
+  /** A dial ended in a handshake, or in no answer at all. */
+  dialled(now: Instant, endpoint: Endpoint, isAnswered: boolean): void {
+    if (isAnswered) this.peers.answered(endpoint)
+    this.announcer.handle(now, { kind: 'dialled', endpoint, isAnswered })
+  }
+
   /** @param isKnown the peer was here before the metadata was, and is not told of again */
   attach(now: Instant, session: PeerSession, isKnown = false): void {
     this.#now = now
     this.core.sessions.set(session.id, session)
-    if (session.isOutgoing) this.peers.answered(session.endpoint)
+    if (session.isOutgoing) this.dialled(now, session.endpoint, true)
     session.sendHave(this.core.pieces.have, isKnown)
     if (session.supportsExtensions) this.#around.sendExtensions(this, session)
     if (isKnown) return
@@ -407,36 +416,6 @@ export class Torrent implements SessionHost {
   }
 
   // Inside.
-
-  /** That of the magnet link this torrent began as, if it announces under the same infohash. */
-  #takeAnnouncer(before: Torrent | undefined): Announcements {
-    const { options, env, uploaded, downloaded, sessions } = this.core
-    const mediator = {
-      stats: () => ({ uploaded: uploaded.total, downloaded: downloaded.total, left: this.leftBytes }),
-      wantsPeers: () => this.phase === 'active' && sessions.size < options.connectionsMax,
-      isShortOfPeers: () => this.isDownloading && this.usefulPeerCount === 0,
-    }
-    const rebuilt = options.announcesRebuilt ? this.rebuiltInfoHash : null
-    const isSame = before !== undefined && equalBytes(before.infoHash, this.infoHash) && rebuilt === null
-    const prng = env.prng.fork('announcer')
-    const announcer = isSame
-      ? before.announcer
-      : new Announcements(this.#announcerOptions(), prng, mediator, rebuilt)
-    announcer.answerTo(mediator)
-    return announcer
-  }
-
-  #announcerOptions() {
-    const { trackers, announceIntervalSeconds } = this.core.options
-    return {
-      infoHash: this.infoHash,
-      peerId: this.#around.peerId,
-      port: this.#around.listenPort,
-      key: this.core.env.prng.fork('key').uint32(),
-      tiers: trackers,
-      ...(announceIntervalSeconds === undefined ? {} : { intervalOverrideSeconds: announceIntervalSeconds }),
-    }
-  }
 
   #selectFiles(selected: ReadonlySet<number> | undefined): void {
     if (selected === undefined) return
