@@ -1,8 +1,9 @@
 /**
- * The tracker over HTTP: `/announce` and `/scrape` for clients, `/healthz` and `/stats.json` for people; and
+ * The tracker over HTTP: `/announce` and `/scrape` for clients, `/healthz` for those who watch it; and
  * over UDP, on the same swarms (`tracker/udp-tracker.ts`). A plain server on the raw path, because
- * infohashes are bytes that no URL parser must touch. Whatever a client sends to the first two, the answer is
- * a bencoded dictionary with status 200, since clients show a `failure reason` and nothing else.
+ * infohashes are bytes that no URL parser must touch. Every other request goes to whoever called
+ * `serveOthers`: the HTTP API (`src/api/tracker-api.ts`). Whatever a client sends to the first two, the
+ * answer is a bencoded dictionary with status 200, since clients show a `failure reason` and nothing else.
  * A peer's address is that of its connection: the `ip` parameter and X-Forwarded-For are
  * believed of proxies that were named, and of nobody else (S23, S24).
  * Invariants: every request over HTTP gets one answer; `close` leaves no socket and no timer behind.
@@ -31,6 +32,7 @@ import {
 } from '../tracker/tracker.ts'
 import { UDP_REQUEST_ID, UdpTracker } from '../tracker/udp-tracker.ts'
 import { type Endpoint, parseAddress } from '../wire/endpoint.ts'
+import type { ScrapeCounts } from '../wire/tracker-announce.ts'
 import { decodeAnnounceQuery, decodeScrapeQuery } from '../wire/tracker-http.ts'
 import {
   encodeCompactReply,
@@ -63,6 +65,8 @@ export interface TrackerServerOptions extends Partial<TrackerOptions> {
   /** Hears what the heartbeat finds. */
   readonly onLiveness?: ((event: LivenessEvent) => void) | undefined
 }
+
+export type RequestHandler = (request: http.IncomingMessage, response: http.ServerResponse) => void
 
 interface Manners {
   readonly host: string | undefined
@@ -114,6 +118,8 @@ export class TrackerServer {
   readonly #addresses = new WeakMap<Socket, Uint8Array>()
   readonly #startedAt = performance.now()
   #lastId = 0
+  /** Who answers what is neither announce nor scrape. */
+  #others: RequestHandler | undefined
   /** What the request over UDP that is being answered was told. */
   #udpOutput: TrackerAnswer | undefined
   readonly #probes: ProbeDialer
@@ -177,6 +183,30 @@ export class TrackerServer {
     }
   }
 
+  /** From now on this one answers every request but announces, scrapes and `/healthz`. */
+  serveOthers(handler: RequestHandler): void {
+    this.#others = handler
+  }
+
+  /** How many seeds and others there are. @param infoHash 20 bytes */
+  counts(infoHash: Uint8Array): ScrapeCounts {
+    return this.#tracker.counts(infoHash)
+  }
+
+  /**
+   * Whose request this is: 4 or 16 bytes; undefined when the connection has gone.
+   * @param claimed an address the request names, believed of trusted proxies
+   */
+  askerOf(request: http.IncomingMessage, claimed?: string): Uint8Array | undefined {
+    const source = this.#addressOf(request.socket)
+    return source === undefined ? undefined : this.#askerOf(request, source, claimed)
+  }
+
+  /** False when that address has asked too often; counted with its announces. */
+  admits(address: Uint8Array): boolean {
+    return this.#limits.take(nodeClock.now(), address)
+  }
+
   async close(): Promise<void> {
     this.#pump.stop()
     this.#probes.close()
@@ -207,9 +237,8 @@ export class TrackerServer {
         return this.#scrape(request, response, query)
       case '/healthz':
         return send(response, 200, 'text/plain; charset=utf-8', 'ok\n')
-      case '/stats.json':
-        return send(response, 200, 'application/json', `${JSON.stringify(this.stats())}\n`)
       default:
+        if (this.#others) return this.#others(request, response)
         return refuse(response, 'no such page; announce to /announce', 404)
     }
   }
@@ -280,7 +309,7 @@ export class TrackerServer {
     switch (output.kind) {
       case 'announced': {
         const encode = wantsDictionaries ? encodeDictionaryReply : encodeCompactReply
-        return sendBencoded(response, encode(output.answer, address))
+        return sendBencoded(response, encode(output.answer, address, this.#others !== undefined))
       }
       case 'scraped':
         return sendBencoded(

@@ -146,6 +146,11 @@ export class Tracker implements Machine<TrackerInput, TrackerOutput> {
     }
   }
 
+  /** Of a swarm that may not exist. */
+  counts(infoHash: Uint8Array): ScrapeCounts {
+    return this.#swarms.counts(infoHash)
+  }
+
   #announce(nowSeconds: number, input: Extract<TrackerInput, { kind: 'announce' }>): void {
     const { id, address, from, request } = input
     this.#announces++

@@ -51,8 +51,15 @@ const EXTENSION_MEMBER = `5:${EXTENSION_KEY}${toLatin1(encodeBencode(EXTENSION))
 /** What we put behind the host: a path, and no way out of it. */
 const API_PATH_PATTERN = /^(?:\/[A-Za-z0-9_-]{1,64}){1,8}$/
 
-/** @param address of the asker, 4 or 16 bytes: the reply's `external ip` */
-export function encodeCompactReply(answer: AnnounceAnswer, address: Uint8Array): Uint8Array {
+/**
+ * @param address of the asker, 4 or 16 bytes: the reply's `external ip`
+ * @param offersApi whether this tracker has the API that Shoal peers use
+ */
+export function encodeCompactReply(
+  answer: AnnounceAnswer,
+  address: Uint8Array,
+  offersApi = false,
+): Uint8Array {
   const { peersV4, peersV6 } = answer
   return concatBytes([
     fromLatin1(
@@ -66,12 +73,16 @@ export function encodeCompactReply(answer: AnnounceAnswer, address: Uint8Array):
     peersV4,
     fromLatin1(peersV6.length > 0 ? `6:peers6${peersV6.length}:` : ''),
     peersV6,
-    fromLatin1(`${EXTENSION_MEMBER}e`),
+    fromLatin1(offersApi ? `${EXTENSION_MEMBER}e` : 'e'),
   ])
 }
 
 /** The form for clients that ask for `compact=0`; with ids when the answer carries them. */
-export function encodeDictionaryReply(answer: AnnounceAnswer, address: Uint8Array): Uint8Array {
+export function encodeDictionaryReply(
+  answer: AnnounceAnswer,
+  address: Uint8Array,
+  offersApi = false,
+): Uint8Array {
   const endpoints = [...(decodeCompactV4(answer.peersV4) ?? []), ...(decodeCompactV6(answer.peersV6) ?? [])]
   const peers = endpoints.map(({ host, port }, index) => ({
     ip: host,
@@ -86,7 +97,7 @@ export function encodeDictionaryReply(answer: AnnounceAnswer, address: Uint8Arra
     interval: answer.intervalSeconds,
     'min interval': answer.minIntervalSeconds,
     peers,
-    [EXTENSION_KEY]: EXTENSION,
+    [EXTENSION_KEY]: offersApi ? EXTENSION : undefined,
   })
 }
 
