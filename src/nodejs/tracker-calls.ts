@@ -88,6 +88,7 @@ export class HttpTrackerCalls implements TrackerCalls {
 }
 
 function answerOf({ body, status }: { readonly body: Buffer; readonly status: number }): Result<unknown> {
+  if (status === 404) return fail('tracker/not-found', 'the tracker knows no such thing')
   if (status < 200 || status > 299)
     return fail('tracker/failure', `the tracker's API answered with HTTP status ${status}`)
   try {

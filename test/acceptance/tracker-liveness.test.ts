@@ -1,9 +1,10 @@
 /** Requirements of the `memes` system about its repository's heartbeat: who is really there. */
 import { expect, test } from 'vitest'
 import { FakePeer } from '../kit/fake-peer.ts'
+import { FakeTracker } from '../kit/fake-tracker.ts'
 import { type OwnTracker, startOwnTracker } from '../kit/own-tracker.ts'
-import { announceHttp } from '../kit/raw-announce.ts'
-import { peerIdText, stage, startSeed } from '../kit/stage.ts'
+import { announceHttp, postJson } from '../kit/raw-announce.ts'
+import { peerIdText, stage, startGet, startSeed } from '../kit/stage.ts'
 import { type TorrentFixture, torrentFixture } from '../kit/torrent-fixture.ts'
 import { sleep, until } from '../kit/waiting.ts'
 
@@ -146,4 +147,114 @@ test('M20 peers that insist on encryption, and those that talk to one at a time,
   expect(tracker.shoal.all('removed')).toEqual([])
   // A probe is no session.
   expect(strict.all('peer-connected')).toEqual([])
+})
+
+/** The report of one who is in the swarm, as JSON. */
+async function report(
+  tracker: OwnTracker,
+  accused: FakePeer,
+  by?: FakePeer,
+): Promise<Record<string, unknown>> {
+  const { torrent, host, port } = accused
+  const reporter = by && { peer_id: by.peerId.toString('hex'), peer_port: by.port }
+  const { json } = await postJson(
+    tracker.http,
+    '/api/v1/report',
+    { info_hash: torrent.infoHash.toString('hex'), ip: host, port, ...reporter },
+    by?.host,
+  )
+  return json
+}
+
+test('M34 a reader that gets no answer from another tells the repository, once', async () => {
+  const { file, target, torrent } = stage({ files: { 'a.bin': 400_000 } })
+  const alive = await FakePeer.listen(torrent, { host: '127.0.0.2', bytesPerSecond: 100_000 })
+  const dead = await FakePeer.listen(torrent, { host: '127.0.0.4' })
+  await dead.stop()
+  const fake = await FakeTracker.start({
+    reply: { peers: [alive, dead], api: '/api/v1', intervalSeconds: 5 },
+  })
+  const get = startGet(file, target, { tracker: fake, host: '127.0.0.3' })
+  const told = await get.event('reported')
+  expect(told.address).toBe(dead.address)
+  await get.event('complete', undefined, 30_000)
+  const reports = fake.calls.items.filter(({ path }) => path === '/api/v1/report')
+  const { port } = await get.peerEndpoint()
+  expect(reports.map(({ method, body }) => [method, body])).toEqual([
+    [
+      'POST',
+      {
+        info_hash: torrent.infoHash.toString('hex'),
+        ip: dead.host,
+        port: dead.port,
+        peer_id: expect.stringMatching(/^2d5348/),
+        peer_port: port,
+      },
+    ],
+  ])
+})
+
+test('M34 a tracker that does not offer it is told nothing', async () => {
+  const { file, target, torrent } = stage({ files: { 'a.bin': 100_000 } })
+  const alive = await FakePeer.listen(torrent, { host: '127.0.0.2' })
+  const dead = await FakePeer.listen(torrent, { host: '127.0.0.4' })
+  await dead.stop()
+  const fake = await FakeTracker.start({ reply: { peers: [dead, alive] } })
+  const get = startGet(file, target, { tracker: fake, args: ['--refresh-locations', '1s'] })
+  await get.event('complete')
+  await get.end()
+  expect(fake.calls.items).toEqual([])
+})
+
+test('M35 on a report the repository asks that very reader, out of its turn', async () => {
+  const tracker = await startOwnTracker('--heartbeat', '1h')
+  const torrent = torrentFixture()
+  const [accused, by, other] = (await Promise.all(
+    [2, 3, 4].map((i) => FakePeer.listen(torrent, { host: `127.0.0.${i}` })),
+  )) as [FakePeer, FakePeer, FakePeer]
+  for (const peer of [accused, by, other]) await announce(tracker, peer)
+  await until('first probes', () => [accused, by, other].every((peer) => probesOf(peer).length === 1))
+  const reportedAt = performance.now()
+  expect(await report(tracker, accused, by)).toEqual({ accepted: true })
+  await until('a second probe', () => probesOf(accused).length === 2)
+  expect((probesOf(accused)[1] ?? 0) - reportedAt).toBeLessThan(1000)
+  await tracker.shoal.event('probe', ({ address }) => address === accused.address)
+  expect([by, other].map((peer) => probesOf(peer).length)).toEqual([1, 1])
+})
+
+test('M36 it is removed if it does not answer, and kept if it does', async () => {
+  const tracker = await startOwnTracker('--heartbeat', '1h', '--heartbeat-window', '1s')
+  const torrent = torrentFixture()
+  const gone = await FakePeer.listen(torrent, { host: '127.0.0.2' })
+  const alive = await FakePeer.listen(torrent, { host: '127.0.0.3' })
+  for (const peer of [gone, alive]) {
+    await announce(tracker, peer)
+    await tracker.shoal.event('heartbeat', ({ address }) => address === peer.address)
+  }
+  await gone.stop()
+  expect(await report(tracker, gone, alive)).toEqual({ accepted: true })
+  await tracker.shoal.event('removed', ({ address }) => address === gone.address)
+  // A false report, and a thousand more.
+  expect(await report(tracker, alive)).toEqual({ accepted: false, reason: 'not-a-member' })
+  expect((await report(tracker, alive, alive)).accepted).toBe(true)
+  await tracker.shoal.event('kept', ({ address }) => address === alive.address)
+  for (let i = 0; i < 1000; i++) await report(tracker, alive, alive)
+  expect(await members(tracker, torrent)).toEqual([alive.address])
+  expect(probesOf(alive).length).toBeLessThan(20)
+}, 60_000)
+
+test('M36 end to end: Shoal finds a dead peer, and its tracker forgets that one', async () => {
+  const tracker = await startOwnTracker('--heartbeat', '1h', '--heartbeat-window', '1s')
+  const { file, target, torrent } = stage({ files: { 'a.bin': 200_000 } })
+  const alive = await FakePeer.listen(torrent, { host: '127.0.0.2' })
+  const dead = await FakePeer.listen(torrent, { host: '127.0.0.4' })
+  for (const peer of [dead, alive]) await announce(tracker, peer)
+  await tracker.shoal.event('heartbeat', ({ address }) => address === dead.address)
+  await dead.stop()
+  const get = startGet(file, target, {
+    tracker: `http://127.0.0.1:${tracker.http.port}/announce`,
+    host: '127.0.0.3',
+  })
+  await tracker.shoal.event('removed', ({ address }) => address === dead.address)
+  await get.event('complete')
 })
