@@ -22,10 +22,10 @@ import {
 import type { AskerAddress } from './asker-address.ts'
 import type { ConnectionIds } from './connection-ids.ts'
 import type { SourceLimits } from './source-limits.ts'
-import type { TrackerAnswer, TrackerInput } from './tracker.ts'
+import type { TrackerInput, TrackerOutput } from './tracker.ts'
 
 /** What the swarms say, at once; undefined when they cannot be asked now. */
-export type AskTracker = (input: TrackerInput) => TrackerAnswer | undefined
+export type AskTracker = (input: TrackerInput) => TrackerOutput | undefined
 
 export interface UdpTrackerParts {
   readonly connectionIds: ConnectionIds

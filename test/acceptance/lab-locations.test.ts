@@ -40,6 +40,7 @@ function upTo(count: number): number[] {
 
 test.for([3000, 1500])(
   'L8 locations are asked again every %i ms, while it downloads and no longer',
+  { timeout: 90_000 },
   async (everyMs) => {
     const { file, target, torrent } = stage(PIECES)
     const peer = await FakePeer.listen(torrent, { bytesPerSecond: (40 * 16_384 * 1000) / (everyMs * 3.5) })
@@ -69,7 +70,6 @@ test.for([3000, 1500])(
     expect(callsTo(fake, 'locations').filter(({ at }) => at > complete.at + 200)).toEqual([])
     expect(fake.announces.items.filter(({ at, event }) => at > complete.at + 200 && event === '')).toEqual([])
   },
-  90_000,
 )
 
 test('L35 starting a download asks where the chunks are', async () => {

@@ -44,16 +44,17 @@ test.for([
   { over: 'UDP', scheme: 'udp', path: '' },
 ] as const)(
   'aria2, Transmission, libtorrent, rtorrent and Shoal meet over $over and are found alive',
+  { timeout: 150_000 },
   async ({ over, scheme, path }) => {
     const tracker = await startOwnTracker('--udp-port', '0', ...HEARTBEAT)
     const { port } = over === 'HTTP' ? tracker.http : tracker.udp
     const url = `${scheme}://127.0.0.1:${port}${path}`
-    const { file, source, folder, torrent } = stage({ format: 'v1', files: FILES, trackers: [url] })
+    const { file, source, folder } = stage({ format: 'v1', files: FILES, trackers: [url] })
     const transmission = await startTransmission({ torrent: file, dir: source, host: '127.0.0.2' })
     const clients: RealClient[] = [transmission]
     const folders: string[] = []
     for (const [i, start] of DOWNLOADERS.entries()) {
-      const dir = folder(`client ${i}`)
+      const dir = folder(`client-${i}`)
       const options: ClientOptions = {
         torrent: file,
         dir,
@@ -67,7 +68,7 @@ test.for([
     const get = startGet(file, folder('shoal'), { host: '127.0.0.9' })
     await get.event('complete', undefined, 30_000)
     for (const dir of [...folders, folder('shoal')])
-      expect(treeDifferences(source, dir).filter((line) => line.includes(torrent.name))).toEqual([])
+      expect(treeDifferences(source, dir).filter((line) => !line.startsWith('unexpected'))).toEqual([])
     const own = await get.peerEndpoint()
     await expectAllAlive(tracker, [...clients.map(({ address }) => address), `${own.host}:${own.port}`])
     // One that crashes is found out, and nobody else.
@@ -76,21 +77,16 @@ test.for([
     await tracker.shoal.event('removed', ({ address }) => address === libtorrent?.address, 20_000)
     expect(tracker.shoal.all('removed')).toHaveLength(1)
   },
-  150_000,
 )
 
 test.for([
   { name: 'libtorrent', start: startLibtorrent },
   { name: 'Transmission', start: startTransmission },
   { name: 'rtorrent', start: startRtorrent },
-])(
-  '$name that insists on encryption is found alive',
-  async ({ start }) => {
-    const tracker = await startOwnTracker(...HEARTBEAT)
-    const url = `http://127.0.0.1:${tracker.http.port}/announce`
-    const { file, source } = stage({ format: 'v1', files: FILES, trackers: [url] })
-    const client = await start({ torrent: file, dir: source, host: '127.0.0.3', encryption: 'rc4' })
-    await expectAllAlive(tracker, [client.address])
-  },
-  60_000,
-)
+])('$name that insists on encryption is found alive', { timeout: 60_000 }, async ({ start }) => {
+  const tracker = await startOwnTracker(...HEARTBEAT)
+  const url = `http://127.0.0.1:${tracker.http.port}/announce`
+  const { file, source } = stage({ format: 'v1', files: FILES, trackers: [url] })
+  const client = await start({ torrent: file, dir: source, host: '127.0.0.3', encryption: 'rc4' })
+  await expectAllAlive(tracker, [client.address])
+})
