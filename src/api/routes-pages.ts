@@ -12,7 +12,7 @@ export const pageRoutes: RouteModule = (app, { tracker, version }) => {
     const page = html`<!doctype html>
 <html lang="en">
 <head><meta charset="utf-8"><title>Shoal tracker</title><link rel="stylesheet" href="/style.css"></head>
-<body><main><h1>Shoal tracker</h1><p>${swarms} swarms, ${peers} peers</p></main><footer>Shoal ${version}</footer></body>
+<body><main><h1>Shoal tracker</h1><p>${swarms ?? 'shared'} swarms, ${peers ?? 'shared'} peers</p></main><footer>Shoal ${version}</footer></body>
 </html>`
     return reply.type('text/html; charset=utf-8').send(page.toString())
   })

@@ -226,6 +226,18 @@ export const LIMITS = {
     'blocks of those copies in all; a piece with more convicts nobody but a sole sender',
     'design: 128 MiB of pieces, 80 KiB of digests and 64 KiB of senders',
   ),
+  trialsMax: limit(4, 'failed v2 pieces of a torrent that wait for the hashes of their blocks', 'design'),
+  trialBytesMax: limit(
+    16 * 1024 * 1024,
+    'bytes of those pieces, unless it is only one',
+    'design: a quarter of the memory for unverified bytes',
+  ),
+  blockHashBytesMax: limit(
+    64 * 1024 * 1024,
+    'content a peer may have us read at once for hashes of blocks; a 64th of it anew each second',
+    'design: one piece of any length in use',
+  ),
+  blockHashJobsMax: limit(16, 'requests for hashes of blocks that wait, of one torrent', 'design'),
   peersPerTorrentMax: limit(200, 'connected peers of one torrent by default', 'design; --max-peers'),
   connectionsPerHostMax: limit(
     50,

@@ -240,9 +240,14 @@ export const SETTINGS = {
       defaultText: `auto: ${LIMITS.trackerRequestsPerSourceMax.value}, off for this machine’s own`,
     },
   ),
-  store: setting(orWord(TEXT, 'auto'), 'auto', 'where the catalog is kept: sqlite:FILE or memory', {
-    defaultText: 'auto: a file in your data folder for each port; memory with --port 0',
-  }),
+  store: setting(
+    orWord(TEXT, 'auto'),
+    'auto',
+    'where what it knows is kept: sqlite:FILE, memory, or redis://HOST:PORT',
+    {
+      defaultText: 'auto: a file in your data folder for each port; memory with --port 0',
+    },
+  ),
   apiHost: setting(
     HOST_NAMES,
     NO_NAMES,

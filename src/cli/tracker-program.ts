@@ -6,9 +6,11 @@ import { Registry } from 'prom-client'
 import { EventHub } from '../api/event-hub.ts'
 import type { ApiServices } from '../api/services.ts'
 import { openTrackerApi, type TrackerApi } from '../api/tracker-api.ts'
-import { openStore } from '../nodejs/open-store.ts'
 import type { Store } from '../nodejs/store.ts'
 import { TrackerServer } from '../nodejs/tracker-server.ts'
+import { openTrackerState, type TrackerState } from '../nodejs/tracker-state.ts'
+import { TRACKER_DEFAULTS } from '../tracker/announce-policy.ts'
+import type { LivenessEvent } from '../tracker/heartbeat.ts'
 import type { CommandContext } from './command-context.ts'
 import { trackerOptions } from './tracker-options.ts'
 import { readVersion } from './version.ts'
@@ -17,11 +19,13 @@ export class TrackerProgram {
   readonly server: TrackerServer
   readonly services: ApiServices
   readonly #api: TrackerApi
+  readonly #state: TrackerState
 
-  private constructor(server: TrackerServer, services: ApiServices, api: TrackerApi) {
+  private constructor(server: TrackerServer, services: ApiServices, api: TrackerApi, state: TrackerState) {
     this.server = server
     this.services = services
     this.#api = api
+    this.#state = state
   }
 
   /** Throws ShoalError `listen/…`, `store/…`, `tracker/…`. */
@@ -29,22 +33,28 @@ export class TrackerProgram {
     settings,
     output,
   }: Pick<CommandContext, 'settings' | 'output'>): Promise<TrackerProgram> {
-    const store = await openStore(settings.store, settings.trackerPort)
+    const options = { ...trackerOptions(settings), onLiveness: (event: LivenessEvent) => output.event(event) }
+    const state = await openTrackerState(
+      settings.store,
+      settings.trackerPort,
+      { ...TRACKER_DEFAULTS, ...options },
+      {
+        lost: (message) => output.event({ event: 'store-lost', message }),
+        regained: () => output.event({ event: 'store-regained' }),
+      },
+    )
     try {
-      const server = await TrackerServer.listen({
-        ...trackerOptions(settings),
-        onLiveness: (event) => output.event(event),
-      })
-      const services = openServices(server, store)
+      const server = await TrackerServer.listen({ ...options, desk: state.desk })
+      const services = openServices(server, state.store)
       const api = await openTrackerApi(services, {
         hosts: settings.apiHost,
         origins: settings.apiOrigin,
         onFailure: (error) => output.error(error),
       })
       server.serveOthers(api.handle)
-      return new TrackerProgram(server, services, api)
+      return new TrackerProgram(server, services, api, state)
     } catch (error) {
-      await store.close()
+      await state.close()
       throw error
     }
   }
@@ -52,7 +62,7 @@ export class TrackerProgram {
   async close(): Promise<void> {
     await this.#api.close()
     await this.server.close()
-    await this.services.store.close()
+    await this.#state.close()
   }
 }
 

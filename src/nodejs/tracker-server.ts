@@ -8,29 +8,19 @@
  * believed of proxies that were named, and of nobody else (S23, S24).
  * Invariants: every request over HTTP gets one answer; `close` leaves no socket and no timer behind.
  */
-import { randomBytes, randomInt } from 'node:crypto'
+import { randomBytes } from 'node:crypto'
 import type http from 'node:http'
 import type { Socket } from 'node:net'
 import { LIMITS } from '../base/limits.ts'
-import { Prng } from '../base/prng.ts'
 import { SIPHASH_KEY_LENGTH, SipHash } from '../base/siphash.ts'
 import type { Instant } from '../base/time.ts'
-import { Pump } from '../runtime/pump.ts'
+import { TRACKER_DEFAULTS } from '../tracker/announce-policy.ts'
 import { AskerAddress } from '../tracker/asker-address.ts'
 import { ConnectionIds } from '../tracker/connection-ids.ts'
-import type { LivenessEvent } from '../tracker/heartbeat.ts'
 import type { PeerDesk } from '../tracker/peer-desk.ts'
 import { SourceLimits } from '../tracker/source-limits.ts'
-import {
-  TRACKER_DEFAULTS,
-  Tracker,
-  type TrackerAnswer,
-  type TrackerInput,
-  type TrackerOptions,
-  type TrackerOutput,
-  type TrackerStats,
-} from '../tracker/tracker.ts'
-import { UDP_REQUEST_ID, UdpTracker } from '../tracker/udp-tracker.ts'
+import type { TrackerAnswer, TrackerStats } from '../tracker/tracker.ts'
+import { UdpTracker } from '../tracker/udp-tracker.ts'
 import { type Endpoint, parseAddress } from '../wire/endpoint.ts'
 import type { ScrapeCounts } from '../wire/tracker-announce.ts'
 import { decodeAnnounceQuery, decodeScrapeQuery } from '../wire/tracker-http.ts'
@@ -41,14 +31,14 @@ import {
   encodeScrapeReply,
 } from '../wire/tracker-http-reply.ts'
 import { listenServer } from './listen.ts'
+import { LocalTracker, type LocalTrackerOptions } from './local-tracker.ts'
 import { nodeClock } from './node-clock.ts'
-import { nodeCrypto } from './node-crypto.ts'
 import { nodeHttp } from './node-http.ts'
-import { ProbeDialer } from './probe-dialer.ts'
 import { ShoalError } from './shoal-error.ts'
+import type { TrackerBackend } from './tracker-backend.ts'
 import { TrackerUdpSocket } from './tracker-udp-socket.ts'
 
-export interface TrackerServerOptions extends Partial<TrackerOptions> {
+export interface TrackerServerOptions extends Partial<LocalTrackerOptions> {
   /** Address to listen on; undefined = all interfaces, IPv4 and IPv6. */
   readonly host?: string | undefined
   /** 0 = any free one. */
@@ -62,15 +52,15 @@ export interface TrackerServerOptions extends Partial<TrackerOptions> {
    * trackerRequestsPerSourceMax, and all of this machine's own.
    */
   readonly sourceLimit?: number | 'off' | undefined
-  /** Hears what the heartbeat finds. */
-  readonly onLiveness?: ((event: LivenessEvent) => void) | undefined
+  /**
+   * Where questions are answered, and who closes it is the caller. Absent: in this process, by the options.
+   */
+  readonly desk?: TrackerBackend
 }
 
 export type RequestHandler = (request: http.IncomingMessage, response: http.ServerResponse) => void
 
 interface Manners {
-  readonly host: string | undefined
-  readonly onLiveness: ((event: LivenessEvent) => void) | undefined
   readonly trustedProxies: readonly string[]
   readonly sourceLimit: number | 'off' | undefined
 }
@@ -92,63 +82,36 @@ const REQUEST_MS = 10_000
 const KEEP_ALIVE_MS = 75_000
 const CHECK_MS = 5000
 
-/** What the answer to an open request needs besides what the tracker says. */
-interface Waiting {
-  readonly response: http.ServerResponse
-  /** Of the asker, 4 or 16 bytes. */
-  readonly address: Uint8Array
-  readonly wantsDictionaries: boolean
-  /** Of a scrape, in the order asked. */
-  readonly infoHashes: readonly Uint8Array[]
-}
-
 export class TrackerServer {
   readonly endpoint: Endpoint
   /** Undefined when it does not listen there. */
   readonly udpEndpoint: Endpoint | undefined
   readonly #server: http.Server
   readonly #udp: TrackerUdpSocket | undefined
-  readonly #tracker: Tracker
-  readonly #pump: Pump<TrackerInput, TrackerOutput>
+  readonly #desk: TrackerBackend
+  /** To be closed with the server. */
+  readonly #own: TrackerBackend | undefined
   readonly #askers: AskerAddress
   readonly #limits: SourceLimits
-  /** Open requests by id. Bounded by trackerConnectionsMax: a connection has one at a time. */
-  readonly #waiting = new Map<number, Waiting>()
   /** Parsed once per connection, since clients keep theirs. */
   readonly #addresses = new WeakMap<Socket, Uint8Array>()
   readonly #startedAt = performance.now()
-  #lastId = 0
   /** Who answers what is neither announce nor scrape. */
   #others: RequestHandler | undefined
-  /** What the request over UDP that is being answered was told. */
-  #udpOutput: TrackerAnswer | undefined
-  readonly #probes: ProbeDialer
-  readonly #onLiveness: ((event: LivenessEvent) => void) | undefined
+  #closing: Promise<void> | undefined
 
   private constructor(
     { server, endpoint, udp }: Sockets,
-    options: TrackerOptions,
-    { host, trustedProxies, sourceLimit, onLiveness }: Manners,
+    { own, desk }: { own: TrackerBackend | undefined; desk: TrackerBackend },
+    { trustedProxies, sourceLimit }: Manners,
   ) {
-    const env = { prng: new Prng(randomInt(0x1_0000_0000)), crypto: nodeCrypto, buggify: () => false }
     const hash = new SipHash(randomBytes(SIPHASH_KEY_LENGTH))
     this.endpoint = endpoint
     this.udpEndpoint = udp?.endpoint
     this.#server = server
     this.#udp = udp
-    this.#tracker = new Tracker(env, options)
-    this.#pump = new Pump<TrackerInput, TrackerOutput>(this.#tracker, nodeClock, { kind: 'tick' }, (output) =>
-      this.#execute(output),
-    )
-    const isWildcard = host === '0.0.0.0' || host === '::'
-    this.#onLiveness = onLiveness
-    this.#probes = new ProbeDialer(
-      {
-        connected: (probe) => this.#pump.push({ kind: 'probe-connected', probe }),
-        ended: (probe, result) => this.#pump.push({ kind: 'probe-ended', probe, result }),
-      },
-      isWildcard ? undefined : host,
-    )
+    this.#own = own
+    this.#desk = desk
     this.#askers = new AskerAddress(trustedProxies)
     this.#limits = new SourceLimits(hash, {
       requestsPerSecond:
@@ -163,22 +126,22 @@ export class TrackerServer {
       connectionIds: new ConnectionIds(hash),
       limits: this.#limits,
       askers: this.#askers,
-      ask: (input) => this.#askForUdp(input),
+      desk,
     })
-    udp?.start((packet, address, port) => overUdp.answer(nodeClock.now(), packet, address, port))
+    udp?.start((packet, address, port, send) => overUdp.take(nodeClock.now(), packet, address, port, send))
   }
 
   /** Throws ShoalError `listen/…`. */
   static async listen(options: TrackerServerOptions): Promise<TrackerServer> {
-    const { host, port, udpPort = 'off', trustedProxies = [], sourceLimit, onLiveness, ...tracker } = options
+    const { host, port, udpPort = 'off', trustedProxies = [], sourceLimit, desk, ...rest } = options
     const sockets = await listenOnBoth(host, port, udpPort)
-    const manners = { host, trustedProxies, sourceLimit, onLiveness }
-    return new TrackerServer(sockets, { ...TRACKER_DEFAULTS, ...tracker }, manners)
+    const own = desk === undefined ? new LocalTracker({ ...TRACKER_DEFAULTS, ...rest, host }) : undefined
+    return new TrackerServer(sockets, { own, desk: own ?? desk! }, { trustedProxies, sourceLimit })
   }
 
   stats(): TrackerStats & { readonly uptimeSeconds: number } {
     return {
-      ...this.#tracker.stats(),
+      ...this.#desk.stats(),
       uptimeSeconds: Math.floor((performance.now() - this.#startedAt) / 1000),
     }
   }
@@ -188,9 +151,19 @@ export class TrackerServer {
     this.#others = handler
   }
 
-  /** How many seeds and others there are. @param infoHash 20 bytes */
-  counts(infoHash: Uint8Array): ScrapeCounts {
-    return this.#tracker.counts(infoHash)
+  /** How many seeds and others there are. @param infoHash 20 bytes. @throws ShoalError `store/away` */
+  async counts(infoHash: Uint8Array): Promise<ScrapeCounts> {
+    return await this.#desk.counts(infoHash)
+  }
+
+  /** Undefined where peers are not known one by one (`TrackerBackend.withPeers`). */
+  withPeers<T>(use: (peers: PeerDesk, now: Instant) => T): T | undefined {
+    return this.#desk.withPeers?.(use)
+  }
+
+  /** Peers can ask and tell more than announces hold: docs/tracker-extension.md. */
+  get #offersApi(): boolean {
+    return this.#others !== undefined && this.#desk.withPeers !== undefined
   }
 
   /**
@@ -207,23 +180,14 @@ export class TrackerServer {
     return this.#limits.take(nodeClock.now(), address)
   }
 
-  async close(): Promise<void> {
-    this.#pump.stop()
-    this.#probes.close()
+  close(): Promise<void> {
+    this.#closing ??= this.#close()
+    return this.#closing
+  }
+
+  async #close(): Promise<void> {
     await Promise.all([this.#udp?.close(), closeServer(this.#server)])
-  }
-
-  /** Answers about peers, and what they say of themselves; runs what follows from it. */
-  withDesk<T>(use: (desk: PeerDesk, now: Instant) => T): T {
-    const result = use(this.#tracker.desk, nodeClock.now())
-    this.#pump.push({ kind: 'tick' })
-    return result
-  }
-
-  #askForUdp(input: TrackerInput): TrackerAnswer | undefined {
-    this.#udpOutput = undefined
-    this.#pump.push(input)
-    return this.#udpOutput
+    this.#own?.close()
   }
 
   #take(request: http.IncomingMessage, response: http.ServerResponse): void {
@@ -252,10 +216,12 @@ export class TrackerServer {
     const address = this.#askerOf(request, source, decoded.ok ? decoded.value.ip : undefined)
     if (!this.#limits.take(nodeClock.now(), address)) return refuseTooMany(response)
     if (!decoded.ok) return refuse(response, decoded.error.message)
-    const wantsDictionaries = decoded.value.compact === false
-    const id = this.#wait({ response, address, wantsDictionaries, infoHashes: [] })
+    const encode = decoded.value.compact === false ? encodeDictionaryReply : encodeCompactReply
     const from = address === source ? undefined : source
-    this.#pump.push({ kind: 'announce', id, address, from, request: decoded.value })
+    this.#desk.ask({ kind: 'announce', address, from, request: decoded.value }, (output) => {
+      if (output.kind === 'announced') sendBencoded(response, encode(output.answer, address, this.#offersApi))
+      else sendRefusal(response, output)
+    })
   }
 
   #scrape(request: http.IncomingMessage, response: http.ServerResponse, query: string): void {
@@ -267,58 +233,16 @@ export class TrackerServer {
     const decoded = decodeScrapeQuery(query)
     if (!decoded.ok) return refuse(response, decoded.error.message)
     const infoHashes = decoded.value
-    const id = this.#wait({ response, address, wantsDictionaries: false, infoHashes })
-    this.#pump.push({ kind: 'scrape', id, infoHashes })
+    this.#desk.ask({ kind: 'scrape', infoHashes }, (output) => {
+      if (output.kind !== 'scraped') return sendRefusal(response, output)
+      const counts = output.counts.map((each, i) => [infoHashes[i]!, each] as const)
+      sendBencoded(response, encodeScrapeReply(counts))
+    })
   }
 
   #askerOf(request: http.IncomingMessage, source: Uint8Array, claimed?: string): Uint8Array {
     if (!this.#askers.trustsProxies) return source
     return this.#askers.of(source, claimed, forwardedFor(request))
-  }
-
-  #wait(waiting: Waiting): number {
-    const id = ++this.#lastId
-    this.#waiting.set(id, waiting)
-    return id
-  }
-
-  #execute(output: TrackerOutput): void {
-    switch (output.kind) {
-      case 'probe': {
-        const { probe, host, port, infoHash } = output
-        return this.#probes.dial(probe, { host, port }, infoHash)
-      }
-      case 'abandon-probe':
-        return this.#probes.abandon(output.probe)
-      case 'liveness':
-        return this.#onLiveness?.(output.event)
-      default:
-        return this.#answer(output)
-    }
-  }
-
-  #answer(output: TrackerAnswer): void {
-    if (output.id === UDP_REQUEST_ID) {
-      this.#udpOutput = output
-      return
-    }
-    const waiting = this.#waiting.get(output.id)
-    if (waiting === undefined) return
-    this.#waiting.delete(output.id)
-    const { response, address, wantsDictionaries, infoHashes } = waiting
-    switch (output.kind) {
-      case 'announced': {
-        const encode = wantsDictionaries ? encodeDictionaryReply : encodeCompactReply
-        return sendBencoded(response, encode(output.answer, address, this.#others !== undefined))
-      }
-      case 'scraped':
-        return sendBencoded(
-          response,
-          encodeScrapeReply(output.counts.map((counts, i) => [infoHashes[i]!, counts])),
-        )
-      case 'refused':
-        return sendBencoded(response, encodeFailure(output.reason, output.retryInMinutes))
-    }
   }
 
   /** 4 or 16 bytes; undefined when the connection is already gone. */
@@ -386,6 +310,10 @@ function withoutZone(address: string): string {
 
 function refuse(response: http.ServerResponse, reason: string, status = 200): void {
   sendBencoded(response, encodeFailure(reason), status)
+}
+
+function sendRefusal(response: http.ServerResponse, output: TrackerAnswer): void {
+  if (output.kind === 'refused') sendBencoded(response, encodeFailure(output.reason, output.retryInMinutes))
 }
 
 function refuseTooMany(response: http.ServerResponse): void {

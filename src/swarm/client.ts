@@ -23,7 +23,7 @@ import { isDraining } from './drain.ts'
 import type { SwarmInput, SwarmOutput } from './effects.ts'
 import type { DisconnectReason } from './events.ts'
 import { FramePool } from './frame-pool.ts'
-import { extensionHandshakeOf, handshakeOf } from './greetings.ts'
+import { extensionHandshakeOf, handshakeOf, infoHashInAnswer, speaksV2 } from './greetings.ts'
 import { MagnetTorrent } from './magnet-torrent.ts'
 import { OwnAddresses } from './own-addresses.ts'
 import { PeerSession } from './peer-session.ts'
@@ -168,6 +168,8 @@ export class Client implements Machine<SwarmInput, SwarmOutput> {
     switch (input.kind) {
       case 'piece-hashed':
         return torrent.pieceHashed(now, input.piece, input.result)
+      case 'blocks-hashed':
+        return torrent.blocksHashed(now, input.id, input.result)
       case 'piece-written':
         torrent.pieceWritten(now, input.piece, input.fault)
         // A buffer of the shared pool came back: whoever waited for one may go on.
@@ -358,8 +360,9 @@ export class Client implements Machine<SwarmInput, SwarmOutput> {
     if (loser === connection.id) return 'too-many-peers'
     if (loser !== undefined) this.#close(loser, 'too-many-peers')
     const { id, endpoint, isOutgoing, wasHandedOver } = connection
-    if (!isOutgoing && !wasHandedOver) this.#sendHandshake(id, torrent, handshake.infoHash)
-    connection.session = new PeerSession(id, endpoint, isOutgoing, handshake, torrent, now)
+    if (!isOutgoing && !wasHandedOver) this.#sendHandshake(id, torrent, infoHashInAnswer(torrent, handshake))
+    const supportsV2 = (connection.speaksV2 ??= speaksV2(torrent, handshake, isOutgoing))
+    connection.session = new PeerSession(id, endpoint, isOutgoing, { ...handshake, supportsV2 }, torrent, now)
     connection.deadline = Infinity as Instant
     torrent.attach(now, connection.session, wasHandedOver)
     this.#turns.began(now, torrent, connection.session)

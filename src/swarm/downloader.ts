@@ -122,6 +122,11 @@ export class Downloader {
     session.gathering.clear()
   }
 
+  /** A piece goes on with the blocks of it that are right. */
+  reopened(gathering: GatheringPiece): void {
+    this.#orphans.add(gathering)
+  }
+
   /** Frees the memory of orphans that no connected peer can finish now; true when there were any. */
   abandonHopeless(): boolean {
     let hasAbandoned = false

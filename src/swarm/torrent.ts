@@ -22,6 +22,7 @@ import { type DescriptionHost, DescriptionServer } from './description.ts'
 import { Downloader } from './downloader.ts'
 import type { PieceDigests, SwarmOutput } from './effects.ts'
 import type { DisconnectReason, SwarmEvent } from './events.ts'
+import { FailedPieces } from './failed-pieces.ts'
 import { Geometry } from './geometry.ts'
 import { HaveNews } from './have-news.ts'
 import { Holdings } from './holdings.ts'
@@ -31,7 +32,7 @@ import { PeerList } from './peer-list.ts'
 import type { PeerSession, SessionHost } from './peer-session.ts'
 import { Penalties } from './penalties.ts'
 import { PiecePicker } from './piece-picker.ts'
-import { type GatheringPiece, mainContributor, PieceTracker } from './piece-tracker.ts'
+import { mainContributor, PieceTracker } from './piece-tracker.ts'
 import { announcementsFor } from './torrent-announcements.ts'
 import type { TorrentCore } from './torrent-core.ts'
 import type { TorrentOptions } from './torrent-options.ts'
@@ -56,6 +57,7 @@ export class Torrent implements SessionHost {
   readonly uploader: Uploader
   readonly announcer: Announcements
   description: DescriptionHost
+  readonly #server: DescriptionServer
   /** By which some peers know a hybrid; null for others, and for private torrents, which stay out of it. */
   readonly rebuiltInfoHash: Uint8Array | null
   phase: TorrentPhase = 'checking'
@@ -70,6 +72,7 @@ export class Torrent implements SessionHost {
   readonly #news: HaveNews
   readonly #slots: UploadSlots
   readonly #penalties: Penalties
+  readonly #failed: FailedPieces
   #now: Instant
   #startedAt: Instant
   #wasComplete = false
@@ -105,7 +108,6 @@ export class Torrent implements SessionHost {
       before?.peers ?? new PeerList(env.prng.fork('peers'), (endpoint) => around.own.priorityOf(endpoint))
     this.introductions = new Introductions(this.peers, around.own)
     this.exchange = new PeerExchange(this.core, this.introductions)
-    this.description = new DescriptionServer(options.metainfo, env.crypto, () => this.#now)
     this.#holdings = new Holdings(this.core, () => this.isDownloading)
     this.downloader = new Downloader(
       this.core,
@@ -119,6 +121,18 @@ export class Torrent implements SessionHost {
     this.#penalties = new Penalties(this.core, this.peers, this.downloader, (session) =>
       around.close(session.id, 'banned'),
     )
+    this.#failed = new FailedPieces(this.core, this.#penalties, this.downloader, {
+      openPiece: (piece) => this.#openPiece(piece),
+      fillAll: (at) => this.fillAll(at),
+    })
+    this.#server = new DescriptionServer(
+      this.core,
+      around.buffers.memory,
+      () => this.#now,
+      this.#failed.trials,
+      this.#penalties,
+    )
+    this.description = this.#server
     this.rebuiltInfoHash = options.metainfo.private ? null : rebuiltInfoHash(options.metainfo, env.crypto)
     this.announcer = announcementsFor(this, around, before)
     this.#selectFiles(options.selectedFiles)
@@ -205,7 +219,13 @@ export class Torrent implements SessionHost {
       const bytes = this.core.pieces.bufferOf(checked)
       this.core.emit({ kind: 'write-piece', torrent: this.core.id, piece, bytes })
       this.#penalties.pieceIsRight(checked)
-    } else this.#pieceFailed(checked)
+    } else this.#failed.add(now, checked)
+  }
+
+  blocksHashed(now: Instant, id: number, result: Result<Uint8Array>): void {
+    this.#now = now
+    if (id < 0) this.#server.blockHashes.blocksHashed(id, result)
+    else this.#failed.trials.blocksHashed(now, id, result)
   }
 
   pieceWritten(now: Instant, piece: number, fault: Fault | undefined): void {
@@ -229,7 +249,8 @@ export class Torrent implements SessionHost {
    */
   readDone(now: Instant, read: number, fault: Fault | undefined): void {
     this.#now = now
-    const piece = this.uploader.readDone(now, read, fault === undefined)
+    const reader = read < 0 ? this.#server.blockHashes : this.uploader
+    const piece = reader.readDone(now, read, fault === undefined)
     if (piece === undefined || fault === undefined || !this.core.pieces.have.has(piece)) return
     this.emit({ event: 'piece-unreadable', piece, code: fault.code, message: fault.message })
     this.lost(now, [piece])
@@ -278,6 +299,7 @@ export class Torrent implements SessionHost {
       this.peers.release(now, session.listensAt, session.downloaded.total > 0)
     this.emit({ event: 'peer-disconnected', address: session.address, reason })
     this.#slots.left(session)
+    this.#failed.trials.left(now, session)
     this.fillAll(now)
   }
 
@@ -314,6 +336,7 @@ export class Torrent implements SessionHost {
   serveDue(now: Instant): void {
     this.#now = now
     this.#news.tellDue(now)
+    this.#failed.trials.tick(now)
     if (this.isStarved) this.tick(now)
   }
 
@@ -324,6 +347,7 @@ export class Torrent implements SessionHost {
     this.#news.tellDue(now)
     this.#slots.tick(now)
     this.exchange.tick(now)
+    this.#failed.trials.tick(now)
     if (this.downloader.checkTimeouts(now) || this.downloader.isStarved) this.fillAll(now)
     if (this.uploader.isStarved) this.uploader.serveAll(now)
   }
@@ -338,7 +362,8 @@ export class Torrent implements SessionHost {
 
   nextTimeout(now: Instant): Instant | undefined {
     const budgets = earliest(this.downloader.nextTimeout(now), this.uploader.nextTimeout(now))
-    return earliest(earliest(budgets, this.#news.nextTimeout()), this.announcer.nextTimeout())
+    const news = earliest(this.#news.nextTimeout(), this.#failed.trials.nextTimeout(now))
+    return earliest(earliest(budgets, news), this.announcer.nextTimeout())
   }
 
   emit(event: SwarmEvent): void {
@@ -437,15 +462,6 @@ export class Torrent implements SessionHost {
     session.ending = 'both-seeds'
     const known = this.peers.get(session.endpoint)
     if (known !== undefined) known.pointless = 'seed'
-  }
-
-  #pieceFailed(failed: GatheringPiece): void {
-    const punish = this.#penalties.pieceFailed(failed)
-    this.core.pieces.refute(failed.piece)
-    this.#openPiece(failed.piece)
-    this.emit({ event: 'piece-failed', piece: failed.piece, from: mainContributor(failed) })
-    punish()
-    this.fillAll(this.#now)
   }
 
   #pause(piece: number, fault: Fault): void {

@@ -1,38 +1,23 @@
 /**
- * The tracker as a machine: announces and scrapes in, answers out by the id of the request. It
- * decides how many peers an answer has (D6: the whole list while it is short, else a random sample;
- * `numwant` as asked, up to its cap) and how long a silent peer stays. The transports in front of it
- * read requests and write answers. Its heartbeat (`heartbeat.ts`) probes the peers, its desk (`peer-desk.ts`)
- * answers everything else about them.
+ * The tracker as a machine: announces and scrapes in, answers out by the id of the request. What it grants
+ * is `announce-policy.ts`; the transports in front of it read requests and write answers. Its heartbeat
+ * (`heartbeat.ts`) probes the peers, its desk (`peer-desk.ts`) answers everything else about them.
  *
  * Invariant: every announce and scrape gets exactly one output, at once; a `stopped` peer
  * is gone with its announce.
  * BEP 3, 7, 15, 23, 48. The address of a peer is that of its packet, never what the request claims.
  */
 import type { Env } from '../base/env.ts'
-import { LIMITS } from '../base/limits.ts'
 import type { Machine } from '../base/machine.ts'
 import { SIPHASH_KEY_LENGTH, SipHash } from '../base/siphash.ts'
 import { earliest, type Instant, MICROSECONDS_PER_SECOND, seconds } from '../base/time.ts'
 import { addressScope, reachesAsFar } from '../wire/address-scope.ts'
 import type { AnnounceAnswer, AnnounceRequest, ScrapeCounts } from '../wire/tracker-announce.ts'
-import { Heartbeat, type HeartbeatInput, type HeartbeatOptions, type HeartbeatOutput } from './heartbeat.ts'
+import { AnnouncePolicy, TRACKER_DEFAULTS, type TrackerOptions } from './announce-policy.ts'
+import { Heartbeat, type HeartbeatInput, type HeartbeatOutput } from './heartbeat.ts'
 import { PeerDesk } from './peer-desk.ts'
 import { PieceMap } from './piece-map.ts'
-import { type PeerSample, type Swarm, SwarmTable, sizeOf } from './swarm-table.ts'
-
-export interface TrackerOptions {
-  /** How often peers are asked to announce. */
-  readonly intervalSeconds: number
-  /** Up to this many other peers, an announce without `numwant` gets all of them. */
-  readonly fullListPeers: number
-  /** Above, it gets this many at random. */
-  readonly samplePeers: number
-  /** Undefined: nobody is probed. */
-  readonly heartbeat?: HeartbeatOptions | undefined
-}
-
-export const TRACKER_DEFAULTS: TrackerOptions = { intervalSeconds: 1800, fullListPeers: 50, samplePeers: 50 }
+import { type PeerSample, SwarmTable, sizeOf } from './swarm-table.ts'
 
 export type TrackerInput =
   | HeartbeatInput
@@ -62,30 +47,22 @@ export type TrackerAnswer =
 export type TrackerOutput = TrackerAnswer | HeartbeatOutput
 
 export interface TrackerStats {
-  readonly swarms: number
-  readonly peers: number
+  /** Null where they are not counted, because other processes share them. */
+  readonly swarms: number | null
+  readonly peers: number | null
   readonly announces: number
   readonly scrapes: number
   readonly refusals: number
 }
 
-/**
- * Some clients announce no more often than every five minutes, whatever they are told;
- * they must not expire between.
- */
-const LIFETIME_SECONDS_MIN = 600
-/** Peers that have nobody may come back this much sooner than the interval. */
-const MIN_INTERVAL_DIVISOR = 30
 /** When a full tracker may have room again. */
 const FULL_RETRY_MINUTES = 10
 
 const NOBODY: PeerSample = { peersV4: new Uint8Array(0), peersV6: new Uint8Array(0) }
 
 export class Tracker implements Machine<TrackerInput, TrackerOutput> {
-  readonly #options: TrackerOptions
-  readonly #minIntervalSeconds: number
-  readonly #lifetimeSeconds: number
   readonly desk: PeerDesk
+  readonly #policy: AnnouncePolicy
   readonly #swarms: SwarmTable
   readonly #heartbeat: Heartbeat | undefined
   /** Answers not polled yet: at most one, since `poll` is drained between inputs. */
@@ -95,9 +72,7 @@ export class Tracker implements Machine<TrackerInput, TrackerOutput> {
   #refusals = 0
 
   constructor(env: Env, options: TrackerOptions = TRACKER_DEFAULTS, swarms?: SwarmTable) {
-    this.#options = options
-    this.#minIntervalSeconds = Math.max(1, Math.floor(options.intervalSeconds / MIN_INTERVAL_DIVISOR))
-    this.#lifetimeSeconds = Math.max(LIFETIME_SECONDS_MIN, options.intervalSeconds * 2)
+    this.#policy = new AnnouncePolicy(options)
     this.#swarms = swarms ?? new SwarmTable(env.prng.fork('swarm-table'))
     this.#heartbeat = options.heartbeat && new Heartbeat(this.#swarms, options.heartbeat)
     const pieces = new PieceMap()
@@ -107,13 +82,13 @@ export class Tracker implements Machine<TrackerInput, TrackerOutput> {
       pieces,
       heartbeat: this.#heartbeat,
       hash: new SipHash(env.prng.fork('reporters').bytes(SIPHASH_KEY_LENGTH)),
-      wanted: (size) => this.#unasked(size),
+      wanted: (size) => this.#policy.wanted(undefined, size),
     })
   }
 
   handle(now: Instant, input: TrackerInput): void {
     const nowSeconds = Math.floor(now / MICROSECONDS_PER_SECOND)
-    this.#swarms.expire(nowSeconds - this.#lifetimeSeconds)
+    this.#swarms.expire(nowSeconds - this.#policy.lifetimeSeconds)
     switch (input.kind) {
       case 'announce':
         this.#announce(nowSeconds, input)
@@ -132,7 +107,8 @@ export class Tracker implements Machine<TrackerInput, TrackerOutput> {
 
   nextTimeout(): Instant | undefined {
     const oldest = this.#swarms.oldestSeconds()
-    const expiry = oldest === undefined ? undefined : (seconds(oldest + this.#lifetimeSeconds) as Instant)
+    const expiry =
+      oldest === undefined ? undefined : (seconds(oldest + this.#policy.lifetimeSeconds) as Instant)
     return earliest(expiry, this.#heartbeat?.nextTimeout())
   }
 
@@ -157,7 +133,7 @@ export class Tracker implements Machine<TrackerInput, TrackerOutput> {
     if (request.event === 'stopped') {
       this.#swarms.leave(address, request)
       const counts = this.#swarms.counts(request.infoHash)
-      this.#outputs.push({ kind: 'announced', id, answer: this.#answer(counts, NOBODY) })
+      this.#outputs.push({ kind: 'announced', id, answer: this.#policy.answer(counts, NOBODY) })
       return
     }
     // A peer far away must not send our probes into our own network, through whoever speaks for it.
@@ -173,44 +149,26 @@ export class Tracker implements Machine<TrackerInput, TrackerOutput> {
       })
       return
     }
-    const sample = this.#swarms.sample(swarm, this.#wanted(swarm, request.numwant), address, request)
+    const sample = this.#swarms.sample(
+      swarm,
+      this.#policy.wanted(request.numwant, sizeOf(swarm) - 1),
+      address,
+      request,
+    )
     const { seeders, completed } = swarm
     const counts = { seeders, leechers: sizeOf(swarm) - seeders, completed }
-    this.#outputs.push({ kind: 'announced', id, answer: this.#answer(counts, sample) })
+    this.#outputs.push({ kind: 'announced', id, answer: this.#policy.answer(counts, sample) })
   }
 
   #scrape(id: number, infoHashes: readonly Uint8Array[]): void {
     this.#scrapes++
-    const reason =
-      infoHashes.length === 0
-        ? 'name the info_hash; this tracker does not list all its swarms'
-        : infoHashes.length > LIMITS.scrapeHashesMax.value
-          ? `too many info_hash in one scrape, at most ${LIMITS.scrapeHashesMax.value}`
-          : undefined
+    const reason = this.#policy.scrapeRefusal(infoHashes)
     if (reason === undefined) {
       const counts = infoHashes.map((infoHash) => this.#swarms.counts(infoHash))
       this.#outputs.push({ kind: 'scraped', id, counts })
     } else {
       this.#refusals++
       this.#outputs.push({ kind: 'refused', id, reason })
-    }
-  }
-
-  #wanted(swarm: Swarm, numwant: number | undefined): number {
-    if (numwant !== undefined) return Math.min(numwant, LIMITS.numwantMax.value)
-    return this.#unasked(sizeOf(swarm) - 1)
-  }
-
-  #unasked(others: number): number {
-    return others <= this.#options.fullListPeers ? others : this.#options.samplePeers
-  }
-
-  #answer(counts: ScrapeCounts, sample: PeerSample): AnnounceAnswer {
-    return {
-      intervalSeconds: this.#options.intervalSeconds,
-      minIntervalSeconds: this.#minIntervalSeconds,
-      ...counts,
-      ...sample,
     }
   }
 }
