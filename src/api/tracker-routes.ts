@@ -2,7 +2,14 @@
 import { describeRoutes } from './routes-describe.ts'
 import { eventRoutes } from './routes-events.ts'
 import { pageRoutes } from './routes-pages.ts'
+import { peerRoutes } from './routes-peers.ts'
 import { statsRoutes } from './routes-stats.ts'
 import type { RouteModule } from './services.ts'
 
-export const TRACKER_ROUTES: readonly RouteModule[] = [describeRoutes, pageRoutes, statsRoutes, eventRoutes]
+export const TRACKER_ROUTES: readonly RouteModule[] = [
+  describeRoutes,
+  pageRoutes,
+  statsRoutes,
+  eventRoutes,
+  peerRoutes,
+]

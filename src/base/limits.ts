@@ -115,6 +115,49 @@ export const LIMITS = {
     'peers a tracker holds, per address family',
     'design: about 0.3 GB of IPv4',
   ),
+  trackerProbesPerSecondMax: limit(
+    200,
+    'probes of peers our tracker begins in a second; more peers are probed less often',
+    'product',
+  ),
+  trackerProbesOpenMax: limit(
+    1024,
+    'probes of our tracker under way, each with a socket',
+    'design: what begins in five seconds; below the usual limit of open files with its clients',
+  ),
+  trackerProbeBytesMax: limit(
+    4096,
+    'bytes read of a peer that is probed, before its handshake',
+    'design: pads of an encrypted one are 1 KiB at most',
+  ),
+  trackerReportsMax: limit(1024, 'reported peers that wait for their probe, or had it just now', 'design'),
+  trackerReportersPerSecondMax: limit(
+    5,
+    'reports of one address that our tracker acts on in a second, after the first twenty',
+    'design: a peer that finds fifty dead ones needs ten seconds',
+  ),
+  trackerReporterScanMax: limit(
+    4096,
+    'members looked at to find who reports, when it does not say on which port it listens',
+    'design: a tenth of a millisecond',
+  ),
+  trackerListedMax: limit(10_000, 'peers in one list for people', 'design: 2 MB of JSON'),
+  trackerHaveRangesMax: limit(
+    256,
+    'ranges of pieces our tracker keeps of one peer; further ones are not kept',
+    'design: 2 KiB; the map is advice',
+  ),
+  trackerHaveRangesTotalMax: limit(4_194_304, 'ranges of pieces our tracker keeps in all', 'design: 32 MiB'),
+  registeredRangesMax: limit(
+    512,
+    'ranges of pieces told to a tracker at once; the rest waits for the next time',
+    'design: 8 KiB of JSON',
+  ),
+  extendedTrackersMax: limit(
+    4,
+    'trackers of a torrent that are told of pieces and of peers that do not answer',
+    'design: more than one is rare',
+  ),
   trackerConnectionsMax: limit(
     20_000,
     'open HTTP connections to our tracker',

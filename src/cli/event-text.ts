@@ -112,7 +112,23 @@ const WRITERS: Writers = {
     log: tracker(1, `announce to ${e.tracker} failed: ${e.message}`),
   }),
   'no-peers-left': () => ({ sentence: 'no peers left, re-announcing' }),
+  reported: (e) => ({ sentence: `reported ${e.address} unreachable` }),
+  registered: (e) => ({ log: tracker(1, `registered ${e.pieces}/${e.total} pieces at ${e.tracker}`) }),
+  'locations-refreshed': (e, said) => {
+    const message = `locations refreshed, ${formatCount(e.sources, 'source')}`
+    return said.isNews(`sources ${trackerOf(e)}`, message)
+      ? { sentence: message }
+      : { log: tracker(1, message) }
+  },
   deregistered: (e) => ({ sentence: 'deregistered', log: tracker(1, `deregistered at ${e.tracker}`) }),
+
+  // Who is there, as our tracker finds out.
+  heartbeat: (e) => ({
+    log: tracker(1, `heartbeat ${e.address} ${e.result}${e.result === 'ok' ? ` ${e.milliseconds}ms` : ''}`),
+  }),
+  probe: (e) => ({ log: tracker(1, `probe (reported) ${e.address}`) }),
+  removed: (e) => ({ sentence: `removed ${e.address} reason=${e.reason}` }),
+  kept: (e) => ({ sentence: `kept ${e.address}` }),
 
   // Peers. A dial that leads nowhere is everyday life in a swarm; only peers that were there are missed.
   connecting: (e) => ({ log: fetch(1, `connecting to ${e.address}`) }),

@@ -4,6 +4,7 @@
  * Hashes are hex, sizes bytes, rates bytes per second, durations seconds; what does not exist is null.
  */
 import type { NodeEvent } from '../nodejs/node-events.ts'
+import type { LivenessEvent } from '../tracker/heartbeat.ts'
 
 export type ProgramEvent =
   | {
@@ -70,7 +71,7 @@ export interface EventContext {
   readonly node?: string
 }
 
-export type KnownEvent = (NodeEvent | ProgramEvent) & EventContext
+export type KnownEvent = (NodeEvent | ProgramEvent | LivenessEvent) & EventContext
 
 /** Any event, also one that has no sentence of its own. */
 export interface ShoalEvent {

@@ -178,6 +178,11 @@ export const SETTINGS = {
     'off',
     'ask the trackers again this often while downloading',
   ),
+  registerEvery: setting(
+    orWord(duration({ min: 1000, max: 3_600_000 }), 'off'),
+    1000,
+    'tell a Shoal tracker of new pieces this often at most while downloading',
+  ),
   handshakeTimeout: setting(
     duration(TIMEOUT),
     10_000,
@@ -257,10 +262,9 @@ export const SETTINGS = {
   heartbeat: setting(
     orWord(duration({ min: 100, max: 86_400_000 }), 'off'),
     60_000,
-    'how often each peer is probed',
-    LATER,
+    'how often each peer is probed, to see whether it is there; off for a public tracker',
   ),
-  heartbeatWindow: setting(duration(TIMEOUT), 3000, 'a probed peer has this long to answer', LATER),
+  heartbeatWindow: setting(duration(TIMEOUT), 3000, 'a probed peer has this long to answer'),
   fullList: setting(
     orWord(count({ min: 0, max: 100_000 }), 'all'),
     50,

@@ -10,6 +10,7 @@ import type { Store } from '../nodejs/store.ts'
 import { TrackerServer } from '../nodejs/tracker-server.ts'
 import { openTrackerState, type TrackerState } from '../nodejs/tracker-state.ts'
 import { TRACKER_DEFAULTS } from '../tracker/announce-policy.ts'
+import type { LivenessEvent } from '../tracker/heartbeat.ts'
 import type { CommandContext } from './command-context.ts'
 import { trackerOptions } from './tracker-options.ts'
 import { readVersion } from './version.ts'
@@ -32,7 +33,7 @@ export class TrackerProgram {
     settings,
     output,
   }: Pick<CommandContext, 'settings' | 'output'>): Promise<TrackerProgram> {
-    const options = trackerOptions(settings)
+    const options = { ...trackerOptions(settings), onLiveness: (event: LivenessEvent) => output.event(event) }
     const state = await openTrackerState(
       settings.store,
       settings.trackerPort,

@@ -32,6 +32,7 @@ import { ShoalError } from './shoal-error.ts'
 import { TcpNetwork } from './tcp-network.ts'
 import { ThreadVerifier } from './thread-verifier.ts'
 import { swarmOptions, type TorrentAddOptions, type TorrentDefaults, TorrentTask } from './torrent-task.ts'
+import { HttpTrackerCalls } from './tracker-calls.ts'
 import { NodeTrackerTransport } from './tracker-transport.ts'
 
 export interface PeerNodeOptions extends TorrentDefaults {
@@ -88,6 +89,7 @@ export class PeerNode {
   readonly #client: Client
   readonly #driver: SwarmDriver
   readonly #trackers: NodeTrackerTransport
+  readonly #trackerCalls: HttpTrackerCalls
   readonly #verifier = new ThreadVerifier()
   readonly #local: LocalDiscoveryDriver | undefined
   readonly #listeners = new Set<NodeListener>()
@@ -114,6 +116,7 @@ export class PeerNode {
       encryption: options.encryption,
       ...(host === undefined ? {} : { localAddress: host }),
     })
+    this.#trackerCalls = new HttpTrackerCalls({ timeoutMs: trackerTimeoutMs, localAddress: host })
     this.#client = new Client(
       nodeClock.now(),
       {
@@ -145,7 +148,13 @@ export class PeerNode {
     })
     this.#driver = new SwarmDriver(
       this.#client,
-      { clock: nodeClock, network, verifier: this.#verifier, trackers: this.#trackers },
+      {
+        clock: nodeClock,
+        network,
+        verifier: this.#verifier,
+        trackers: this.#trackers,
+        trackerCalls: this.#trackerCalls,
+      },
       {
         event: (torrent, event) => this.#member(torrent)?.swarmEvent(event),
         metadata: (torrent, result) => this.#metadata(torrent, result),
@@ -263,6 +272,7 @@ export class PeerNode {
     this.#driver.push({ kind: 'stop' })
     await this.#stopped
     this.#trackers.close()
+    this.#trackerCalls.close()
     await this.#network.stop()
     await this.#verifier.close()
     for (const task of this.#tasks.values()) await task.stop()

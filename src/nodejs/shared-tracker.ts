@@ -6,7 +6,7 @@
 
 import type { AnnounceQuestion, TakeAnswer } from '../tracker/announce-desk.ts'
 import { AnnouncePolicy, type TrackerOptions } from '../tracker/announce-policy.ts'
-import type { TrackerOutput, TrackerStats } from '../tracker/tracker.ts'
+import type { TrackerAnswer, TrackerStats } from '../tracker/tracker.ts'
 import type { ScrapeCounts } from '../wire/tracker-announce.ts'
 import type { RedisConnection } from './redis-connection.ts'
 import { RedisSwarms } from './redis-swarms.ts'
@@ -56,7 +56,7 @@ export class SharedTracker implements TrackerBackend {
     this.#redis.close()
   }
 
-  async #find(question: AnnounceQuestion): Promise<TrackerOutput> {
+  async #find(question: AnnounceQuestion): Promise<TrackerAnswer> {
     if (question.kind === 'scrape') {
       const counts = await Promise.all(question.infoHashes.map((infoHash) => this.#swarms.counts(infoHash)))
       return { kind: 'scraped', id: NO_ID, counts }
@@ -67,7 +67,7 @@ export class SharedTracker implements TrackerBackend {
     return { kind: 'announced', id: NO_ID, answer }
   }
 
-  #refuse(reason: string, retryInMinutes?: number): TrackerOutput {
+  #refuse(reason: string, retryInMinutes?: number): TrackerAnswer {
     this.#refusals++
     return {
       kind: 'refused',

@@ -73,6 +73,8 @@ export interface TorrentDefaults {
   /** The first announce must succeed. */
   readonly requiresTracker: boolean
   readonly announceIntervalSeconds: number | undefined
+  /** How often a Shoal tracker is told of new pieces at most; undefined = never. */
+  readonly registerEverySeconds?: number | undefined
   /** Hybrids announce under the infohash that aria2 computes, too. */
   readonly announcesRebuilt: boolean
   /** Peer exchange (BEP 11). */
@@ -473,6 +475,7 @@ export function swarmOptions(
     connectionsMax: defaults.connectionsMax,
     uploadSlotCount: defaults.uploadSlotCount,
     announceIntervalSeconds: defaults.announceIntervalSeconds,
+    registerEverySeconds: defaults.registerEverySeconds,
     announcesRebuilt: defaults.announcesRebuilt,
     exchangesPeers: defaults.exchangesPeers,
   }

@@ -13,11 +13,13 @@ import type http from 'node:http'
 import type { Socket } from 'node:net'
 import { LIMITS } from '../base/limits.ts'
 import { SIPHASH_KEY_LENGTH, SipHash } from '../base/siphash.ts'
-import { TRACKER_DEFAULTS, type TrackerOptions } from '../tracker/announce-policy.ts'
+import type { Instant } from '../base/time.ts'
+import { TRACKER_DEFAULTS } from '../tracker/announce-policy.ts'
 import { AskerAddress } from '../tracker/asker-address.ts'
 import { ConnectionIds } from '../tracker/connection-ids.ts'
+import type { PeerDesk } from '../tracker/peer-desk.ts'
 import { SourceLimits } from '../tracker/source-limits.ts'
-import type { TrackerOutput, TrackerStats } from '../tracker/tracker.ts'
+import type { TrackerAnswer, TrackerStats } from '../tracker/tracker.ts'
 import { UdpTracker } from '../tracker/udp-tracker.ts'
 import { type Endpoint, parseAddress } from '../wire/endpoint.ts'
 import type { ScrapeCounts } from '../wire/tracker-announce.ts'
@@ -29,14 +31,14 @@ import {
   encodeScrapeReply,
 } from '../wire/tracker-http-reply.ts'
 import { listenServer } from './listen.ts'
-import { LocalTracker } from './local-tracker.ts'
+import { LocalTracker, type LocalTrackerOptions } from './local-tracker.ts'
 import { nodeClock } from './node-clock.ts'
 import { nodeHttp } from './node-http.ts'
 import { ShoalError } from './shoal-error.ts'
 import type { TrackerBackend } from './tracker-backend.ts'
 import { TrackerUdpSocket } from './tracker-udp-socket.ts'
 
-export interface TrackerServerOptions extends Partial<TrackerOptions> {
+export interface TrackerServerOptions extends Partial<LocalTrackerOptions> {
   /** Address to listen on; undefined = all interfaces, IPv4 and IPv6. */
   readonly host?: string | undefined
   /** 0 = any free one. */
@@ -133,7 +135,7 @@ export class TrackerServer {
   static async listen(options: TrackerServerOptions): Promise<TrackerServer> {
     const { host, port, udpPort = 'off', trustedProxies = [], sourceLimit, desk, ...rest } = options
     const sockets = await listenOnBoth(host, port, udpPort)
-    const own = desk === undefined ? new LocalTracker({ ...TRACKER_DEFAULTS, ...rest }) : undefined
+    const own = desk === undefined ? new LocalTracker({ ...TRACKER_DEFAULTS, ...rest, host }) : undefined
     return new TrackerServer(sockets, { own, desk: own ?? desk! }, { trustedProxies, sourceLimit })
   }
 
@@ -152,6 +154,30 @@ export class TrackerServer {
   /** How many seeds and others there are. @param infoHash 20 bytes. @throws ShoalError `store/away` */
   async counts(infoHash: Uint8Array): Promise<ScrapeCounts> {
     return await this.#desk.counts(infoHash)
+  }
+
+  /** Undefined where peers are not known one by one (`TrackerBackend.withPeers`). */
+  withPeers<T>(use: (peers: PeerDesk, now: Instant) => T): T | undefined {
+    return this.#desk.withPeers?.(use)
+  }
+
+  /** Peers can ask and tell more than announces hold: docs/tracker-extension.md. */
+  get #offersApi(): boolean {
+    return this.#others !== undefined && this.#desk.withPeers !== undefined
+  }
+
+  /**
+   * Whose request this is: 4 or 16 bytes; undefined when the connection has gone.
+   * @param claimed an address the request names, believed of trusted proxies
+   */
+  askerOf(request: http.IncomingMessage, claimed?: string): Uint8Array | undefined {
+    const source = this.#addressOf(request.socket)
+    return source === undefined ? undefined : this.#askerOf(request, source, claimed)
+  }
+
+  /** False when that address has asked too often; counted with its announces. */
+  admits(address: Uint8Array): boolean {
+    return this.#limits.take(nodeClock.now(), address)
   }
 
   close(): Promise<void> {
@@ -191,8 +217,9 @@ export class TrackerServer {
     if (!this.#limits.take(nodeClock.now(), address)) return refuseTooMany(response)
     if (!decoded.ok) return refuse(response, decoded.error.message)
     const encode = decoded.value.compact === false ? encodeDictionaryReply : encodeCompactReply
-    this.#desk.ask({ kind: 'announce', address, request: decoded.value }, (output) => {
-      if (output.kind === 'announced') sendBencoded(response, encode(output.answer, address))
+    const from = address === source ? undefined : source
+    this.#desk.ask({ kind: 'announce', address, from, request: decoded.value }, (output) => {
+      if (output.kind === 'announced') sendBencoded(response, encode(output.answer, address, this.#offersApi))
       else sendRefusal(response, output)
     })
   }
@@ -285,7 +312,7 @@ function refuse(response: http.ServerResponse, reason: string, status = 200): vo
   sendBencoded(response, encodeFailure(reason), status)
 }
 
-function sendRefusal(response: http.ServerResponse, output: TrackerOutput): void {
+function sendRefusal(response: http.ServerResponse, output: TrackerAnswer): void {
   if (output.kind === 'refused') sendBencoded(response, encodeFailure(output.reason, output.retryInMinutes))
 }
 

@@ -3,7 +3,7 @@
  * both in a Redis that other trackers share.
  */
 import type { TrackerOptions } from '../tracker/announce-policy.ts'
-import { LocalTracker } from './local-tracker.ts'
+import { LocalTracker, type LocalTrackerOptions } from './local-tracker.ts'
 import { openStore } from './open-store.ts'
 import type { RedisListener } from './redis-connection.ts'
 import type { Store } from './store.ts'
@@ -24,7 +24,7 @@ export interface TrackerState {
 export async function openTrackerState(
   name: string,
   port: number,
-  options: TrackerOptions,
+  options: LocalTrackerOptions,
   listener: RedisListener,
 ): Promise<TrackerState> {
   if (/^rediss?:/.test(name)) return await openShared(name, options, listener)

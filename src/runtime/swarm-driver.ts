@@ -9,7 +9,7 @@ import type { Clock } from '../ports/clock.ts'
 import type { ContentStore } from '../ports/content-store.ts'
 import type { Network } from '../ports/network.ts'
 import type { PieceVerifier } from '../ports/piece-verifier.ts'
-import type { TrackerTransport } from '../ports/tracker-transport.ts'
+import type { TrackerCalls, TrackerTransport } from '../ports/tracker-transport.ts'
 import type { Client } from '../swarm/client.ts'
 import type { SwarmInput, SwarmOutput } from '../swarm/effects.ts'
 import type { SwarmEvent } from '../swarm/events.ts'
@@ -21,6 +21,8 @@ export interface SwarmPorts {
   readonly network: Network
   readonly verifier: PieceVerifier
   readonly trackers: TrackerTransport
+  /** Absent where there are no Shoal trackers. */
+  readonly trackerCalls?: TrackerCalls
 }
 
 export interface SwarmDriverEvents {
@@ -97,6 +99,13 @@ export class SwarmDriver {
         const { torrent, announce } = output
         this.#ports.trackers.announce(output.url, output.request, (result) =>
           this.push({ kind: 'announce-answered', torrent, announce, result }),
+        )
+        return
+      }
+      case 'call-tracker': {
+        const { torrent, call } = output
+        this.#ports.trackerCalls?.call(output.request, (result) =>
+          this.push({ kind: 'tracker-called', torrent, call, result }),
         )
         return
       }

@@ -15,7 +15,6 @@ import { TokenBucket } from '../base/token-bucket.ts'
 import { formatEndpoint } from '../wire/endpoint.ts'
 import { decodeHandshake } from '../wire/handshake.ts'
 import { isProbe } from '../wire/probe.ts'
-import type { AnnouncementsOutput } from './announcements.ts'
 import type { ClientOptions } from './client-options.ts'
 import { Connection } from './connection.ts'
 import { ConnectionSlots } from './connection-slots.ts'
@@ -32,12 +31,20 @@ import { PieceBuffers } from './piece-buffers.ts'
 import { Schedule } from './schedule.ts'
 import { StreamEncryption } from './stream-encryption.ts'
 import { Torrent } from './torrent.ts'
+import { driveAnnouncements } from './torrent-announcements.ts'
 import type { TorrentOptions } from './torrent-options.ts'
 import type { TorrentSurroundings } from './torrent-surroundings.ts'
 import { Turns } from './turns.ts'
 import { UploadDelay } from './upload-delay.ts'
 
 const NEVER = Number.POSITIVE_INFINITY as Instant
+/** A dial that ended so found nobody. */
+const UNANSWERED = new Set<DisconnectReason>([
+  'refused',
+  'unreachable',
+  'connect-timeout',
+  'handshake-timeout',
+])
 
 export class Client implements Machine<SwarmInput, SwarmOutput> {
   readonly torrents = new Map<number, Torrent>()
@@ -188,6 +195,8 @@ export class Client implements Machine<SwarmInput, SwarmOutput> {
         return torrent.resume(now)
       case 'announce-answered':
         return torrent.announcer.handle(now, { kind: 'answered', id: input.announce, result: input.result })
+      case 'tracker-called':
+        return torrent.announcer.handle(now, { kind: 'called', id: input.call, result: input.result })
     }
   }
 
@@ -390,6 +399,7 @@ export class Client implements Machine<SwarmInput, SwarmOutput> {
     if (session !== undefined) torrent.detach(now, session, reason)
     else if (connection.isOutgoing) {
       torrent.dialingCount--
+      if (UNANSWERED.has(reason)) torrent.dialled(now, endpoint, false)
       torrent.emit({ event: 'peer-disconnected', address: formatEndpoint(connection.endpoint), reason })
     }
     this.#turns.left(id, reason)
@@ -433,29 +443,7 @@ export class Client implements Machine<SwarmInput, SwarmOutput> {
     const { announcer } = torrent
     const due = announcer.nextTimeout()
     if (due !== undefined && due <= this.#now) announcer.handle(this.#now, { kind: 'tick' })
-    let hasNews = false
-    for (let output = announcer.poll(); output !== undefined; output = announcer.poll()) {
-      this.#announcerSays(torrent, output)
-      hasNews = true
-    }
-    if (hasNews) this.#dial(this.#now, torrent)
-  }
-
-  #announcerSays(torrent: Torrent, output: AnnouncementsOutput): void {
-    switch (output.kind) {
-      case 'announce': {
-        const { id, url, request } = output
-        return this.#emit({ kind: 'announce', torrent: torrent.core.id, announce: id, url, request })
-      }
-      case 'event':
-        return torrent.emit(output.event)
-      case 'stopped':
-        torrent.hasLeftTrackers = true
-        return
-      case 'peers':
-        this.#around.own.learn(output.externalIp)
-        torrent.introductions.take(output.peers, 'tracker', output.from, output.isRebuilt)
-    }
+    if (driveAnnouncements(torrent, this.#around)) this.#dial(this.#now, torrent)
   }
 
   #flush(now: Instant): void {

@@ -13,6 +13,7 @@ import type { MerklePiece } from './geometry.ts'
 import type { PeerSource } from './peer-list.ts'
 import type { PickOrder } from './piece-picker.ts'
 import type { TorrentOptions } from './torrent-options.ts'
+import type { TrackerCall } from './tracker-extension.ts'
 
 /** Verdict-free hashes of one piece; the machine compares. */
 export interface PieceDigests {
@@ -96,6 +97,13 @@ export type SwarmInput =
       readonly announce: number
       readonly result: Result<AnnounceReply, TrackerFault>
     }
+  /** Of a `call-tracker`: its JSON as it came, or why there is none. */
+  | {
+      readonly kind: 'tracker-called'
+      readonly torrent: number
+      readonly call: number
+      readonly result: Result<unknown>
+    }
 
 export type SwarmOutput =
   | { readonly kind: 'connect'; readonly connection: number; readonly endpoint: Endpoint }
@@ -144,6 +152,12 @@ export type SwarmOutput =
       readonly announce: number
       readonly url: string
       readonly request: AnnounceRequest
+    }
+  | {
+      readonly kind: 'call-tracker'
+      readonly torrent: number
+      readonly call: number
+      readonly request: TrackerCall
     }
   /** The info dictionary of an `add-magnet`, checked and read, or why it cannot be used. Comes once. */
   | { readonly kind: 'metadata'; readonly torrent: number; readonly result: Result<Metainfo> }

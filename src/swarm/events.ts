@@ -50,6 +50,17 @@ export type SwarmEvent =
   | { readonly event: 'no-peers-left'; readonly tracker: string }
   /** The tracker knows that we left. */
   | { readonly event: 'deregistered'; readonly tracker: string }
+  /** A Shoal tracker was told that this peer of its list does not answer. */
+  | { readonly event: 'reported'; readonly tracker: string; readonly address: string }
+  /** A Shoal tracker knows so many of the torrent's pieces here. */
+  | {
+      readonly event: 'registered'
+      readonly tracker: string
+      readonly pieces: number
+      readonly total: number
+    }
+  /** A tracker was asked again where the content is, while it is downloaded. */
+  | { readonly event: 'locations-refreshed'; readonly tracker: string; readonly sources: number }
   | { readonly event: 'connecting'; readonly address: string }
   | { readonly event: 'handshake-ok'; readonly address: string; readonly peerId: string }
   | {

@@ -21,6 +21,8 @@ export interface TorrentOptions {
   readonly uploadSlotCount: number
   /** Overrides the trackers' interval; undefined = as they say. */
   readonly announceIntervalSeconds: number | undefined
+  /** How often a Shoal tracker is told of new pieces at most; undefined = never. */
+  readonly registerEverySeconds?: number | undefined
   /**
    * A hybrid that is not private announces under its rebuilt infohash too (`wire/rebuilt-infohash.ts`).
    */

@@ -33,7 +33,7 @@ import type { PeerSession, SessionHost } from './peer-session.ts'
 import { Penalties } from './penalties.ts'
 import { PiecePicker } from './piece-picker.ts'
 import { mainContributor, PieceTracker } from './piece-tracker.ts'
-import { takeAnnouncer } from './torrent-announcer.ts'
+import { announcementsFor } from './torrent-announcements.ts'
 import type { TorrentCore } from './torrent-core.ts'
 import type { TorrentOptions } from './torrent-options.ts'
 import type { TorrentSurroundings } from './torrent-surroundings.ts'
@@ -134,7 +134,7 @@ export class Torrent implements SessionHost {
     )
     this.description = this.#server
     this.rebuiltInfoHash = options.metainfo.private ? null : rebuiltInfoHash(options.metainfo, env.crypto)
-    this.announcer = takeAnnouncer(this, around, this.#announces(), before)
+    this.announcer = announcementsFor(this, around, before)
     this.#selectFiles(options.selectedFiles)
   }
 
@@ -196,6 +196,7 @@ export class Torrent implements SessionHost {
       this.#openPiece(piece)
     }
     this.#wasComplete = this.isComplete
+    this.announcer.handle(now, { kind: 'pieces-changed', areLost: true })
     this.peers.reconsiderSeeds(now)
     this.#holdings.recountAll()
     this.fillAll(now)
@@ -238,6 +239,7 @@ export class Torrent implements SessionHost {
     this.emit({ event: 'piece-verified', piece, from })
     this.#holdings.verified(piece)
     this.#news.add(now, piece)
+    this.announcer.handle(now, { kind: 'pieces-changed', areLost: false })
     for (const session of this.core.sessions.values()) if (session.address === from) session.verifiedPieces++
     if (this.isComplete && !this.#wasComplete) this.#completed(now)
   }
@@ -267,11 +269,17 @@ export class Torrent implements SessionHost {
     this.peers.dialOtherwise(now, endpoint, { infoHash: this.rebuiltInfoHash !== null, encryption })
   }
 
+  /** A dial ended in a handshake, or in no answer at all. */
+  dialled(now: Instant, endpoint: Endpoint, isAnswered: boolean): void {
+    if (isAnswered) this.peers.answered(endpoint)
+    this.announcer.handle(now, { kind: 'dialled', endpoint, isAnswered })
+  }
+
   /** @param isKnown the peer was here before the metadata was, and is not told of again */
   attach(now: Instant, session: PeerSession, isKnown = false): void {
     this.#now = now
     this.core.sessions.set(session.id, session)
-    if (session.isOutgoing) this.peers.answered(session.endpoint)
+    if (session.isOutgoing) this.dialled(now, session.endpoint, true)
     session.sendHave(this.core.pieces.have, isKnown)
     if (session.supportsExtensions) this.#around.sendExtensions(this, session)
     if (isKnown) return
@@ -433,15 +441,6 @@ export class Torrent implements SessionHost {
   }
 
   // Inside.
-
-  #announces() {
-    const { uploaded, downloaded, sessions, options } = this.core
-    return {
-      stats: () => ({ uploaded: uploaded.total, downloaded: downloaded.total, left: this.leftBytes }),
-      wantsPeers: () => this.phase === 'active' && sessions.size < options.connectionsMax,
-      isShortOfPeers: () => this.isDownloading && this.usefulPeerCount === 0,
-    }
-  }
 
   #selectFiles(selected: ReadonlySet<number> | undefined): void {
     if (selected === undefined) return

@@ -2,7 +2,7 @@
  * Where announces and scrapes are answered, for the transports in front of it: from memory at once, or by a
  * store that several processes share, a moment later.
  */
-import type { TrackerInput, TrackerOutput } from './tracker.ts'
+import type { TrackerAnswer, TrackerInput } from './tracker.ts'
 
 type WithoutId<Input> = Input extends { readonly id: number } ? Omit<Input, 'id'> : never
 
@@ -10,7 +10,7 @@ type WithoutId<Input> = Input extends { readonly id: number } ? Omit<Input, 'id'
 export type AnnounceQuestion = WithoutId<TrackerInput>
 
 /** Called once for each question, before or after `ask` returns. */
-export type TakeAnswer = (answer: TrackerOutput) => void
+export type TakeAnswer = (answer: TrackerAnswer) => void
 
 export interface AnnounceDesk {
   ask(question: AnnounceQuestion, answer: TakeAnswer): void

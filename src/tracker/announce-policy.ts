@@ -5,6 +5,7 @@
  */
 import { LIMITS } from '../base/limits.ts'
 import type { AnnounceAnswer, ScrapeCounts } from '../wire/tracker-announce.ts'
+import type { HeartbeatOptions } from './heartbeat.ts'
 import type { PeerSample } from './swarm-table.ts'
 
 export interface TrackerOptions {
@@ -14,6 +15,8 @@ export interface TrackerOptions {
   readonly fullListPeers: number
   /** Above, it gets this many at random. */
   readonly samplePeers: number
+  /** Undefined: nobody is probed. */
+  readonly heartbeat?: HeartbeatOptions | undefined
 }
 
 export const TRACKER_DEFAULTS: TrackerOptions = { intervalSeconds: 1800, fullListPeers: 50, samplePeers: 50 }

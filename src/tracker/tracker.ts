@@ -1,6 +1,7 @@
 /**
  * The tracker as a machine: announces and scrapes in, answers out by the id of the request. What it grants
- * is `announce-policy.ts`; the transports in front of it read requests and write answers.
+ * is `announce-policy.ts`; the transports in front of it read requests and write answers. Its heartbeat
+ * (`heartbeat.ts`) probes the peers, its desk (`peer-desk.ts`) answers everything else about them.
  *
  * Invariant: every announce and scrape gets exactly one output, at once; a `stopped` peer
  * is gone with its announce.
@@ -8,23 +9,31 @@
  */
 import type { Env } from '../base/env.ts'
 import type { Machine } from '../base/machine.ts'
-import { type Instant, MICROSECONDS_PER_SECOND, seconds } from '../base/time.ts'
+import { SIPHASH_KEY_LENGTH, SipHash } from '../base/siphash.ts'
+import { earliest, type Instant, MICROSECONDS_PER_SECOND, seconds } from '../base/time.ts'
+import { addressScope, reachesAsFar } from '../wire/address-scope.ts'
 import type { AnnounceAnswer, AnnounceRequest, ScrapeCounts } from '../wire/tracker-announce.ts'
 import { AnnouncePolicy, TRACKER_DEFAULTS, type TrackerOptions } from './announce-policy.ts'
+import { Heartbeat, type HeartbeatInput, type HeartbeatOutput } from './heartbeat.ts'
+import { PeerDesk } from './peer-desk.ts'
+import { PieceMap } from './piece-map.ts'
 import { type PeerSample, SwarmTable, sizeOf } from './swarm-table.ts'
 
 export type TrackerInput =
-  | { readonly kind: 'tick' }
+  | HeartbeatInput
   | {
       readonly kind: 'announce'
       readonly id: number
       /** Where the request came from: 4 or 16 bytes, an IPv4-mapped address as 4. */
       readonly address: Uint8Array
+      /** Where the packet came from, if a proxy speaks for that address. */
+      readonly from?: Uint8Array | undefined
       readonly request: AnnounceRequest
     }
   | { readonly kind: 'scrape'; readonly id: number; readonly infoHashes: readonly Uint8Array[] }
 
-export type TrackerOutput =
+/** What an announce or a scrape is answered. */
+export type TrackerAnswer =
   | { readonly kind: 'announced'; readonly id: number; readonly answer: AnnounceAnswer }
   | { readonly kind: 'scraped'; readonly id: number; readonly counts: readonly ScrapeCounts[] }
   /** `reason` is for the peer's user. */
@@ -34,6 +43,8 @@ export type TrackerOutput =
       readonly reason: string
       readonly retryInMinutes?: number
     }
+
+export type TrackerOutput = TrackerAnswer | HeartbeatOutput
 
 export interface TrackerStats {
   /** Null where they are not counted, because other processes share them. */
@@ -50,10 +61,12 @@ const FULL_RETRY_MINUTES = 10
 const NOBODY: PeerSample = { peersV4: new Uint8Array(0), peersV6: new Uint8Array(0) }
 
 export class Tracker implements Machine<TrackerInput, TrackerOutput> {
+  readonly desk: PeerDesk
   readonly #policy: AnnouncePolicy
   readonly #swarms: SwarmTable
+  readonly #heartbeat: Heartbeat | undefined
   /** Answers not polled yet: at most one, since `poll` is drained between inputs. */
-  readonly #outputs: TrackerOutput[] = []
+  readonly #outputs: TrackerAnswer[] = []
   #announces = 0
   #scrapes = 0
   #refusals = 0
@@ -61,6 +74,16 @@ export class Tracker implements Machine<TrackerInput, TrackerOutput> {
   constructor(env: Env, options: TrackerOptions = TRACKER_DEFAULTS, swarms?: SwarmTable) {
     this.#policy = new AnnouncePolicy(options)
     this.#swarms = swarms ?? new SwarmTable(env.prng.fork('swarm-table'))
+    this.#heartbeat = options.heartbeat && new Heartbeat(this.#swarms, options.heartbeat)
+    const pieces = new PieceMap()
+    this.#swarms.watch(pieces)
+    this.desk = new PeerDesk({
+      swarms: this.#swarms,
+      pieces,
+      heartbeat: this.#heartbeat,
+      hash: new SipHash(env.prng.fork('reporters').bytes(SIPHASH_KEY_LENGTH)),
+      wanted: (size) => this.#policy.wanted(undefined, size),
+    })
   }
 
   handle(now: Instant, input: TrackerInput): void {
@@ -68,20 +91,25 @@ export class Tracker implements Machine<TrackerInput, TrackerOutput> {
     this.#swarms.expire(nowSeconds - this.#policy.lifetimeSeconds)
     switch (input.kind) {
       case 'announce':
-        return this.#announce(nowSeconds, input.id, input.address, input.request)
+        this.#announce(nowSeconds, input)
+        break
       case 'scrape':
         return this.#scrape(input.id, input.infoHashes)
-      case 'tick':
+      default:
+        return this.#heartbeat?.handle(now, input)
     }
+    this.#heartbeat?.run(now)
   }
 
   poll(): TrackerOutput | undefined {
-    return this.#outputs.shift()
+    return this.#outputs.shift() ?? this.#heartbeat?.poll()
   }
 
   nextTimeout(): Instant | undefined {
     const oldest = this.#swarms.oldestSeconds()
-    return oldest === undefined ? undefined : (seconds(oldest + this.#policy.lifetimeSeconds) as Instant)
+    const expiry =
+      oldest === undefined ? undefined : (seconds(oldest + this.#policy.lifetimeSeconds) as Instant)
+    return earliest(expiry, this.#heartbeat?.nextTimeout())
   }
 
   stats(): TrackerStats {
@@ -99,7 +127,8 @@ export class Tracker implements Machine<TrackerInput, TrackerOutput> {
     return this.#swarms.counts(infoHash)
   }
 
-  #announce(nowSeconds: number, id: number, address: Uint8Array, request: AnnounceRequest): void {
+  #announce(nowSeconds: number, input: Extract<TrackerInput, { kind: 'announce' }>): void {
+    const { id, address, from, request } = input
     this.#announces++
     if (request.event === 'stopped') {
       this.#swarms.leave(address, request)
@@ -107,7 +136,9 @@ export class Tracker implements Machine<TrackerInput, TrackerOutput> {
       this.#outputs.push({ kind: 'announced', id, answer: this.#policy.answer(counts, NOBODY) })
       return
     }
-    const swarm = this.#swarms.join(nowSeconds, address, request)
+    // A peer far away must not send our probes into our own network, through whoever speaks for it.
+    const mayBeProbed = from === undefined || reachesAsFar(addressScope(address), addressScope(from))
+    const swarm = this.#swarms.join(nowSeconds, address, request, mayBeProbed)
     if (swarm === undefined) {
       this.#refusals++
       this.#outputs.push({

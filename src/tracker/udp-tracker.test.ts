@@ -18,7 +18,7 @@ import { AskerAddress } from './asker-address.ts'
 import { ConnectionIds } from './connection-ids.ts'
 import { SourceLimits } from './source-limits.ts'
 import { SwarmTable } from './swarm-table.ts'
-import { Tracker } from './tracker.ts'
+import { Tracker, type TrackerAnswer } from './tracker.ts'
 import { UdpTracker } from './udp-tracker.ts'
 
 const ENV = {
@@ -60,7 +60,7 @@ class Desk {
       desk: {
         ask: (question, answer) => {
           this.tracker.handle(this.now, { ...question, id: 1 })
-          answer(this.tracker.poll()!)
+          answer(this.tracker.poll() as TrackerAnswer)
         },
       },
     })

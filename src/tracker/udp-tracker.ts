@@ -23,7 +23,7 @@ import type { AnnounceDesk } from './announce-desk.ts'
 import type { AskerAddress } from './asker-address.ts'
 import type { ConnectionIds } from './connection-ids.ts'
 import type { SourceLimits } from './source-limits.ts'
-import type { TrackerOutput } from './tracker.ts'
+import type { TrackerAnswer } from './tracker.ts'
 
 export interface UdpTrackerParts {
   readonly connectionIds: ConnectionIds
@@ -75,14 +75,19 @@ export class UdpTracker {
     if (value.kind === 'connect') return
     desk.ask(
       value.kind === 'announce'
-        ? { kind: 'announce', address: asker, request: value.request }
+        ? {
+            kind: 'announce',
+            address: asker,
+            from: asker === address ? undefined : address,
+            request: value.request,
+          }
         : { kind: 'scrape', infoHashes: value.infoHashes },
       (output) => send(encodeReply(transactionId, output, address)),
     )
   }
 }
 
-function encodeReply(transactionId: number, output: TrackerOutput, address: Uint8Array): Uint8Array {
+function encodeReply(transactionId: number, output: TrackerAnswer, address: Uint8Array): Uint8Array {
   switch (output.kind) {
     case 'announced':
       return encodeUdpAnswer(transactionId, output.answer, address.length === 4 ? 'v4' : 'v6')

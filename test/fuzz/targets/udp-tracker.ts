@@ -10,7 +10,7 @@ import { AskerAddress } from '../../../src/tracker/asker-address.ts'
 import { ConnectionIds } from '../../../src/tracker/connection-ids.ts'
 import { SourceLimits } from '../../../src/tracker/source-limits.ts'
 import { SwarmTable } from '../../../src/tracker/swarm-table.ts'
-import { Tracker } from '../../../src/tracker/tracker.ts'
+import { Tracker, type TrackerAnswer } from '../../../src/tracker/tracker.ts'
 import { UdpTracker } from '../../../src/tracker/udp-tracker.ts'
 import {
   decodeUdpReply,
@@ -43,7 +43,7 @@ const udp = new UdpTracker({
   desk: {
     ask: (question, answer) => {
       tracker.handle(NOW, { ...question, id: 1 })
-      answer(tracker.poll()!)
+      answer(tracker.poll() as TrackerAnswer)
     },
   },
 })
