@@ -33,6 +33,7 @@ import { TcpNetwork } from './tcp-network.ts'
 import { ThreadVerifier } from './thread-verifier.ts'
 import { swarmOptions, type TorrentAddOptions, type TorrentDefaults, TorrentTask } from './torrent-task.ts'
 import { NodeTrackerTransport } from './tracker-transport.ts'
+import { NodeWebSeedTransport } from './web-seed-fetch.ts'
 
 export interface PeerNodeOptions extends TorrentDefaults {
   /** Address to listen on and to connect from; undefined = all interfaces. */
@@ -88,6 +89,7 @@ export class PeerNode {
   readonly #client: Client
   readonly #driver: SwarmDriver
   readonly #trackers: NodeTrackerTransport
+  readonly #webSeeds: NodeWebSeedTransport
   readonly #verifier = new ThreadVerifier()
   readonly #local: LocalDiscoveryDriver | undefined
   readonly #listeners = new Set<NodeListener>()
@@ -113,6 +115,7 @@ export class PeerNode {
       udpTimeoutMs: trackerTimeoutMs,
       ...(host === undefined ? {} : { localAddress: host }),
     })
+    this.#webSeeds = new NodeWebSeedTransport({ localAddress: host, userAgent: `Shoal/${options.version}` })
     this.#client = new Client(
       nodeClock.now(),
       {
@@ -144,7 +147,13 @@ export class PeerNode {
     })
     this.#driver = new SwarmDriver(
       this.#client,
-      { clock: nodeClock, network, verifier: this.#verifier, trackers: this.#trackers },
+      {
+        clock: nodeClock,
+        network,
+        verifier: this.#verifier,
+        trackers: this.#trackers,
+        webSeeds: this.#webSeeds,
+      },
       {
         event: (torrent, event) => this.#member(torrent)?.swarmEvent(event),
         metadata: (torrent, result) => this.#metadata(torrent, result),
@@ -262,6 +271,7 @@ export class PeerNode {
     this.#driver.push({ kind: 'stop' })
     await this.#stopped
     this.#trackers.close()
+    this.#webSeeds.close()
     await this.#network.stop()
     await this.#verifier.close()
     for (const task of this.#tasks.values()) task.stop()

@@ -13,6 +13,7 @@ import { lacksPieceLayers } from '../swarm/layer-fetch.ts'
 import type { PickOrder } from '../swarm/piece-picker.ts'
 import type { Torrent } from '../swarm/torrent.ts'
 import type { TorrentOptions } from '../swarm/torrent-options.ts'
+import type { AddressScope } from '../wire/address-scope.ts'
 import type { Endpoint } from '../wire/endpoint.ts'
 import { MERKLE_BLOCK_LENGTH } from '../wire/merkle.ts'
 import type { Metainfo } from '../wire/metainfo.ts'
@@ -50,6 +51,8 @@ export interface TorrentAddOptions {
   readonly finalCheck: 'before' | 'after' | 'off'
   /** What is there and wrong is to be written over; nobody has to be told. */
   readonly isRepair?: boolean
+  /** How far the addresses of its web seeds must reach; `machine` (any) by default. */
+  readonly webSeedScopeMin?: AddressScope
   /** Whose place it takes, when it began as a magnet link. */
   readonly magnet?: MagnetTask
   /** Where content stands until it is complete. */
@@ -73,6 +76,8 @@ export interface TorrentDefaults {
   readonly announcesRebuilt: boolean
   /** Peer exchange (BEP 11). */
   readonly exchangesPeers: boolean
+  /** Fetches from web seeds (BEP 19). */
+  readonly usesWebSeeds: boolean
 }
 
 export interface TaskSurroundings {
@@ -300,6 +305,9 @@ export class TorrentTask {
         role: role === 'seed' ? 'seed-only' : 'download',
         order: picker,
         selectedFiles: this.#selectedFiles,
+        ...(defaults.usesWebSeeds && {
+          webSeeds: { urls: metainfo.webSeeds, scopeMin: this.options.webSeedScopeMin ?? 'machine' },
+        }),
       },
     })
   }

@@ -5,7 +5,7 @@
  * Invariant: `have` goes out only after a piece is verified and written.
  */
 import type { Bitfield } from '../base/bitfield.ts'
-import { type CopyBytes, equalBytes } from '../base/bytes.ts'
+import type { CopyBytes } from '../base/bytes.ts'
 import type { Env } from '../base/env.ts'
 import { RateMeter } from '../base/rate-meter.ts'
 import type { Fault, Result } from '../base/result.ts'
@@ -15,7 +15,7 @@ import type { ExtensionHandshake } from '../wire/extension-handshake.ts'
 import { handshakeHash } from '../wire/metainfo.ts'
 import type { BlockRange } from '../wire/peer-messages.ts'
 import { rebuiltInfoHash } from '../wire/rebuilt-infohash.ts'
-import { Announcements } from './announcements.ts'
+import type { Announcements } from './announcements.ts'
 import { Blame } from './blame.ts'
 import { clientName, peerIdText } from './client-name.ts'
 import { type DescriptionHost, DescriptionServer } from './description.ts'
@@ -32,11 +32,13 @@ import type { PeerSession, SessionHost } from './peer-session.ts'
 import { Penalties } from './penalties.ts'
 import { PiecePicker } from './piece-picker.ts'
 import { type GatheringPiece, mainContributor, PieceTracker } from './piece-tracker.ts'
+import { takeAnnouncements } from './torrent-announcements.ts'
 import type { TorrentCore } from './torrent-core.ts'
 import type { TorrentOptions } from './torrent-options.ts'
 import type { TorrentSurroundings } from './torrent-surroundings.ts'
 import { UploadSlots } from './upload-slots.ts'
 import { Uploader } from './uploader.ts'
+import { WebSeeds } from './web-seeds.ts'
 
 /**
  * A seed waits this long for leechers to come before it dials them itself, so that both
@@ -53,6 +55,7 @@ export class Torrent implements SessionHost {
   readonly exchange: PeerExchange
   readonly downloader: Downloader
   readonly uploader: Uploader
+  readonly webSeeds: WebSeeds
   readonly announcer: Announcements
   description: DescriptionHost
   /** By which some peers know a hybrid; null for others, and for private torrents, which stay out of it. */
@@ -115,11 +118,12 @@ export class Torrent implements SessionHost {
     this.uploader = new Uploader(this.core, around.uploadBudget, around.frames, around.uploadDelay)
     this.#news = new HaveNews(this.core)
     this.#slots = new UploadSlots(this.core, now)
-    this.#penalties = new Penalties(this.core, this.peers, this.downloader, (session) =>
+    this.webSeeds = new WebSeeds(now, this.core, this.downloader, around, () => this.isDownloading)
+    this.#penalties = new Penalties(this.core, this.peers, this.downloader, this.webSeeds, (session) =>
       around.close(session.id, 'banned'),
     )
     this.rebuiltInfoHash = options.metainfo.private ? null : rebuiltInfoHash(options.metainfo, env.crypto)
-    this.announcer = this.#takeAnnouncer(before)
+    this.announcer = takeAnnouncements(this, around, before)
     this.#selectFiles(options.selectedFiles)
   }
 
@@ -172,6 +176,14 @@ export class Torrent implements SessionHost {
     this.#wasComplete = this.isComplete
     this.phase = 'active'
     this.announcer.handle(now, { kind: 'start' })
+    this.webSeeds.fill(now)
+  }
+
+  /** No more is fetched or dialled; peers and trackers are left. */
+  stop(now: Instant): void {
+    this.announcer.handle(now, { kind: 'stop' })
+    this.webSeeds.halt()
+    this.phase = 'stopping'
   }
 
   lost(now: Instant, pieces: readonly number[]): void {
@@ -218,6 +230,7 @@ export class Torrent implements SessionHost {
     this.#holdings.verified(piece)
     this.#news.add(now, piece)
     for (const session of this.core.sessions.values()) if (session.address === from) session.verifiedPieces++
+    this.webSeeds.verified(from)
     if (this.isComplete && !this.#wasComplete) this.#completed(now)
   }
 
@@ -284,6 +297,7 @@ export class Torrent implements SessionHost {
         const session = sessions[(start + i) % sessions.length]!
         if (session.window.isSnubbed === isSnubbed) this.downloader.fill(now, session)
       }
+    this.webSeeds.fill(now)
   }
 
   received(now: Instant, session: PeerSession, bytes: Uint8Array): Fault | undefined {
@@ -306,6 +320,7 @@ export class Torrent implements SessionHost {
     this.#now = now
     this.#news.tellDue(now)
     if (this.isStarved) this.tick(now)
+    else this.webSeeds.tick(now)
   }
 
   /** Rounds and time-outs, a few times a second; dials and announces are driven by the client. */
@@ -317,6 +332,7 @@ export class Torrent implements SessionHost {
     this.exchange.tick(now)
     if (this.downloader.checkTimeouts(now) || this.downloader.isStarved) this.fillAll(now)
     if (this.uploader.isStarved) this.uploader.serveAll(now)
+    this.webSeeds.tick(now)
   }
 
   /** When there is an address to dial and a reason to; may be in the past; undefined for never. */
@@ -329,7 +345,8 @@ export class Torrent implements SessionHost {
 
   nextTimeout(now: Instant): Instant | undefined {
     const budgets = earliest(this.downloader.nextTimeout(now), this.uploader.nextTimeout(now))
-    return earliest(earliest(budgets, this.#news.nextTimeout()), this.announcer.nextTimeout())
+    const others = earliest(this.#news.nextTimeout(), this.webSeeds.nextTimeout(now))
+    return earliest(earliest(budgets, others), this.announcer.nextTimeout())
   }
 
   emit(event: SwarmEvent): void {
@@ -408,36 +425,6 @@ export class Torrent implements SessionHost {
 
   // Inside.
 
-  /** That of the magnet link this torrent began as, if it announces under the same infohash. */
-  #takeAnnouncer(before: Torrent | undefined): Announcements {
-    const { options, env, uploaded, downloaded, sessions } = this.core
-    const mediator = {
-      stats: () => ({ uploaded: uploaded.total, downloaded: downloaded.total, left: this.leftBytes }),
-      wantsPeers: () => this.phase === 'active' && sessions.size < options.connectionsMax,
-      isShortOfPeers: () => this.isDownloading && this.usefulPeerCount === 0,
-    }
-    const rebuilt = options.announcesRebuilt ? this.rebuiltInfoHash : null
-    const isSame = before !== undefined && equalBytes(before.infoHash, this.infoHash) && rebuilt === null
-    const prng = env.prng.fork('announcer')
-    const announcer = isSame
-      ? before.announcer
-      : new Announcements(this.#announcerOptions(), prng, mediator, rebuilt)
-    announcer.answerTo(mediator)
-    return announcer
-  }
-
-  #announcerOptions() {
-    const { trackers, announceIntervalSeconds } = this.core.options
-    return {
-      infoHash: this.infoHash,
-      peerId: this.#around.peerId,
-      port: this.#around.listenPort,
-      key: this.core.env.prng.fork('key').uint32(),
-      tiers: trackers,
-      ...(announceIntervalSeconds === undefined ? {} : { intervalOverrideSeconds: announceIntervalSeconds }),
-    }
-  }
-
   #selectFiles(selected: ReadonlySet<number> | undefined): void {
     if (selected === undefined) return
     const { geometry, pieces } = this.core
@@ -475,6 +462,7 @@ export class Torrent implements SessionHost {
     if (this.phase !== 'active') return
     this.phase = 'paused'
     for (const session of this.core.sessions.values()) this.downloader.release(session)
+    this.webSeeds.halt()
     this.#holdings.loseInterest()
     const hint = fault.hint === undefined ? {} : { hint: fault.hint }
     this.emit({ event: 'paused', code: fault.code, reason: fault.message, ...hint })
@@ -484,6 +472,7 @@ export class Torrent implements SessionHost {
     this.#wasComplete = true
     this.seedingSince = now
     this.#news.tell(now)
+    this.webSeeds.halt()
     this.announcer.handle(now, { kind: 'completed' })
     this.emit({
       event: 'downloaded',
