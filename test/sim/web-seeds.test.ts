@@ -7,6 +7,7 @@ import { LIMITS } from '../../src/base/limits.ts'
 import type { SwarmEvent } from '../../src/swarm/events.ts'
 import { PieceBuffers } from '../../src/swarm/piece-buffers.ts'
 import { torrentStatus } from '../../src/swarm/torrent-status.ts'
+import type { WebRangeNews } from '../../src/swarm/web-seeds.ts'
 import type { RangeRequest } from '../../src/wire/range-request.ts'
 import type { WebSeedFault } from '../../src/wire/web-seed-reply.ts'
 import { type Content, OneClient } from './one-client.ts'
@@ -96,12 +97,7 @@ class Stage {
     }
   }
 
-  tell(
-    range: number,
-    news: Parameters<OneClient['input']>[0] extends infer I
-      ? Extract<I, { kind: 'web-range' }>['news']
-      : never,
-  ) {
+  tell(range: number, news: WebRangeNews): void {
     this.one.input({ kind: 'web-range', torrent: 1, range, news })
     this.look()
   }
