@@ -21,6 +21,7 @@ import { ContentCheck } from './content-check.ts'
 import { ContentFolder, type PathComponent } from './content-folder.ts'
 import { locateFiles } from './content-location.ts'
 import { FileStore } from './file-store.ts'
+import { expectOnHeap } from './heap-growth.ts'
 import type { MagnetTask } from './magnet-task.ts'
 import type { NodeEvent } from './node-events.ts'
 import { filesOverwritten, overwriteWarning } from './overwrite-warning.ts'
@@ -121,6 +122,7 @@ export class TorrentTask {
   constructor(id: number, options: TorrentAddOptions, defaults: TorrentDefaults, around: TaskSurroundings) {
     this.id = id
     this.options = options
+    expectOnHeap({ files: options.metainfo.files.length })
     this.infoHash = toHex(options.metainfo.infoHashV1 ?? options.metainfo.infoHashV2!)
     this.#defaults = defaults
     this.#hasAnnounced = options.magnet?.hasAnnounced ?? false
