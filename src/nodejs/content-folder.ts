@@ -43,6 +43,8 @@ export interface ContentStat {
   /** Nanoseconds since 1970; tells a changed file from an unchanged one. */
   readonly mtimeNs: bigint
   readonly isFile: boolean
+  /** Blocks of the disk behind it. */
+  readonly blocks: number
 }
 
 /** O_NONBLOCK: a pipe put in a file's place must not block the thread. */
@@ -87,7 +89,8 @@ export class ContentFolder {
   statSync(components: readonly PathComponent[]): ContentStat | undefined {
     try {
       const stat = this.#inParent(components, false, false, (file) => lstatSync(file, { bigint: true }))
-      return { size: Number(stat.size), mtimeNs: stat.mtimeNs, isFile: stat.isFile() }
+      const { size, mtimeNs, blocks } = stat
+      return { size: Number(size), mtimeNs, isFile: stat.isFile(), blocks: Number(blocks) }
     } catch (error) {
       if (error instanceof ShoalError && error.code === 'storage/not-found') return undefined
       throw error

@@ -1,6 +1,6 @@
 /**
- * How far the JavaScript heap may outgrow what is alive on it. By default V8 waits until it is about two and a
- * half times as large, which saves time while heaps are small. A torrent of hundreds of thousands of files
+ * How far the JavaScript heap may outgrow what is alive on it. By default V8 waits until it is about two and
+ * a half times as large, which saves time while heaps are small. A torrent of hundreds of thousands of files
  * keeps half a gigabyte alive for as long as it is there, and then that waste alone is a gigabyte.
  * A quarter costs a few percent of time (docs/scale.md).
  */

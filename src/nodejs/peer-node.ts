@@ -22,6 +22,7 @@ import { scopeOfHost } from '../wire/address-scope.ts'
 import type { Endpoint } from '../wire/endpoint.ts'
 import { MERKLE_BLOCK_LENGTH } from '../wire/merkle.ts'
 import type { Metainfo } from '../wire/metainfo.ts'
+import { connectionsWithin } from './descriptor-limit.ts'
 import { type MagnetAddOptions, MagnetTask } from './magnet-task.ts'
 import { MulticastNetwork } from './multicast-network.ts'
 import { nodeClock } from './node-clock.ts'
@@ -167,10 +168,21 @@ export class PeerNode {
   /** Listens; throws ShoalError `listen/…`. The listener hears everything from the first event on. */
   static async start(options: PeerNodeOptions, listener: NodeListener): Promise<PeerNode> {
     const network = await TcpNetwork.listen({ host: options.host, ports: options.ports })
-    const node = new PeerNode(options, network)
+    const connectionsMax = connectionsWithin(options.connectionsMax)
+    const node = new PeerNode({ ...options, connectionsMax }, network)
     node.onEvent(listener)
     const { host, port } = network.endpoint
     node.#emit({ event: 'listening', service: 'peer', host, port }, undefined)
+    if (connectionsMax < options.connectionsMax)
+      node.#emit(
+        {
+          event: 'warning',
+          code: 'listen/few-descriptors',
+          message: `this system allows too few open files for ${options.connectionsMax} peers: ${connectionsMax} are the most`,
+          hint: 'Raise the limit (ulimit -n), or ask for fewer: --max-peers.',
+        },
+        undefined,
+      )
     return node
   }
 
