@@ -48,6 +48,8 @@ export interface ContentStat {
   readonly ctimeNs: bigint
   readonly inode: bigint
   readonly isFile: boolean
+  /** Blocks of the disk behind it. */
+  readonly blocks: number
 }
 
 /** O_NONBLOCK: a pipe put in a file's place must not block the thread. */
@@ -98,6 +100,7 @@ export class ContentFolder {
         ctimeNs: stat.ctimeNs,
         inode: stat.ino,
         isFile: stat.isFile(),
+        blocks: Number(stat.blocks),
       }
     } catch (error) {
       if (error instanceof ShoalError && error.code === 'storage/not-found') return undefined

@@ -13,6 +13,7 @@ import { Geometry } from '../swarm/geometry.ts'
 import type { PickOrder } from '../swarm/piece-picker.ts'
 import type { Torrent } from '../swarm/torrent.ts'
 import type { TorrentOptions } from '../swarm/torrent-options.ts'
+import type { AddressScope } from '../wire/address-scope.ts'
 import type { Endpoint } from '../wire/endpoint.ts'
 import { MERKLE_BLOCK_LENGTH } from '../wire/merkle.ts'
 import type { Metainfo } from '../wire/metainfo.ts'
@@ -21,6 +22,7 @@ import { ContentFolder, type PathComponent } from './content-folder.ts'
 import { locateFiles } from './content-location.ts'
 import { beginsIn, endMove, moveContent } from './content-move.ts'
 import { FileStore } from './file-store.ts'
+import { expectOnHeap } from './heap-growth.ts'
 import type { MagnetTask } from './magnet-task.ts'
 import type { NodeEvent } from './node-events.ts'
 import { filesOverwritten, overwriteWarning } from './overwrite-warning.ts'
@@ -54,6 +56,8 @@ export interface TorrentAddOptions {
   readonly finalCheck: 'before' | 'after' | 'off'
   /** What is there and wrong is to be written over; nobody has to be told. */
   readonly isRepair?: boolean
+  /** How far the addresses of its web seeds must reach; `machine` (any) by default. */
+  readonly webSeedScopeMin?: AddressScope
   /** Whose place it takes, when it began as a magnet link. */
   readonly magnet?: MagnetTask
   /** Where content stands until it is complete. */
@@ -79,6 +83,8 @@ export interface TorrentDefaults {
   readonly announcesRebuilt: boolean
   /** Peer exchange (BEP 11). */
   readonly exchangesPeers: boolean
+  /** Fetches from web seeds (BEP 19). */
+  readonly usesWebSeeds: boolean
 }
 
 export interface TaskSurroundings {
@@ -123,6 +129,7 @@ export class TorrentTask {
   constructor(id: number, options: TorrentAddOptions, defaults: TorrentDefaults, around: TaskSurroundings) {
     this.id = id
     this.options = options
+    expectOnHeap({ files: options.metainfo.files.length })
     this.infoHash = toHex(options.metainfo.infoHashV1 ?? options.metainfo.infoHashV2!)
     this.#defaults = defaults
     this.#hasAnnounced = options.magnet?.hasAnnounced ?? false
@@ -330,6 +337,9 @@ export class TorrentTask {
         role: role === 'seed' ? 'seed-only' : 'download',
         order: picker,
         selectedFiles: this.#selectedFiles,
+        ...(defaults.usesWebSeeds && {
+          webSeeds: { urls: metainfo.webSeeds, scopeMin: this.options.webSeedScopeMin ?? 'machine' },
+        }),
       },
     })
   }

@@ -14,7 +14,14 @@ beforeEach(() => {
 })
 afterEach(() => rmSync(dir, { recursive: true, force: true }))
 
-const stat = (size: number): ContentStat => ({ size, mtimeNs: 5n, ctimeNs: 6n, inode: 7n, isFile: true })
+const stat = (size: number): ContentStat => ({
+  size,
+  mtimeNs: 5n,
+  ctimeNs: 6n,
+  inode: 7n,
+  isFile: true,
+  blocks: 8,
+})
 
 describe('the lock of a transfer', () => {
   it('keeps a second holder out, and leaves nothing behind', () => {
