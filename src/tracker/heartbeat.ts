@@ -8,11 +8,12 @@
  * | gets the handshake back | has been reached |
  * | connects and hears nothing | is dead |
  * | connects and is hung up on | lives, but would not talk: stays as it was, unless it was reported |
- * | cannot connect | is dead if it was reached before, or was reported; else it may be behind a router that lets nobody in: it stays, last in all lists |
+ * | cannot connect | is dead if it was reached before, or was reported; else it may be behind a router that
+ * lets nobody in: it stays, last in all lists |
  *
  * A peer that announced a moment ago is probed like any other. A report alone removes nobody.
- * Invariants: one probe of a peer at a time; never more than `trackerProbesPerSecondMax` begin in a second and
- * `trackerProbesOpenMax` are open; every probe ends by itself or at the end of its window; new peers, old
+ * Invariants: one probe of a peer at a time; never more than `trackerProbesPerSecondMax` begin in a second
+ * and `trackerProbesOpenMax` are open; every probe ends by itself or at the end of its window; new peers, old
  * ones and both address families take turns, so that none of them can starve another.
  */
 import { toHex } from '../base/bytes.ts'
