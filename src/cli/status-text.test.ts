@@ -52,6 +52,7 @@ const status: NodeStatus = {
       uploadRate: 0,
       peers: [peer],
       knownPeers: { tracker: 5, pex: 6 },
+      standstill: null,
     },
   ],
 }

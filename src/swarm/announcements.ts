@@ -7,6 +7,7 @@
 import type { Machine } from '../base/machine.ts'
 import type { Prng } from '../base/prng.ts'
 import { earliest, type Instant } from '../base/time.ts'
+import type { TrackerFault } from '../wire/tracker-announce.ts'
 import {
   Announcer,
   type AnnouncerInput,
@@ -54,6 +55,11 @@ export class Announcements implements Machine<AnnouncerInput, AnnouncementsOutpu
 
   answerTo(mediator: AnnouncerMediator): void {
     for (const announcer of this.#announcers) announcer.answerTo(mediator)
+  }
+
+  /** Why no tracker helps; undefined while one does, or may. */
+  get trouble(): TrackerFault | undefined {
+    return this.#announcers[0]!.trouble
   }
 
   poll(): AnnouncementsOutput | undefined {

@@ -140,9 +140,8 @@ export class Client implements Machine<SwarmInput, SwarmOutput> {
       case 'closed':
         return this.#forget(now, input.connection, input.reason)
       case 'add-torrent':
-        return this.#addTorrent(now, input.torrent, input.options)
       case 'add-magnet':
-        return this.#addTorrent(now, input.torrent, input.options, true)
+        return this.#addTorrent(now, input.torrent, input.options, input.kind === 'add-magnet')
       case 'set-rates':
         this.#around.uploadBudget.setRate(now, input.uploadBytesPerSecond)
         this.#around.downloadBudget.setRate(now, input.downloadBytesPerSecond)
@@ -176,12 +175,16 @@ export class Client implements Machine<SwarmInput, SwarmOutput> {
         return this.#admitHeld(now, torrent)
       case 'pieces-lost':
         return torrent.lost(now, input.pieces)
+      case 'pieces-found':
+        return torrent.found(now, input.pieces)
       case 'add-peers':
         torrent.introductions.take(input.peers, input.source, input.from)
         return this.#dial(now, torrent)
       case 'set-pick-order':
         torrent.core.picker.pickOrder = input.order
         return
+      case 'pause':
+        return torrent.pause(input.fault)
       case 'resume':
         return torrent.resume(now)
       case 'announce-answered':
