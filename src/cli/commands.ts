@@ -74,6 +74,7 @@ const TRANSFERRING: OptionGroup = {
     'refreshLocations',
     'finalCheck',
     'tmpDir',
+    'spaceCheck',
     'handshakeTimeout',
     'requestTimeout',
     'idleTimeout',

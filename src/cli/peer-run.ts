@@ -120,6 +120,7 @@ export function torrentOptions(
     picker: settings.picker,
     trackers: trackerTiers(settings, metainfo),
     finalCheck: settings.finalCheck,
+    ignoresSpace: !settings.spaceCheck,
     ...(select && { select }),
     ...(settings.tmpDir !== 'off' && { tmpDir: settings.tmpDir }),
   }

@@ -68,19 +68,22 @@ export class ContentCheck {
     return found
   }
 
+  get isStopped(): boolean {
+    return this.#options.signal.aborted
+  }
+
+  /** Of every file of the metainfo. */
+  stats(): (ContentStat | undefined)[] {
+    return this.#options.metainfo.files.map((_, file) => this.#stat(file))
+  }
+
   /**
    * Leaves resume data that vouches for these pieces; nothing when there are none. What `saveResume` throws.
    */
-  remember(path: string, pieces: Bitfield): void {
-    const { metainfo } = this.#options
+  remember(path: string, pieces: Bitfield, stats = this.stats()): void {
     const kept = pieces.copy()
     for (const piece of kept.ones()) if (!this.checkable.has(piece)) kept.clear(piece)
-    if (kept.count === 0) return
-    saveResume(
-      path,
-      kept,
-      metainfo.files.map((_, file) => this.#stat(file)),
-    )
+    if (kept.count > 0) saveResume(path, kept, stats)
   }
 
   /** Pieces in files that changed since they were remembered. */
@@ -88,7 +91,10 @@ export class ContentCheck {
     const { metainfo, geometry } = this.#options
     const doubtful = new Bitfield(metainfo.pieceCount)
     for (const [file, entry] of metainfo.files.entries()) {
-      if (entry.isPad || resume.isUnchanged(file, this.#stat(file))) continue
+      if (entry.isPad) continue
+      const stat = this.#stat(file)
+      // A file that is not there vouches for nothing, even if it was not there before.
+      if (resume.isUnchanged(file, stat) && (stat !== undefined || entry.length === 0)) continue
       const { first, end } = geometry.filePieces(file)
       for (let piece = first; piece < end; piece++) doubtful.set(piece)
     }

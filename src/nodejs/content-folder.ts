@@ -40,6 +40,8 @@ export type OpenMode = 'read' | 'write' | 'create'
 
 export interface ContentStat {
   readonly size: number
+  /** On disk; less than the size where the file has holes. */
+  readonly allocatedBytes: number
   /** Nanoseconds since 1970; tells a changed file from an unchanged one. */
   readonly mtimeNs: bigint
   readonly isFile: boolean
@@ -55,6 +57,8 @@ const FLAGS: Readonly<Record<OpenMode, number>> = {
 const FOLDER = constants.O_RDONLY | (constants.O_DIRECTORY ?? 0)
 const HAS_DESCRIPTOR_PATHS = process.platform === 'linux' && existsSync('/proc/self/fd')
 const COPY_BYTES = 1024 * 1024
+/** What `st_blocks` counts, on every platform. */
+const STAT_BLOCK_BYTES = 512
 /** Windows reads more into a name than others: separators, drives and streams. */
 const FORBIDDEN = process.platform === 'win32' ? /[\0/\\:]/ : /[\0/]/
 
@@ -87,7 +91,12 @@ export class ContentFolder {
   statSync(components: readonly PathComponent[]): ContentStat | undefined {
     try {
       const stat = this.#inParent(components, false, false, (file) => lstatSync(file, { bigint: true }))
-      return { size: Number(stat.size), mtimeNs: stat.mtimeNs, isFile: stat.isFile() }
+      return {
+        size: Number(stat.size),
+        allocatedBytes: Number(stat.blocks) * STAT_BLOCK_BYTES,
+        mtimeNs: stat.mtimeNs,
+        isFile: stat.isFile(),
+      }
     } catch (error) {
       if (error instanceof ShoalError && error.code === 'storage/not-found') return undefined
       throw error

@@ -33,7 +33,7 @@ function overwritten(
     isSelected: (file) => selected.includes(NAMES[file]!),
     stat: (file) => {
       const size = sizes[NAMES[file]!]
-      return size === undefined ? undefined : { size, mtimeNs: 0n, isFile: true }
+      return size === undefined ? undefined : { size, allocatedBytes: size, mtimeNs: 0n, isFile: true }
     },
   })
   return indexes.map((file) => NAMES[file]).join('')

@@ -22,6 +22,7 @@ import { scopeOfHost } from '../wire/address-scope.ts'
 import type { Endpoint } from '../wire/endpoint.ts'
 import { MERKLE_BLOCK_LENGTH } from '../wire/merkle.ts'
 import type { Metainfo } from '../wire/metainfo.ts'
+import { ContentRounds } from './content-rounds.ts'
 import { type MagnetAddOptions, MagnetTask } from './magnet-task.ts'
 import { MulticastNetwork } from './multicast-network.ts'
 import { nodeClock } from './node-clock.ts'
@@ -95,6 +96,7 @@ export class PeerNode {
   readonly #tasks = new Map<number, TorrentTask>()
   /** Those of them that were magnet links. */
   readonly #magnets = new Map<number, MagnetTask>()
+  readonly #rounds = new ContentRounds()
   readonly #lastProgress = new Map<number, string>()
   readonly #progressTimer: NodeJS.Timeout
   readonly #stopped: Promise<void>
@@ -193,6 +195,7 @@ export class PeerNode {
     this.#tasks.set(id, task)
     if (options.role === 'download') this.#verifier.start()
     await task.start()
+    this.#rounds.add(task.care)
     this.#joinLocal(task)
     return task
   }
@@ -255,6 +258,7 @@ export class PeerNode {
 
   async #stop(): Promise<void> {
     clearInterval(this.#progressTimer)
+    this.#rounds.stop()
     for (const task of this.#tasks.values()) task.abort()
     const uploads = countUploads(this.#client.torrents.values())
     if (uploads > 0) this.#emit({ event: 'draining', uploads }, undefined)

@@ -16,8 +16,9 @@ import type { TorrentOptions } from '../swarm/torrent-options.ts'
 import type { Endpoint } from '../wire/endpoint.ts'
 import { MERKLE_BLOCK_LENGTH } from '../wire/merkle.ts'
 import type { Metainfo } from '../wire/metainfo.ts'
+import { ContentCare } from './content-care.ts'
 import { ContentCheck } from './content-check.ts'
-import { ContentFolder, type PathComponent } from './content-folder.ts'
+import { ContentFolder, type ContentStat, type PathComponent } from './content-folder.ts'
 import { locateFiles } from './content-location.ts'
 import { FileStore } from './file-store.ts'
 import type { MagnetTask } from './magnet-task.ts'
@@ -25,15 +26,8 @@ import type { NodeEvent } from './node-events.ts'
 import { filesOverwritten, overwriteWarning } from './overwrite-warning.ts'
 import { type Resume, takeResume } from './resume-file.ts'
 import { ShoalError } from './shoal-error.ts'
+import { type SpaceNeed, spaceNeeds } from './space-check.ts'
 import { seedResumePath, TransferState } from './transfer-state.ts'
-
-/** A download that paused because of the disk tries again after this. */
-const RESUME_AFTER_MS = 10_000
-const PASSING_FAULTS: ReadonlySet<string> = new Set([
-  'storage/disk-full',
-  'storage/io-error',
-  'storage/too-many-files',
-])
 
 export interface TorrentAddOptions {
   readonly metainfo: Metainfo
@@ -54,6 +48,8 @@ export interface TorrentAddOptions {
   readonly magnet?: MagnetTask
   /** Where content stands until it is complete. */
   readonly tmpDir?: string
+  /** Begins although there is not enough space for all that is missing. */
+  readonly ignoresSpace?: boolean
   /** Nothing else needs this thread until what is there was checked: it hashes as well. */
   readonly usesOwnThread?: boolean
 }
@@ -105,8 +101,11 @@ export class TorrentTask {
   /** Nothing stood in its place when it began. */
   #isNew = false
   #hasAnnounced = false
-  #resumeTimer: NodeJS.Timeout | undefined
   readonly #content: ContentCheck
+  /** Of the files, when all were looked at just now. */
+  #stats: (ContentStat | undefined)[] | undefined
+  /** What goes on with it on disk, while it is in the swarm. */
+  readonly care: ContentCare
   #folder: ContentFolder
   #store: FileStore
   #state: TransferState | undefined
@@ -131,6 +130,12 @@ export class TorrentTask {
       paths: this.#paths,
       selectedFiles: this.#selectedFiles,
       signal: this.#abort.signal,
+    })
+    this.care = new ContentCare(id, this.#content, this.#geometry, {
+      push: (input) => around.push(input),
+      emit: (event) => around.emit(id, event),
+      torrent: () => around.torrent(id),
+      fail: (error) => this.#reject(error),
     })
     this.#store = this.#openStore()
     this.failed = new Promise((_, reject) => {
@@ -176,7 +181,9 @@ export class TorrentTask {
     }
     this.#around.emit(this.id, event)
     if (event.event === 'announced') this.#hasAnnounced = true
-    if (event.event === 'paused') this.#paused(event)
+    if (event.event === 'paused') this.care.paused(event)
+    if (event.event === 'piece-verified') this.care.progressed()
+    if (event.event === 'piece-unreadable') this.care.unreadable(event.piece)
     if (event.event === 'announce-failed' && this.#defaults.requiresTracker && !this.#hasAnnounced)
       this.#reject(new ShoalError('tracker/required', event.message, event.hint))
   }
@@ -184,7 +191,6 @@ export class TorrentTask {
   /** Ends checks under way. */
   abort(): void {
     this.#abort.abort()
-    clearTimeout(this.#resumeTimer)
   }
 
   /** After the machine has stopped: remembers what is there and lets go of everything. */
@@ -207,7 +213,8 @@ export class TorrentTask {
   }
 
   #remember(torrent: Torrent): void {
-    if (this.#state === undefined) return
+    // Where the content has gone there is no place to write to, and nothing to vouch for.
+    if (this.#state === undefined || this.care.isGone()) return
     try {
       this.#content.remember(this.#state.resumePath, torrent.core.pieces.have)
     } catch (cause) {
@@ -223,23 +230,41 @@ export class TorrentTask {
   /** So that the next start need not read unchanged files. Where nothing can be written, it does. */
   #rememberSeed(found: Bitfield): void {
     const path = seedResumePath(this.#folder.root, this.infoHash)
+    this.#stats = this.#content.stats()
     try {
-      if (found.count > 0) this.#content.remember(path, found)
+      if (found.count > 0) this.#content.remember(path, found, this.#stats)
     } catch {
       // Somebody else's folder, perhaps; seeding goes on all the same.
     }
   }
 
-  /**
-   * A full disk may have room again: it goes on by itself. What only the user can change
-   * ends it with the reason.
-   */
-  #paused({ code, reason, hint }: Extract<SwarmEvent, { event: 'paused' }>): void {
-    if (!PASSING_FAULTS.has(code)) return this.#reject(new ShoalError(code, reason, hint))
-    this.#resumeTimer = setTimeout(
-      () => this.#around.push({ kind: 'resume', torrent: this.id }),
-      RESUME_AFTER_MS,
+  #takeCare(): void {
+    this.care.begin(
+      {
+        folder: this.#folder,
+        store: this.#store,
+        paths: this.#paths,
+        isStored: (file) => this.#isStored(file),
+      },
+      this.#stats,
     )
+    this.#stats = undefined
+  }
+
+  #isStored(file: number): boolean {
+    const { isPad, symlink } = this.options.metainfo.files[file]!
+    return !isPad && symlink === undefined && this.#content.isSelected(file)
+  }
+
+  #spaceNeeds(found: Bitfield): SpaceNeed[] {
+    return spaceNeeds({
+      geometry: this.#geometry,
+      found,
+      isStored: (file) => this.#isStored(file),
+      stat: (file) => (this.#isNew ? undefined : this.#folder.statSync(this.#paths[file]!)),
+      folder: this.#folder.root,
+      target: new ContentFolder(this.options.dir).root,
+    })
   }
 
   /** Something stands where the content goes; also when it cannot be told. */
@@ -260,6 +285,7 @@ export class TorrentTask {
       pathOf: (file) => this.#paths[file]!,
       selectedFiles: this.#selectedFiles,
       sideFile: ['.shoal', `${this.infoHash}.parts`],
+      isGone: () => this.care.isGone(),
     })
   }
 
@@ -321,7 +347,10 @@ export class TorrentTask {
 
   #join(found: Bitfield): void {
     const { role, peers } = this.options
+    this.#takeCare()
     this.#around.push({ kind: 'checked', torrent: this.id, pieces: found.ones() })
+    if (role === 'download' && !this.options.ignoresSpace && !this.#abort.signal.aborted)
+      this.care.need(this.#spaceNeeds(found))
     this.#around.push({ kind: 'add-peers', torrent: this.id, peers, source: 'manual' })
     const isComplete = this.#around.torrent(this.id)?.isComplete ?? false
     // Everything was there, and has just been checked.
@@ -391,14 +420,14 @@ export class TorrentTask {
     if (tmpDir === undefined || this.#folder.root === new ContentFolder(dir).root) return
     const target = new ContentFolder(dir)
     this.#store.close()
-    for (const [file, entry] of metainfo.files.entries()) {
-      const isStored = !entry.isPad && entry.symlink === undefined && this.#content.isSelected(file)
-      if (isStored) this.#folder.moveTo(this.#paths[file]!, target)
+    for (const file of metainfo.files.keys()) {
+      if (this.#isStored(file)) this.#folder.moveTo(this.#paths[file]!, target)
     }
     this.#folder.close()
     this.#folder = target
     this.#store = this.#openStore()
     this.#around.openStore(this.id, this.#store)
+    this.#takeCare()
   }
 }
 

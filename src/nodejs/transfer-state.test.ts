@@ -14,7 +14,7 @@ beforeEach(() => {
 })
 afterEach(() => rmSync(dir, { recursive: true, force: true }))
 
-const stat = (size: number): ContentStat => ({ size, mtimeNs: 5n, isFile: true })
+const stat = (size: number): ContentStat => ({ size, allocatedBytes: size, mtimeNs: 5n, isFile: true })
 
 describe('the lock of a transfer', () => {
   it('keeps a second holder out, and leaves nothing behind', () => {

@@ -184,16 +184,21 @@ export class Downloader {
     return this.#budget.readyAt(now) ?? ((now + milliseconds(50)) as Instant)
   }
 
-  /** Do the digests fit what the metainfo says? Hybrid pieces must fit both ways (S10). */
-  isRight(piece: number, digests: PieceDigests): boolean {
+  /**
+   * Do the digests fit what the metainfo says? Hybrid pieces must fit both ways; one that fits one way only
+   * is as its sender should have it, and the torrent is at fault (S10).
+   */
+  judge(piece: number, digests: PieceDigests): 'right' | 'wrong' | 'inconsistent' {
     const { metainfo } = this.#core.options
     const sha1 = metainfo.pieceHashesV1?.subarray(20 * piece, 20 * piece + 20)
     const root = metainfo.infoHashV2 === null ? undefined : this.#core.geometry.merkleHash(piece)
-    if (sha1 === undefined && root === undefined) return false
+    if (sha1 === undefined && root === undefined) return 'wrong'
     const isSha1Right = sha1 === undefined || (digests.sha1 !== undefined && equalBytes(sha1, digests.sha1))
     const isRootRight =
       root === undefined || (digests.merkleRoot !== undefined && equalBytes(root, digests.merkleRoot))
-    return isSha1Right && isRootRight
+    if (isSha1Right && isRootRight) return 'right'
+    const isHybrid = sha1 !== undefined && root !== undefined
+    return isHybrid && (isSha1Right || isRootRight) ? 'inconsistent' : 'wrong'
   }
 
   /**

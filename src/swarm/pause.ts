@@ -1,6 +1,7 @@
 /**
- * A torrent that rests because its disk cannot be used: it fetches nothing, and serves nothing either while
- * its content is gone as a whole. Peers stay connected, so that it goes on at once when the cause is over.
+ * A torrent that rests because its disk, or the torrent itself, cannot be used: it fetches nothing, and
+ * serves nothing either while its content is gone as a whole. Peers stay connected, so that it goes on
+ * at once when the cause is over.
  * Invariant: content that is gone outranks every other reason, and each reason is told once.
  */
 import type { Fault } from '../base/result.ts'
@@ -12,6 +13,15 @@ import type { UploadSlots } from './upload-slots.ts'
 
 /** The folder, or the volume it is on, is not there: no read or write of this torrent can succeed. */
 export const CONTENT_GONE = 'storage/content-gone'
+
+/**
+ * A piece has the v1 hash it should have and not the v2 one, or the other way round: nothing can fit both.
+ */
+export const INCONSISTENT_HYBRID: Fault = {
+  code: 'transfer/inconsistent-hybrid',
+  message: 'the v1 and v2 hashes of this hybrid torrent are those of different content',
+  hint: 'Do not use it; its publisher should make it anew.',
+}
 
 export class Pause {
   /** Why it rests; undefined while it does not. */

@@ -26,7 +26,7 @@ import { Geometry } from './geometry.ts'
 import { HaveNews } from './have-news.ts'
 import { Holdings } from './holdings.ts'
 import { Introductions } from './introductions.ts'
-import { CONTENT_GONE, Pause } from './pause.ts'
+import { CONTENT_GONE, INCONSISTENT_HYBRID, Pause } from './pause.ts'
 import { PeerExchange } from './peer-exchange.ts'
 import { PeerList } from './peer-list.ts'
 import type { PeerSession, SessionHost } from './peer-session.ts'
@@ -217,8 +217,10 @@ export class Torrent implements SessionHost {
     this.#now = now
     const checked = this.core.pieces.checking.get(piece)
     if (checked === undefined) return
-    if (!result.ok) this.#giveBack(piece, result.error)
-    else if (this.downloader.isRight(piece, result.value)) {
+    if (!result.ok) return this.#giveBack(piece, result.error)
+    const verdict = this.downloader.judge(piece, result.value)
+    if (verdict === 'inconsistent') this.#giveBack(piece, INCONSISTENT_HYBRID)
+    else if (verdict === 'right') {
       const bytes = this.core.pieces.bufferOf(checked)
       this.core.emit({ kind: 'write-piece', torrent: this.core.id, piece, bytes })
       this.#penalties.pieceIsRight(checked)
@@ -240,9 +242,7 @@ export class Torrent implements SessionHost {
     if (this.isComplete && !this.#wasComplete) this.#completed(now)
   }
 
-  /**
-   * A piece we thought we had cannot be read: it is not offered any more, and fetched again by a download.
-   */
+  /** A piece we thought we had cannot be read: not offered any more, and fetched again by a download. */
   readDone(now: Instant, read: number, fault: Fault | undefined): void {
     this.#now = now
     const piece = this.uploader.readDone(now, read, fault === undefined)

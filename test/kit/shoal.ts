@@ -35,6 +35,8 @@ export interface ShoalOptions {
   /** `open` (default) for console words; `closed` = /dev/null. */
   stdin?: 'open' | 'closed'
   main?: string
+  /** A command that executes the one that follows it, in place of itself: `setpriv`, `prlimit`, `unshare`. */
+  through?: string[]
 }
 
 export class Shoal {
@@ -81,7 +83,8 @@ export class Shoal {
     const main = options.main ?? MAIN
     if (!existsSync(main)) throw new Error(`${main} is missing: npm run build`)
     const json = options.json ?? true
-    const child = spawn(NODE, [main, ...args, ...(json ? ['--json'] : [])], {
+    const command = [...(options.through ?? []), NODE, main, ...args, ...(json ? ['--json'] : [])]
+    const child = spawn(command[0]!, command.slice(1), {
       cwd: options.cwd ?? temporaryFolder('cwd'),
       env: { ...cleanEnvironment(), ...options.env },
       stdio: [options.stdin === 'closed' ? 'ignore' : 'pipe', 'pipe', 'pipe'],
