@@ -136,3 +136,11 @@ test('programs get everything', () => {
     ...peer,
   })
 })
+
+test('status says why nothing moves', () => {
+  const [torrent] = status.torrents
+  const choked = { cause: 'choked', message: '2 peers with what is missing, but choking us' }
+  const stalled = { ...status, torrents: [{ ...torrent!, standstill: choked }] }
+  const lines = shown((output) => showStatus(stalled, OFF, output))
+  expect(lines).toContain('  nothing moves: 2 peers with what is missing, but choking us\n')
+})

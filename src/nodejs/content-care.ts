@@ -4,6 +4,7 @@
  * Invariants: `look` never waits; at most one re-read is under way; after the content was gone nothing is
  * fetched or served before what looks changed was read again; a pause ends by itself, or the task does.
  */
+import { setTimeout } from 'node:timers/promises'
 import { Bitfield } from '../base/bitfield.ts'
 import type { Fault } from '../base/result.ts'
 import type { SwarmInput } from '../swarm/effects.ts'
@@ -27,6 +28,8 @@ const RETRY_MS_MAX = 300_000
 const RECHECK_REST_MS = 5000
 /** Pieces that could not be read are read again after this: the disk may have been away for a moment. */
 const UNREADABLE_MS = 10_000
+
+const ROOM_POLL_MS = 1000
 
 /** What may pass without anybody doing something about this torrent. Everything else ends it. */
 const PASSING_FAULTS: ReadonlySet<string> = new Set([
@@ -98,6 +101,17 @@ export class ContentCare {
     const shortage = findShortage(needs)
     this.#needs = shortage === undefined ? [] : needs
     if (shortage !== undefined) this.#pause(shortage)
+  }
+
+  /** Resolves when these bytes are free; says so when they are not. Rejects with the signal's reason. */
+  async untilRoom(needs: readonly SpaceNeed[], signal: AbortSignal): Promise<void> {
+    const shortage = findShortage(needs)
+    if (shortage === undefined) return
+    const { code, message: reason, hint } = shortage
+    this.#around.emit({ event: 'paused', code, reason, ...(hint !== undefined && { hint }) })
+    while (findShortage(needs) !== undefined)
+      await setTimeout(ROOM_POLL_MS, undefined, { signal, ref: false })
+    this.#around.emit({ event: 'resumed' })
   }
 
   /** True while none of it is where it was. */

@@ -1,15 +1,18 @@
 /**
  * Tells whether the content of one torrent is where it was, and as it was left: by a look at names, sizes and
  * times, which costs microseconds, where reading would cost hours.
- * Invariants: content counts as gone only when none of the files known to be there is (or, before the first
- * one, when the folder is another one than before), so that an empty mount point is never taken for a folder
- * whose files were deleted; what this program wrote itself is no change.
+ * Invariants: content counts as gone only when no file of it can be found (or, before the first one
+ * was there, when the folder is another one than before), so that an empty mount point is never taken for a
+ * folder whose files were deleted; what this program wrote itself is no change.
  */
 import { type BigIntStats, statSync } from 'node:fs'
 import type { ContentFolder, ContentStat, PathComponent } from './content-folder.ts'
 
 /** Files looked for, one after the other, until one is found. */
 const SAMPLE_MAX = 64
+
+/** And others after that, each time. */
+const OTHERS_MAX = 256
 
 /** Sizes of files that are not there, and of those not looked at yet. */
 const ABSENT = -1
@@ -31,6 +34,7 @@ export class ContentGuard {
   readonly #mtimes: BigInt64Array
   /** Non-empty files that were there when last looked at, some of them. */
   readonly #sample = new Set<number>()
+  #nextOther = 0
 
   constructor(content: GuardedContent) {
     this.#content = content
@@ -72,14 +76,17 @@ export class ContentGuard {
   isGone(): boolean {
     if (this.#sample.size === 0) return this.#root !== identity(this.#content.folder.root)
     for (const file of this.#sample) if (this.#isThere(file)) return false
-    // The sample may be all that was deleted.
-    for (let file = 0; file < this.#sizes.length; file++)
-      if (this.#sizes[file]! > 0 && !this.#sample.has(file) && this.#isThere(file)) return false
+    // The sample may be all that was deleted; the others are looked for a few at a time, in turn.
+    for (let looks = Math.min(OTHERS_MAX, this.fileCount); looks > 0; looks--) {
+      this.#nextOther = (this.#nextOther + 1) % this.fileCount
+      if (this.#content.isStored(this.#nextOther) && this.#isThere(this.#nextOther)) return false
+    }
     return true
   }
 
   #isThere(file: number): boolean {
-    return this.#stat(file)?.isFile === true
+    const stat = this.#stat(file)
+    return stat?.isFile === true && stat.size > 0
   }
 
   /** Undefined for what cannot be looked at, too. */

@@ -176,7 +176,9 @@ export class TorrentTask {
     if (event.event === 'downloaded') {
       this.#bytes = event.bytes
       this.#seconds = event.seconds
-      this.#complete().catch((error: unknown) => this.#reject(error as ShoalError))
+      this.#complete().catch((error: unknown) => {
+        if (!this.#abort.signal.aborted) this.#reject(error as ShoalError)
+      })
       return
     }
     this.#around.emit(this.id, event)
@@ -365,7 +367,12 @@ export class TorrentTask {
   }
 
   async #complete(): Promise<void> {
-    const { finalCheck } = this.options
+    const { finalCheck, ignoresSpace } = this.options
+    const { signal } = this.#abort
+    const have = this.#around.torrent(this.id)?.core.pieces.have
+    // Files are moved to the last one or not at all.
+    if (!ignoresSpace && have !== undefined) await this.care.untilRoom(this.#spaceNeeds(have), signal)
+    if (signal.aborted) return
     this.#putInPlace()
     if (finalCheck === 'before' && !(await this.#finalCheck())) return
     this.#around.emit(this.id, this.#completeEvent())

@@ -2,7 +2,7 @@
  * A disk that is too small, runs full, refuses or fails: the program says why, waits, and goes on by itself,
  * and what is on disk in the end is right byte for byte.
  */
-import { chmodSync, chownSync, mkdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { chmodSync, chownSync, existsSync, mkdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { FakePeer } from '../kit/fake-peer.ts'
@@ -78,6 +78,27 @@ describe.skipIf(NO_MOUNTS)('a disk of 8 MiB', () => {
     await small.kill()
     const goal = startGet(file, target, { args, through: mounting(target, tmpfs('3m')) })
     expect((await goal.event('paused')).reason).toContain(target)
+  })
+
+  test('--dir that has become too small meanwhile keeps everything in --tmp-dir until there is room', async () => {
+    const { file, source, target, torrent, folder } = stage(LIBRARY)
+    const tmp = folder('tmp')
+    const seeder = await FakePeer.listen(torrent, { bytesPerSecond: 4 * MIB })
+    const get = startGet(file, target, {
+      peers: [seeder],
+      args: ['--tmp-dir', tmp],
+      through: mounting(target, tmpfs('6m')),
+    })
+    await get.event('piece-verified')
+    const filler = join(seenBy(get, target), 'filler')
+    writeFileSync(filler, Buffer.alloc(4 * MIB))
+    expect((await get.event('paused')).code).toBe('storage/not-enough-space')
+    expect(treeDifferences(source, tmp)).toEqual([])
+    expect(existsSync(join(seenBy(get, target), torrent.name))).toBe(false)
+    rmSync(filler)
+    await get.event('resumed')
+    await get.event('complete')
+    expect(treeDifferences(source, seenBy(get, target))).toEqual([])
   })
 
   test('F3: full in the middle: it pauses, goes on when there is space, and no byte is wrong', async () => {
