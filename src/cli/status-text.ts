@@ -27,7 +27,7 @@ function torrentLines(torrent: TorrentStatus, limits: Limits, node: string | und
   const isComplete = torrent.bytes === total
   const isSeedOnly = torrent.role === 'seed-only'
   const activity = isSeedOnly ? 'serving what is there' : 'downloading'
-  const state = isComplete ? 'complete, seeding' : torrent.phase === 'active' ? activity : torrent.phase
+  const state = torrent.phase !== 'active' ? torrent.phase : isComplete ? 'complete, seeding' : activity
   const percent = formatPercent(total === 0 ? 1 : torrent.bytes / total)
   const subject = node === undefined ? torrent.name : `${node} ${torrent.name}`
   const lines = [

@@ -65,6 +65,7 @@ export class ContentCare {
   #guard: ContentGuard | undefined
   /** The file whose turn it is. */
   #nextFile = 0
+  #nextOpen = 0
   #isBusy = false
   #isGone = false
   /** Paused for a fault that may pass. */
@@ -165,19 +166,21 @@ export class ContentCare {
     const { store } = this.#content!
     const written = store.takeWritten(countMax)
     for (const file of written) guard.hasChanged(file, true)
-    const open = store.openFiles().slice(0, countMax)
-    for (const file of open) this.#lookAt(guard, file)
-    const round = Math.min(guard.fileCount, Math.max(0, countMax - open.length))
+    // Half for where peers are at work, which may be more files than that: they take turns.
+    const open = store.openFiles()
+    const half = Math.min(open.length, Math.ceil(countMax / 2))
+    for (let i = 0; i < half; i++) this.#lookAt(guard, open[this.#nextOpen++ % open.length]!)
+    const round = Math.min(guard.fileCount, countMax - half)
     for (let i = 0; i < round; i++) {
       this.#nextFile = (this.#nextFile + 1) % guard.fileCount
       this.#lookAt(guard, this.#nextFile)
     }
-    return written.length + open.length + round
+    return written.length + half + round
   }
 
   #lookAt(guard: ContentGuard, file: number): void {
     const { store } = this.#content!
-    if (!guard.hasChanged(file, store.isWriting(file))) return
+    if (!guard.hasChanged(file, store.isOurs(file))) return
     this.#doubtful.add(file)
     store.reopen(file)
   }
@@ -246,8 +249,8 @@ export class ContentCare {
     for (const piece of pieces.ones())
       if (!this.#check.checkable.has(piece) || !(isSeed || have.has(piece))) pieces.clear(piece)
     if (pieces.count === 0) return
-    const right = await this.#check.check(pieces)
-    if (this.#check.isStopped) return
+    const right = await this.#rightOf(pieces)
+    if (right === undefined || this.#check.isStopped) return
     const wrong = [...pieces.ones()].filter((piece) => have.has(piece) && !right.has(piece))
     const found = isSeed ? [...right.ones()].filter((piece) => !have.has(piece)) : []
     if (wrong.length > 0) {
@@ -258,6 +261,17 @@ export class ContentCare {
     this.#around.push({ kind: 'pieces-found', torrent: this.#id, pieces: found })
     const { have: now } = core.pieces
     this.#around.emit({ event: 'checked', pieces: now.count, total: now.length })
+  }
+
+  /** Undefined when they cannot be read now; they will be later. */
+  async #rightOf(pieces: Bitfield): Promise<Bitfield | undefined> {
+    try {
+      return await this.#check.check(pieces)
+    } catch (error) {
+      if (!(error instanceof ShoalError) || !PASSING_FAULTS.has(error.code)) throw error
+      for (const piece of pieces.ones()) this.unreadable(piece)
+      return undefined
+    }
   }
 
   #run(work: () => Promise<void>): void {

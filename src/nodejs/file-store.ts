@@ -68,8 +68,9 @@ export class FileStore implements ContentStore {
     return this.#files.keys().filter((file) => file !== SIDE_FILE)
   }
 
-  isWriting(file: number): boolean {
-    return this.#writing.has(file)
+  /** It is being written to, or was since it was taken. */
+  isOurs(file: number): boolean {
+    return this.#writing.has(file) || this.#written.has(file)
   }
 
   /** Files written to since they were last taken, at most so many; one under way is not taken yet. */

@@ -91,12 +91,13 @@ describe('a store', () => {
   test('knows what it writes to, until that is taken', async () => {
     const store = storeOf(dir, 'a')
     const writing = write(store)
-    expect(store.isWriting(0)).toBe(true)
+    expect(store.isOurs(0)).toBe(true)
     expect(store.takeWritten(9)).toEqual([])
     await writing
-    expect(store.isWriting(0)).toBe(false)
+    expect(store.isOurs(0)).toBe(true)
     expect(store.takeWritten(9)).toEqual([0])
     expect(store.takeWritten(9)).toEqual([])
+    expect(store.isOurs(0)).toBe(false)
     store.close()
   })
 })
