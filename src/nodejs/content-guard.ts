@@ -1,8 +1,8 @@
 /**
  * Tells whether the content of one torrent is where it was, and as it was left: by a look at names, sizes and
  * times, which costs microseconds, where reading would cost hours.
- * Invariants: content counts as gone only when no file of it can be found (or, before the first one
- * was there, when the folder is another one than before), so that an empty mount point is never taken for a
+ * Invariants: content counts as gone only when no file of it can be found (and, before the first one
+ * was there, the folder is another one than before), so that an empty mount point is never taken for a
  * folder whose files were deleted; what this program wrote itself is no change.
  */
 import { type BigIntStats, statSync } from 'node:fs'
@@ -74,7 +74,7 @@ export class ContentGuard {
 
   /** True while the folder is not there, or everything in it that should be is not. */
   isGone(): boolean {
-    if (this.#sample.size === 0) return this.#root !== identity(this.#content.folder.root)
+    if (this.#sample.size === 0 && this.#root === identity(this.#content.folder.root)) return false
     for (const file of this.#sample) if (this.#isThere(file)) return false
     // The sample may be all that was deleted; the others are looked for a few at a time, in turn.
     for (let looks = Math.min(OTHERS_MAX, this.fileCount); looks > 0; looks--) {

@@ -126,6 +126,19 @@ describe('the whole content goes', () => {
     expect(await connection.downloadPiece(22)).toEqual(torrent.piece(22))
   })
 
+  test.skipIf(NO_MOUNTS)(
+    'a seed that was started before its volume was mounted serves as soon as it is',
+    async () => {
+      const { file, source, target, torrent } = stage(LIBRARY)
+      const seed = startSeed(file, target, { through: mounting(target, 'mount --bind "$DIR" "$DIR"') })
+      expect((await seed.event('checked')).pieces).toBe(0)
+      amongMounts(seed, `mount --bind ${source} ${target}`)
+      await seed.event('checked', ({ pieces }) => pieces === torrent.pieceCount, RECHECK_MS)
+      const connection = await leecherOf(torrent, seed)
+      expect(await connection.downloadPiece(21)).toEqual(torrent.piece(21))
+    },
+  )
+
   if (NO_MOUNTS) console.log(`skipped: ${NO_MOUNTS}`)
   test.skipIf(NO_MOUNTS)('F6: an empty mount point is not a folder whose files were deleted', async () => {
     const { file, source, target, torrent, folder } = stage(LIBRARY)
