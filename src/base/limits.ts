@@ -183,6 +183,18 @@ export const LIMITS = {
     'blocks of those copies in all; a piece with more convicts nobody but a sole sender',
     'design: 128 MiB of pieces, 80 KiB of digests and 64 KiB of senders',
   ),
+  trialsMax: limit(4, 'failed v2 pieces of a torrent that wait for the hashes of their blocks', 'design'),
+  trialBytesMax: limit(
+    16 * 1024 * 1024,
+    'bytes of those pieces, unless it is only one',
+    'design: a quarter of the memory for unverified bytes',
+  ),
+  blockHashBytesMax: limit(
+    64 * 1024 * 1024,
+    'content a peer may have us read at once for hashes of blocks; a 64th of it anew each second',
+    'design: one piece of any length in use',
+  ),
+  blockHashJobsMax: limit(16, 'requests for hashes of blocks that wait, of one torrent', 'design'),
   peersPerTorrentMax: limit(200, 'connected peers of one torrent by default', 'design; --max-peers'),
   connectionsPerHostMax: limit(
     50,
@@ -219,6 +231,25 @@ export const LIMITS = {
     16,
     'threads that read and hash',
     'design: more are slowed down by the disk or the memory bus',
+  ),
+  apiBodyBytesMax: limit(
+    256 * 1024,
+    'body of a request to the HTTP API, where a route says nothing else',
+    'design',
+  ),
+  apiParameterMax: limit(256, 'characters of one part of a path of the HTTP API', 'design'),
+  apiPageMax: limit(10_000, 'pages of a list', 'design'),
+  apiPageRowsMax: limit(500, 'rows of one page of a list', 'design'),
+  apiEventStreamsMax: limit(1000, 'listeners to live news of a tracker', 'design: a socket each'),
+  apiStreamBytesMax: limit(
+    256 * 1024,
+    'news that wait for one listener; one that reads no more is let go',
+    'design: some thousand events',
+  ),
+  storeBatchBytesMax: limit(
+    8 * 1024 * 1024,
+    'bytes that wait to be written to the store; more are written at once',
+    'design',
   ),
 } as const satisfies Record<string, Limit>
 

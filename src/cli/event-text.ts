@@ -79,6 +79,8 @@ const WRITERS: Writers = {
   warning: (e) => ({ sentence: `warning: ${e.message}` }),
   draining: (e) => ({ sentence: `draining ${formatCount(e.uploads, 'upload')}` }),
   'lan-unavailable': (e) => ({ log: fetch(2, `no discovery in the local network: ${e.message}`) }),
+  'store-lost': (e) => ({ sentence: `Redis is away: ${e.message}; announces are refused until it is back` }),
+  'store-regained': () => ({ sentence: 'Redis is back' }),
   stopped: () => ({ sentence: 'stopped' }),
   bye: () => ({ sentence: 'bye' }),
 

@@ -52,6 +52,9 @@ export type ProgramEvent =
       readonly pieces: number
       readonly bytes: number
     }
+  /** The Redis of a tracker: announces are refused until it is back. */
+  | { readonly event: 'store-lost'; readonly message: string }
+  | { readonly event: 'store-regained' }
   | { readonly event: 'bye' }
 
 export type ProgressEvent = Extract<NodeEvent, { event: 'progress' }>

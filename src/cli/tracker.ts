@@ -1,15 +1,16 @@
 /** `shoal tracker`: runs a tracker until it is told to stop. */
 import { ShoalError } from '../nodejs/shoal-error.ts'
-import { TrackerServer } from '../nodejs/tracker-server.ts'
+import type { TrackerStats } from '../tracker/tracker.ts'
 import type { CommandContext } from './command-context.ts'
 import { aborted } from './shutdown.ts'
-import { trackerOptions } from './tracker-options.ts'
+import { TrackerProgram } from './tracker-program.ts'
 import { formatCount } from './units.ts'
 
 export async function run(context: CommandContext): Promise<number> {
-  const { settings, output, signal, words } = context
+  const { output, signal, words } = context
   requireSupported(context.options)
-  const server = await TrackerServer.listen(trackerOptions(settings))
+  const program = await TrackerProgram.start(context)
+  const { server } = program
   output.event({ event: 'listening', service: 'tracker', ...server.endpoint })
   if (server.udpEndpoint) output.event({ event: 'listening', service: 'udp', ...server.udpEndpoint })
   words.listen([
@@ -18,26 +19,25 @@ export async function run(context: CommandContext): Promise<number> {
       about: 'swarms, peers and requests so far',
       run: () => {
         const stats = server.stats()
-        const sentence = `${formatCount(stats.swarms, 'swarm')}, ${formatCount(stats.peers, 'peer')}, ${formatCount(stats.announces, 'announce')}`
-        output.event({ event: 'tracker-status', ...stats }, sentence)
+        output.event({ event: 'tracker-status', ...stats }, sentenceOf(stats))
       },
     },
   ])
   await aborted(signal)
-  await server.close()
+  await program.close()
   output.event({ event: 'stopped' })
   return 0
 }
 
-/** Other stores and modes are part of the product, but not of this version. */
+function sentenceOf({ swarms, peers, announces }: TrackerStats): string {
+  const asked = `${formatCount(announces, 'announce')} so far`
+  if (swarms === null || peers === null) return `swarms are in Redis; ${asked}`
+  return `${formatCount(swarms, 'swarm')}, ${formatCount(peers, 'peer')}, ${asked}`
+}
+
+/** Other modes are part of the product, but not of this version. */
 function requireSupported(options: Readonly<Record<string, unknown>>): void {
-  const { store = 'memory', mode = 'open' } = options
-  if (store !== 'memory')
-    throw new ShoalError(
-      'tracker/store-unsupported',
-      `--store ${String(store)} is not available in this version`,
-      'Use --store memory, or leave it out.',
-    )
+  const { mode = 'open' } = options
   if (mode !== 'open')
     throw new ShoalError(
       'tracker/mode-unsupported',

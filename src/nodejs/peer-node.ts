@@ -113,6 +113,7 @@ export class PeerNode {
     this.#trackers = new NodeTrackerTransport({
       timeoutMs: trackerTimeoutMs,
       udpTimeoutMs: trackerTimeoutMs,
+      encryption: options.encryption,
       ...(host === undefined ? {} : { localAddress: host }),
     })
     this.#client = new Client(

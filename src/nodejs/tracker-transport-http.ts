@@ -11,6 +11,7 @@ import { isIP, type LookupFunction } from 'node:net'
 import { LIMITS } from '../base/limits.ts'
 import { fail, ok, type Result } from '../base/result.ts'
 import type { TrackerTransport } from '../ports/tracker-transport.ts'
+import type { EncryptionMode } from '../swarm/stream-encryption.ts'
 import { type AddressScope, addressScope, reachesAsFar } from '../wire/address-scope.ts'
 import { formatAddress, parseAddress } from '../wire/endpoint.ts'
 import type { AnnounceReply, AnnounceRequest, TrackerFault } from '../wire/tracker-announce.ts'
@@ -26,6 +27,8 @@ export interface HttpTrackerTransportOptions {
   /** For one announce with all its redirects. */
   readonly timeoutMs?: number
   readonly userAgent?: string
+  /** Of connections to peers, which trackers are told of; off by default. */
+  readonly encryption?: EncryptionMode
   /** How far an address reaches, for the rule about redirects. */
   readonly scopeOf?: (address: Uint8Array) => AddressScope
 }
@@ -58,7 +61,7 @@ export class HttpTrackerTransport implements TrackerTransport {
       done(result)
     })
     this.#open.add(announce)
-    announce.get(new URL(announceUrl(url, request)))
+    announce.get(new URL(announceUrl(url, request, this.#options.encryption)))
     return () => {
       this.#open.delete(announce)
       announce.cancel()

@@ -75,6 +75,12 @@ export class SwarmDriver {
           this.push({ kind: 'piece-hashed', torrent, piece, result }),
         )
       }
+      case 'hash-blocks': {
+        const { torrent, id } = output
+        return this.#ports.verifier.digestBlocks(output.bytes, (result) =>
+          this.push({ kind: 'blocks-hashed', torrent, id, result }),
+        )
+      }
       case 'write-piece': {
         const { torrent, piece } = output
         return this.#store(torrent).write(piece, output.bytes, (fault) =>

@@ -24,7 +24,8 @@ import { isDraining } from './drain.ts'
 import type { SwarmInput, SwarmOutput } from './effects.ts'
 import type { DisconnectReason } from './events.ts'
 import { FramePool } from './frame-pool.ts'
-import { extensionHandshakeOf, handshakeOf } from './greetings.ts'
+import { extensionHandshakeOf, handshakeOf, infoHashInAnswer, speaksV2 } from './greetings.ts'
+import { instruct } from './instructions.ts'
 import { MagnetTorrent } from './magnet-torrent.ts'
 import { OwnAddresses } from './own-addresses.ts'
 import { PeerSession } from './peer-session.ts'
@@ -160,6 +161,8 @@ export class Client implements Machine<SwarmInput, SwarmOutput> {
     switch (input.kind) {
       case 'piece-hashed':
         return torrent.pieceHashed(now, input.piece, input.result)
+      case 'blocks-hashed':
+        return torrent.blocksHashed(now, input.id, input.result)
       case 'piece-written':
         torrent.pieceWritten(now, input.piece, input.fault)
         // A buffer of the shared pool came back: whoever waited for one may go on.
@@ -174,19 +177,14 @@ export class Client implements Machine<SwarmInput, SwarmOutput> {
         torrent.checked(now, input.pieces)
         return this.#admitHeld(now, torrent)
       case 'pieces-lost':
-        return torrent.lost(now, input.pieces)
       case 'pieces-found':
-        return torrent.found(now, input.pieces)
+      case 'pause':
+      case 'resume':
+      case 'set-pick-order':
+        return instruct(torrent, now, input)
       case 'add-peers':
         torrent.introductions.take(input.peers, input.source, input.from)
         return this.#dial(now, torrent)
-      case 'set-pick-order':
-        torrent.core.picker.pickOrder = input.order
-        return
-      case 'pause':
-        return torrent.pause(input.fault)
-      case 'resume':
-        return torrent.resume(now)
       case 'announce-answered':
         return torrent.announcer.handle(now, { kind: 'answered', id: input.announce, result: input.result })
     }
@@ -352,8 +350,9 @@ export class Client implements Machine<SwarmInput, SwarmOutput> {
     if (loser === connection.id) return 'too-many-peers'
     if (loser !== undefined) this.#close(loser, 'too-many-peers')
     const { id, endpoint, isOutgoing, wasHandedOver } = connection
-    if (!isOutgoing && !wasHandedOver) this.#sendHandshake(id, torrent, handshake.infoHash)
-    connection.session = new PeerSession(id, endpoint, isOutgoing, handshake, torrent, now)
+    if (!isOutgoing && !wasHandedOver) this.#sendHandshake(id, torrent, infoHashInAnswer(torrent, handshake))
+    const supportsV2 = (connection.speaksV2 ??= speaksV2(torrent, handshake, isOutgoing))
+    connection.session = new PeerSession(id, endpoint, isOutgoing, { ...handshake, supportsV2 }, torrent, now)
     connection.deadline = Infinity as Instant
     torrent.attach(now, connection.session, wasHandedOver)
     this.#turns.began(now, torrent, connection.session)

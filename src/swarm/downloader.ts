@@ -122,6 +122,11 @@ export class Downloader {
     session.gathering.clear()
   }
 
+  /** A piece goes on with the blocks of it that are right. */
+  reopened(gathering: GatheringPiece): void {
+    this.#orphans.add(gathering)
+  }
+
   /** Frees the memory of orphans that no connected peer can finish now; true when there were any. */
   abandonHopeless(): boolean {
     let hasAbandoned = false
@@ -197,8 +202,10 @@ export class Downloader {
     const isRootRight =
       root === undefined || (digests.merkleRoot !== undefined && equalBytes(root, digests.merkleRoot))
     if (isSha1Right && isRootRight) return 'right'
-    const isHybrid = sha1 !== undefined && root !== undefined
-    return isHybrid && (isSha1Right || isRootRight) ? 'inconsistent' : 'wrong'
+    if (sha1 === undefined || root === undefined || isSha1Right === isRootRight) return 'wrong'
+    // Only SHA-1 covers padding, which the sender may have spoiled.
+    const isPaddingInDoubt = isRootRight && this.#core.geometry.paddingLength(piece) > 0
+    return isPaddingInDoubt ? 'wrong' : 'inconsistent'
   }
 
   /**

@@ -75,6 +75,13 @@ export type SwarmInput =
       readonly piece: number
       readonly result: Result<PieceDigests>
     }
+  /** 32 bytes for each block (BEP 52). */
+  | {
+      readonly kind: 'blocks-hashed'
+      readonly torrent: number
+      readonly id: number
+      readonly result: Result<Uint8Array>
+    }
   | {
       readonly kind: 'piece-written'
       readonly torrent: number
@@ -112,6 +119,13 @@ export type SwarmOutput =
       readonly bytes: Uint8Array
       readonly wantsSha1: boolean
       readonly merkle: MerklePiece | undefined
+    }
+  /** SHA-256 of each 16 KiB; the last may be shorter. The bytes stay as they are until the answer. */
+  | {
+      readonly kind: 'hash-blocks'
+      readonly torrent: number
+      readonly id: number
+      readonly bytes: Uint8Array
     }
   | {
       readonly kind: 'write-piece'

@@ -76,6 +76,7 @@ export class PeerSession implements FrameSink {
   readonly peerId: Uint8Array
   readonly supportsFast: boolean
   readonly supportsExtensions: boolean
+  /** Of this connection, not of the program at the other end (`greetings.ts`). */
   readonly supportsV2: boolean
   readonly connectedAt: Instant
   readonly reader: FrameReader

@@ -39,6 +39,26 @@ export class Penalties {
     for (const address of written.contributors.keys()) this.#peers.acquit(address)
   }
 
+  /** The hash does not fit, and there is one sender only. */
+  convictSole(failed: GatheringPiece): void {
+    if (failed.contributors.size === 1) this.#strike(failed, true)
+  }
+
+  /** These blocks of the piece are known to be wrong (BEP 52). */
+  convict(failed: GatheringPiece, wrong: ReadonlySet<number>): void {
+    const isRight = (block: number) => !wrong.has(block)
+    for (const address of this.#core.blame.accuse(this.#evidence(failed), isRight) ?? [])
+      this.#ban(address, failed.piece)
+  }
+
+  /** It told hashes that prove themselves wrong. The client ends the session once it has read what came. */
+  lied(session: PeerSession): void {
+    session.ending = 'banned'
+    this.#peers.ban(session.endpoint)
+    const event = { event: 'peer-banned', address: session.address, pieces: [] } as const
+    this.#core.emit({ kind: 'event', torrent: this.#core.id, event })
+  }
+
   /**
    * The hash does not fit. To be called while the piece still has its bytes; gives what remains
    * to be done when they are gone.

@@ -5,7 +5,7 @@
  * Invariant: `have` goes out only after a piece is verified and written.
  */
 import type { Bitfield } from '../base/bitfield.ts'
-import { type CopyBytes, equalBytes } from '../base/bytes.ts'
+import type { CopyBytes } from '../base/bytes.ts'
 import type { Env } from '../base/env.ts'
 import { RateMeter } from '../base/rate-meter.ts'
 import type { Fault, Result } from '../base/result.ts'
@@ -15,13 +15,14 @@ import type { ExtensionHandshake } from '../wire/extension-handshake.ts'
 import { handshakeHash } from '../wire/metainfo.ts'
 import type { BlockRange } from '../wire/peer-messages.ts'
 import { rebuiltInfoHash } from '../wire/rebuilt-infohash.ts'
-import { Announcements } from './announcements.ts'
+import type { Announcements } from './announcements.ts'
 import { Blame } from './blame.ts'
 import { clientName, peerIdText } from './client-name.ts'
 import { type DescriptionHost, DescriptionServer } from './description.ts'
 import { Downloader } from './downloader.ts'
 import type { PieceDigests, SwarmOutput } from './effects.ts'
 import type { DisconnectReason, SwarmEvent } from './events.ts'
+import { FailedPieces } from './failed-pieces.ts'
 import { Geometry } from './geometry.ts'
 import { HaveNews } from './have-news.ts'
 import { Holdings } from './holdings.ts'
@@ -32,7 +33,8 @@ import { PeerList } from './peer-list.ts'
 import type { PeerSession, SessionHost } from './peer-session.ts'
 import { Penalties } from './penalties.ts'
 import { PiecePicker } from './piece-picker.ts'
-import { type GatheringPiece, mainContributor, PieceTracker } from './piece-tracker.ts'
+import { mainContributor, PieceTracker } from './piece-tracker.ts'
+import { takeAnnouncer } from './torrent-announcer.ts'
 import type { TorrentCore } from './torrent-core.ts'
 import type { TorrentOptions } from './torrent-options.ts'
 import type { TorrentSurroundings } from './torrent-surroundings.ts'
@@ -56,6 +58,7 @@ export class Torrent implements SessionHost {
   readonly uploader: Uploader
   readonly announcer: Announcements
   description: DescriptionHost
+  readonly #server: DescriptionServer
   /** By which some peers know a hybrid; null for others, and for private torrents, which stay out of it. */
   readonly rebuiltInfoHash: Uint8Array | null
   phase: TorrentPhase = 'checking'
@@ -71,6 +74,7 @@ export class Torrent implements SessionHost {
   readonly #slots: UploadSlots
   readonly rest: Pause
   readonly #penalties: Penalties
+  readonly #failed: FailedPieces
   #now: Instant
   #startedAt: Instant
   #wasComplete = false
@@ -106,7 +110,6 @@ export class Torrent implements SessionHost {
       before?.peers ?? new PeerList(env.prng.fork('peers'), (endpoint) => around.own.priorityOf(endpoint))
     this.introductions = new Introductions(this.peers, around.own)
     this.exchange = new PeerExchange(this.core, this.introductions)
-    this.description = new DescriptionServer(options.metainfo, env.crypto, () => this.#now)
     this.#holdings = new Holdings(this.core, () => this.isDownloading)
     this.downloader = new Downloader(
       this.core,
@@ -121,8 +124,20 @@ export class Torrent implements SessionHost {
     this.#penalties = new Penalties(this.core, this.peers, this.downloader, (session) =>
       around.close(session.id, 'banned'),
     )
+    this.#failed = new FailedPieces(this.core, this.#penalties, this.downloader, {
+      openPiece: (piece) => this.#openPiece(piece),
+      fillAll: (at) => this.fillAll(at),
+    })
+    this.#server = new DescriptionServer(
+      this.core,
+      around.buffers.memory,
+      () => this.#now,
+      this.#failed.trials,
+      this.#penalties,
+    )
+    this.description = this.#server
     this.rebuiltInfoHash = options.metainfo.private ? null : rebuiltInfoHash(options.metainfo, env.crypto)
-    this.announcer = this.#takeAnnouncer(before)
+    this.announcer = takeAnnouncer(this, around, this.#announces(), before)
     if (options.selectedFiles !== undefined) pieces.selectFiles(options.selectedFiles)
   }
 
@@ -224,7 +239,13 @@ export class Torrent implements SessionHost {
       const bytes = this.core.pieces.bufferOf(checked)
       this.core.emit({ kind: 'write-piece', torrent: this.core.id, piece, bytes })
       this.#penalties.pieceIsRight(checked)
-    } else this.#pieceFailed(checked)
+    } else this.#failed.add(now, checked)
+  }
+
+  blocksHashed(now: Instant, id: number, result: Result<Uint8Array>): void {
+    this.#now = now
+    if (id < 0) this.#server.blockHashes.blocksHashed(id, result)
+    else this.#failed.trials.blocksHashed(now, id, result)
   }
 
   pieceWritten(now: Instant, piece: number, fault: Fault | undefined): void {
@@ -245,7 +266,8 @@ export class Torrent implements SessionHost {
   /** A piece we thought we had cannot be read: not offered any more, and fetched again by a download. */
   readDone(now: Instant, read: number, fault: Fault | undefined): void {
     this.#now = now
-    const piece = this.uploader.readDone(now, read, fault === undefined)
+    const reader = read < 0 ? this.#server.blockHashes : this.uploader
+    const piece = reader.readDone(now, read, fault === undefined)
     if (piece === undefined || fault === undefined || !this.core.pieces.have.has(piece)) return
     if (fault.code === CONTENT_GONE) return this.pause(fault)
     this.emit({ event: 'piece-unreadable', piece, code: fault.code, message: fault.message })
@@ -289,6 +311,7 @@ export class Torrent implements SessionHost {
       this.peers.release(now, session.listensAt, session.downloaded.total > 0)
     this.emit({ event: 'peer-disconnected', address: session.address, reason })
     this.#slots.left(session)
+    this.#failed.trials.left(now, session)
     this.fillAll(now)
   }
 
@@ -325,6 +348,7 @@ export class Torrent implements SessionHost {
   serveDue(now: Instant): void {
     this.#now = now
     this.#news.tellDue(now)
+    this.#failed.trials.tick(now)
     if (this.isStarved) this.tick(now)
   }
 
@@ -335,6 +359,7 @@ export class Torrent implements SessionHost {
     this.#news.tellDue(now)
     this.#slots.tick(now)
     this.exchange.tick(now)
+    this.#failed.trials.tick(now)
     if (this.downloader.checkTimeouts(now) || this.downloader.isStarved) this.fillAll(now)
     if (this.uploader.isStarved) this.uploader.serveAll(now)
   }
@@ -349,7 +374,8 @@ export class Torrent implements SessionHost {
 
   nextTimeout(now: Instant): Instant | undefined {
     const budgets = earliest(this.downloader.nextTimeout(now), this.uploader.nextTimeout(now))
-    return earliest(earliest(budgets, this.#news.nextTimeout()), this.announcer.nextTimeout())
+    const news = earliest(this.#news.nextTimeout(), this.#failed.trials.nextTimeout(now))
+    return earliest(earliest(budgets, news), this.announcer.nextTimeout())
   }
 
   emit(event: SwarmEvent): void {
@@ -423,33 +449,12 @@ export class Torrent implements SessionHost {
 
   // Inside.
 
-  /** That of the magnet link this torrent began as, if it announces under the same infohash. */
-  #takeAnnouncer(before: Torrent | undefined): Announcements {
-    const { options, env, uploaded, downloaded, sessions } = this.core
-    const mediator = {
+  #announces() {
+    const { uploaded, downloaded, sessions, options } = this.core
+    return {
       stats: () => ({ uploaded: uploaded.total, downloaded: downloaded.total, left: this.leftBytes }),
       wantsPeers: () => this.phase === 'active' && sessions.size < options.connectionsMax,
       isShortOfPeers: () => this.isDownloading && this.usefulPeerCount === 0,
-    }
-    const rebuilt = options.announcesRebuilt ? this.rebuiltInfoHash : null
-    const isSame = before !== undefined && equalBytes(before.infoHash, this.infoHash) && rebuilt === null
-    const prng = env.prng.fork('announcer')
-    const announcer = isSame
-      ? before.announcer
-      : new Announcements(this.#announcerOptions(), prng, mediator, rebuilt)
-    announcer.answerTo(mediator)
-    return announcer
-  }
-
-  #announcerOptions() {
-    const { trackers, announceIntervalSeconds } = this.core.options
-    return {
-      infoHash: this.infoHash,
-      peerId: this.#around.peerId,
-      port: this.#around.listenPort,
-      key: this.core.env.prng.fork('key').uint32(),
-      tiers: trackers,
-      ...(announceIntervalSeconds === undefined ? {} : { intervalOverrideSeconds: announceIntervalSeconds }),
     }
   }
 
@@ -463,15 +468,6 @@ export class Torrent implements SessionHost {
     session.ending = 'both-seeds'
     const known = this.peers.get(session.endpoint)
     if (known !== undefined) known.pointless = 'seed'
-  }
-
-  #pieceFailed(failed: GatheringPiece): void {
-    const punish = this.#penalties.pieceFailed(failed)
-    this.core.pieces.refute(failed.piece)
-    this.#openPiece(failed.piece)
-    this.emit({ event: 'piece-failed', piece: failed.piece, from: mainContributor(failed) })
-    punish()
-    this.fillAll(this.#now)
   }
 
   #giveBack(piece: number, fault: Fault): void {

@@ -2,6 +2,8 @@
  * Magnet links between Shoal and libtorrent, both ways: one side has the torrent, the other only its hashes.
  * Each has an address of its own.
  */
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { startAria2, startLibtorrent, startTransmission } from '../kit/real-clients.ts'
 import { stage, startGet, startSeed } from '../kit/stage.ts'
@@ -41,6 +43,9 @@ test.for(FORMATS)('%s: Shoal downloads from libtorrent by magnet link', async (f
   await get.event('complete', undefined, 30_000)
   expect(treeDifferences(source, target)).toEqual([])
   expect(get.all('piece-failed')).toEqual([])
+  const infoHash = (torrent.infoHashV1 ?? torrent.infoHashV2)!.toString('hex')
+  const kept = readFileSync(join(target, '.shoal', `${infoHash}.torrent`))
+  expect(kept.includes('piece layers')).toBe(format !== 'v1')
 })
 
 // aria2 gives trackers the `left` of a seed while it has no metadata, and follows no `x.pe`: Shoal dials it
