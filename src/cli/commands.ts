@@ -76,6 +76,7 @@ const TRANSFERRING: OptionGroup = {
     'registerEvery',
     'finalCheck',
     'tmpDir',
+    'spaceCheck',
     'handshakeTimeout',
     'requestTimeout',
     'idleTimeout',

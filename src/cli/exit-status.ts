@@ -23,6 +23,7 @@ const INPUT_CODES: ReadonlySet<string> = new Set([
   'storage/not-found',
   'storage/not-a-folder',
   'storage/not-a-file',
+  'storage/read-only',
   'storage/unreadable',
   'storage/unwritable',
   'listen/port-in-use',

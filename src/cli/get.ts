@@ -1,6 +1,7 @@
 /** `shoal get`: downloads what is missing, then keeps seeding, and at the end says who gave what. */
 import { compileGlobs } from '../nodejs/file-glob.ts'
 import type { MagnetAddOptions } from '../nodejs/magnet-task.ts'
+import { withOwnLayers } from '../nodejs/own-layers.ts'
 import { ShoalError } from '../nodejs/shoal-error.ts'
 import { lacksPieceLayers } from '../swarm/layer-fetch.ts'
 import { metainfoOfMagnet } from '../swarm/magnet-torrent.ts'
@@ -28,7 +29,8 @@ export async function run(context: CommandContext): Promise<number> {
       '--exit and --seed-only contradict one another',
       'A seed never completes; leave one of them out.',
     )
-  const source = readSource(context.args[0]!, output)
+  const read = readSource(context.args[0]!, output)
+  const source = 'files' in read ? await withOwnLayers(read, dir, context.signal) : read
   const download = new Download(output)
   const role = seedOnly ? 'seed' : 'download'
   const selects = select && compileGlobs(select)

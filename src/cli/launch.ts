@@ -5,6 +5,7 @@
  */
 import { statSync } from 'node:fs'
 import { basename, resolve } from 'node:path'
+import { withOwnLayers } from '../nodejs/own-layers.ts'
 import type { PeerNode } from '../nodejs/peer-node.ts'
 import { ShoalError } from '../nodejs/shoal-error.ts'
 import type { TorrentTask } from '../nodejs/torrent-task.ts'
@@ -13,7 +14,7 @@ import type { Metainfo } from '../wire/metainfo.ts'
 import type { CommandContext } from './command-context.ts'
 import { dialable } from './peer-address.ts'
 import { resolvePeers } from './peer-options.ts'
-import { firstFailure, peerWords, startNode, torrentOptions } from './peer-run.ts'
+import { addMagnet, firstFailure, peerWords, planOf, startNode, torrentOptions } from './peer-run.ts'
 import { aborted } from './shutdown.ts'
 import { readTorrent, torrentsIn } from './torrent-source.ts'
 
@@ -38,6 +39,7 @@ export async function run(context: CommandContext): Promise<number> {
     name: nameOf(dir, i, context.args),
     metainfo: readTorrent(torrent ?? onlyTorrentIn(dir), output),
   }))
+  for (const plan of plans) plan.metainfo = await withOwnLayers(plan.metainfo, plan.dir, signal)
   const named = await resolvePeers(settings.peer)
   const launched: LaunchedPeer[] = []
   let isComplete = false
@@ -62,7 +64,11 @@ export async function run(context: CommandContext): Promise<number> {
         .filter((other) => other.node !== node)
         .map((other) => dialable(other.node.endpoint))
       const role = node === launched[0]!.node ? 'seed' : 'download'
-      return node.add(torrentOptions(context, { metainfo, dir, role }, [...named, ...others]))
+      const plan = planOf({ metainfo, dir, role }, output)
+      const peers = [...named, ...others]
+      return 'magnet' in plan
+        ? addMagnet(context, node, plan, peers)
+        : node.add(torrentOptions(context, plan, peers))
     }
     // The seed-only one is there before the others ask for it.
     const joining = join(launched[0]!).then(async (seed) => [

@@ -8,11 +8,13 @@ import { keepMetadata, keptMetadata } from '../nodejs/kept-metadata.ts'
 import type { MagnetAddOptions } from '../nodejs/magnet-task.ts'
 import type { PeerNode } from '../nodejs/peer-node.ts'
 import type { TorrentAddOptions, TorrentTask } from '../nodejs/torrent-task.ts'
+import { lacksPieceLayers } from '../swarm/layer-fetch.ts'
 import type { Endpoint } from '../wire/endpoint.ts'
 import type { Metainfo } from '../wire/metainfo.ts'
 import type { CommandContext } from './command-context.ts'
 import type { ConsoleWord } from './console-words.ts'
 import type { KnownEvent } from './events.ts'
+import type { Output } from './output.ts'
 import { peerNodeOptions, resolvePeers, trackerTiers } from './peer-options.ts'
 import { aborted } from './shutdown.ts'
 import { showPeers, showStatus } from './status-text.ts'
@@ -64,7 +66,10 @@ export async function runPeer(context: CommandContext, plan: PeerPlan): Promise<
   }
 }
 
-/** In turn, because each is checked on disk first; stops early when told to. */
+/**
+ * In turn, because each is checked on disk first; stops early when told to. Those that peers must be asked
+ * about come after that, all at once: one that nobody knows keeps no other waiting.
+ */
 async function addTorrents(
   context: CommandContext,
   node: PeerNode,
@@ -74,20 +79,23 @@ async function addTorrents(
   const tasks: TorrentTask[] = []
   for (const torrent of torrents) {
     if (context.signal.aborted) break
+    if ('magnet' in torrent) continue
     // Once a torrent is there, this thread has its peers to serve.
     const usesOwnThread = tasks.length === 0
-    const adding =
-      'magnet' in torrent
-        ? addMagnet(context, node, torrent, peers)
-        : node.add({ ...torrentOptions(context, torrent, peers), usesOwnThread })
+    const adding = node.add({ ...torrentOptions(context, torrent, peers), usesOwnThread })
     const task = await Promise.race([adding, aborted(context.signal)])
     if (task) tasks.push(task)
     else adding.catch(() => {})
   }
-  return tasks
+  const magnets = torrents.filter((torrent) => 'magnet' in torrent)
+  const asking = Promise.all(magnets.map((magnet) => addMagnet(context, node, magnet, peers)))
+  asking.catch(() => {})
+  const added = await Promise.race([asking, aborted(context.signal), firstFailure(tasks)])
+  return added ? [...tasks, ...added] : tasks
 }
 
-async function addMagnet(
+/** Adds the torrent once peers have given what its source lacks. */
+export async function addMagnet(
   context: CommandContext,
   node: PeerNode,
   { magnet, dir, plan }: MagnetPlan,
@@ -112,6 +120,14 @@ async function addMagnet(
   return node.add({ ...options(metainfo, []), magnet: task })
 }
 
+/** What is in the file when that is enough; otherwise what to ask peers for first. */
+export function planOf(torrent: TorrentPlan, output: Output): TorrentPlan | MagnetPlan {
+  const { metainfo, dir, role } = torrent
+  if (role === 'seed' || !lacksPieceLayers(metainfo)) return torrent
+  output.text(`${metainfo.name}: asking peers for the piece hashes`)
+  return { magnet: { metainfo, peers: [] }, dir, plan: (whole) => ({ ...torrent, metainfo: whole }) }
+}
+
 export function torrentOptions(
   { settings }: Pick<CommandContext, 'settings'>,
   { metainfo, dir, role, select, isRepair = false }: TorrentPlan,
@@ -126,6 +142,7 @@ export function torrentOptions(
     picker: settings.picker,
     trackers: trackerTiers(settings, metainfo),
     finalCheck: settings.finalCheck,
+    ignoresSpace: !settings.spaceCheck,
     ...(select && { select }),
     ...(settings.tmpDir !== 'off' && { tmpDir: settings.tmpDir }),
   }

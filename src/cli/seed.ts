@@ -2,11 +2,12 @@
  * `shoal seed`: serves torrents from what is on disk; with `--repair` it fetches what is
  * missing or wrong first.
  */
+import { withOwnLayers } from '../nodejs/own-layers.ts'
 import type { PeerNode } from '../nodejs/peer-node.ts'
 import { absenceText, findAbsentPieces } from './absent-pieces.ts'
 import type { CommandContext } from './command-context.ts'
 import type { Output } from './output.ts'
-import { runPeer, type TorrentPlan } from './peer-run.ts'
+import { planOf, runPeer, type TorrentPlan } from './peer-run.ts'
 import { expandTorrents, readTorrent } from './torrent-source.ts'
 
 interface SeedOptions {
@@ -17,11 +18,13 @@ interface SeedOptions {
 export async function run(context: CommandContext): Promise<number> {
   const { dir = '.', repair = false } = context.options as SeedOptions
   const role = repair ? 'download' : 'seed'
-  const torrents = expandTorrents(context.args).map(
-    (path) => ({ metainfo: readTorrent(path, context.output), dir, role, isRepair: repair }) as const,
-  )
+  const torrents: TorrentPlan[] = []
+  for (const path of expandTorrents(context.args)) {
+    const metainfo = await withOwnLayers(readTorrent(path, context.output), dir, context.signal)
+    torrents.push({ metainfo, dir, role, isRepair: repair })
+  }
   await runPeer(context, {
-    torrents,
+    torrents: torrents.map((torrent) => planOf(torrent, context.output)),
     endsWhenComplete: false,
     onStarted: (node) => {
       if (!repair && !context.signal.aborted) warnOfGaps(torrents, node, context.output)

@@ -174,6 +174,9 @@ export const SETTINGS = {
   tmpDir: setting(orWord(PATH, 'off'), 'off', 'keep unfinished files here and move them when complete', {
     defaultText: 'off: files grow in place',
   }),
+  spaceCheck: setting(SWITCH, true, 'wait until there is space for all that is missing', {
+    flag: '--no-space-check',
+  }),
   refreshLocations: setting(
     orWord(duration({ min: 500, max: 86_400_000 }), 'off'),
     'off',

@@ -53,6 +53,7 @@ const status: NodeStatus = {
       peers: [peer],
       webSeeds: [],
       knownPeers: { tracker: 5, pex: 6 },
+      standstill: null,
     },
   ],
 }
@@ -159,4 +160,12 @@ test('programs get everything', () => {
     name,
     ...peer,
   })
+})
+
+test('status says why nothing moves', () => {
+  const [torrent] = status.torrents
+  const choked = { cause: 'choked', message: '2 peers with what is missing, but choking us' }
+  const stalled = { ...status, torrents: [{ ...torrent!, standstill: choked }] }
+  const lines = shown((output) => showStatus(stalled, OFF, output))
+  expect(lines).toContain('  nothing moves: 2 peers with what is missing, but choking us\n')
 })

@@ -19,17 +19,22 @@ export function showStatus(status: NodeStatus, limits: Limits, output: Output, n
 function torrentLines(torrent: TorrentStatus, limits: Limits, node: string | undefined): string[] {
   const { pieces, piecesHave, missing, availability, peers, total } = torrent
   if (torrent.phase === 'metadata')
-    return [`${torrent.name}: asking ${formatCount(peers.length, 'peer')} for the metadata`]
+    return [
+      torrent.standstill === null
+        ? `${torrent.name}: asking ${formatCount(peers.length, 'peer')} for the metadata`
+        : `${torrent.name}: no metadata yet: ${torrent.standstill.message}`,
+    ]
   const isComplete = torrent.bytes === total
   const isSeedOnly = torrent.role === 'seed-only'
   const activity = isSeedOnly ? 'serving what is there' : 'downloading'
-  const state = isComplete ? 'complete, seeding' : torrent.phase === 'active' ? activity : torrent.phase
+  const state = torrent.phase !== 'active' ? torrent.phase : isComplete ? 'complete, seeding' : activity
   const percent = formatPercent(total === 0 ? 1 : torrent.bytes / total)
   const subject = node === undefined ? torrent.name : `${node} ${torrent.name}`
   const lines = [
     `${subject}: ${state}${isSeedOnly ? ', seed-only' : ''}, ${percent} of ${formatBytes(total)}, ${piecesHave}/${pieces} pieces`,
     `  down ${formatRate(torrent.downloadRate)}${limitText(limits.downloadLimit)}, up ${formatRate(torrent.uploadRate)}${limitText(limits.uploadLimit)}${delayText(limits.uploadDelay)}, ${formatCount(peers.length, 'peer')}${limits.oneAtATime ? ' (one at a time)' : ''}`,
   ]
+  if (torrent.standstill !== null) lines.push(`  nothing moves: ${torrent.standstill.message}`)
   const known = Object.entries(torrent.knownPeers).map(([source, count]) => `${count} ${source}`)
   if (known.length > 0) lines.push(`  peers: ${known.join(', ')}`)
   for (const { url, state, downloadRate, fault } of torrent.webSeeds) {

@@ -77,7 +77,11 @@ export class ContentCheck {
     const doubtful = this.checkable.copy()
     for (const [file, entry] of metainfo.files.entries()) {
       if (entry.isPad) continue
-      const isUnchanged = resume?.isUnchanged(file, () => this.#look(file)) === true
+      let seen: ContentStat | undefined
+      const look = () => (seen ??= this.#look(file))
+      // A file that is not there vouches for nothing, even if it was not there before.
+      const isUnchanged =
+        resume?.isUnchanged(file, look) === true && (entry.length === 0 || look() !== undefined)
       if (!isUnchanged) changed.add(file)
       const { first, end } = geometry.filePieces(file)
       for (let piece = first; piece < end && isUnchanged; piece++) unchanged.set(piece)
@@ -97,20 +101,24 @@ export class ContentCheck {
     return { found, changed }
   }
 
+  get isStopped(): boolean {
+    return this.#options.signal.aborted
+  }
+
+  /** Of every file of the metainfo; undefined for what cannot be looked at. */
+  stats(): (ContentStat | undefined)[] {
+    return this.#options.metainfo.files.map((_, file) => this.#look(file))
+  }
+
   /**
    * So that the next start of a seed need not read unchanged files. Where nothing can be written, it does.
    */
-  rememberSeed(path: string, pieces: Bitfield): void {
-    const { files } = this.#options.metainfo
+  rememberSeed(path: string, pieces: Bitfield, stats: readonly (ContentStat | undefined)[]): void {
     const kept = pieces.copy()
     for (const piece of kept.ones()) if (!this.checkable.has(piece)) kept.clear(piece)
     if (kept.count === 0) return
     try {
-      saveResume(
-        path,
-        kept,
-        files.map((_, file) => this.#stat(file)),
-      )
+      saveResume(path, kept, stats)
     } catch {
       // Somebody else's folder, perhaps; seeding goes on all the same.
     }

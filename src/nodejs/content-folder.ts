@@ -42,14 +42,14 @@ export type OpenMode = 'read' | 'write' | 'create'
 
 export interface ContentStat {
   readonly size: number
+  /** On disk; less than the size where the file has holes. */
+  readonly allocatedBytes: number
   /** Nanoseconds since 1970; tells a changed file from an unchanged one. */
   readonly mtimeNs: bigint
   /** Of the last change to content, name or rights; no program can set it. */
   readonly ctimeNs: bigint
   readonly inode: bigint
   readonly isFile: boolean
-  /** Blocks of the disk behind it. */
-  readonly blocks: number
 }
 
 /** O_NONBLOCK: a pipe put in a file's place must not block the thread. */
@@ -62,6 +62,8 @@ const FLAGS: Readonly<Record<OpenMode, number>> = {
 const FOLDER = constants.O_RDONLY | (constants.O_DIRECTORY ?? 0)
 const HAS_DESCRIPTOR_PATHS = process.platform === 'linux' && existsSync('/proc/self/fd')
 const COPY_BYTES = 1024 * 1024
+/** What `st_blocks` counts, on every platform. */
+const STAT_BLOCK_BYTES = 512
 /** Windows reads more into a name than others: separators, drives and streams. */
 const FORBIDDEN = process.platform === 'win32' ? /[\0/\\:]/ : /[\0/]/
 
@@ -96,11 +98,11 @@ export class ContentFolder {
       const stat = this.#inParent(components, false, false, (file) => lstatSync(file, { bigint: true }))
       return {
         size: Number(stat.size),
+        allocatedBytes: Number(stat.blocks) * STAT_BLOCK_BYTES,
         mtimeNs: stat.mtimeNs,
         ctimeNs: stat.ctimeNs,
         inode: stat.ino,
         isFile: stat.isFile(),
-        blocks: Number(stat.blocks),
       }
     } catch (error) {
       if (error instanceof ShoalError && error.code === 'storage/not-found') return undefined

@@ -34,7 +34,7 @@ export function* hollowPieces(
     isBelieved ??= countsBlocks(folder.root)
     if (!isBelieved) return
     const stat = statOf(folder, path)
-    if (stat?.isFile !== true || stat.blocks !== 0) continue
+    if (stat?.isFile !== true || stat.allocatedBytes !== 0) continue
     const first = Math.ceil(offset / pieceLength)
     const end = Math.floor((offset + Math.min(stat.size, length)) / pieceLength)
     if (end > first) yield [first, end]

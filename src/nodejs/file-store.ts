@@ -12,13 +12,22 @@ import type { Metainfo } from '../wire/metainfo.ts'
 import type { ContentFolder, PathComponent } from './content-folder.ts'
 import { OpenFiles } from './open-files.ts'
 import { ShoalError } from './shoal-error.ts'
-import { storageError } from './storage-error.ts'
+import { contentGone, storageError } from './storage-error.ts'
 import { Turns } from './turns.ts'
 
 /** Far below the usual limit of 1,024 descriptors, far above the files a few peers work on at once. */
 const OPEN_FILES_MAX = 256
 
 const SIDE_FILE = -1
+
+/** May mean that one file has gone, or all. */
+const DOUBTFUL: ReadonlySet<string> = new Set([
+  'storage/not-found',
+  'storage/not-a-folder',
+  'storage/not-a-file',
+  'storage/io-error',
+  'storage/short-file',
+])
 
 export interface FileStoreOptions {
   readonly metainfo: Metainfo
@@ -30,6 +39,8 @@ export interface FileStoreOptions {
   readonly selectedFiles: ReadonlySet<number> | undefined
   /** Where bytes of unselected files are kept, below the folder. */
   readonly sideFile: readonly PathComponent[]
+  /** The whole content is not where it was: nothing must be made in its place. By default it never is. */
+  readonly isGone?: () => boolean
 }
 
 type Done = (fault: Fault | undefined) => void
@@ -38,13 +49,46 @@ export class FileStore implements ContentStore {
   readonly #options: FileStoreOptions
   readonly #files: OpenFiles<number>
   readonly #writes = new Turns<number>()
+  /** Writes under way, by file. Bounded by `unverifiedBytesMax`. */
+  readonly #writing = new Map<number, number>()
+  /** Files written to since they were taken. Bounded by the files of the torrent. */
+  readonly #written = new Set<number>()
 
   constructor(options: FileStoreOptions) {
     this.#options = options
-    const { folder, pathOf, sideFile } = options
-    this.#files = new OpenFiles(OPEN_FILES_MAX, (file, isWriting) =>
-      folder.openSync(file === SIDE_FILE ? sideFile : pathOf(file), isWriting ? 'create' : 'read'),
-    )
+    const { folder, pathOf, sideFile, isGone = () => false } = options
+    this.#files = new OpenFiles(OPEN_FILES_MAX, (file, isWriting) => {
+      if (isWriting && isGone()) throw contentGone(folder.root)
+      return folder.openSync(file === SIDE_FILE ? sideFile : pathOf(file), isWriting ? 'create' : 'read')
+    })
+  }
+
+  /** Files whose descriptors are kept open: those that peers work on now. */
+  openFiles(): number[] {
+    return this.#files.keys().filter((file) => file !== SIDE_FILE)
+  }
+
+  /** It is being written to, or was since it was taken. */
+  isOurs(file: number): boolean {
+    return this.#writing.has(file) || this.#written.has(file)
+  }
+
+  /** Files written to since they were last taken, at most so many; one under way is not taken yet. */
+  takeWritten(countMax: number): number[] {
+    const taken: number[] = []
+    for (const file of this.#written) {
+      if (taken.length >= countMax) break
+      if (this.#writing.has(file)) continue
+      this.#written.delete(file)
+      taken.push(file)
+    }
+    return taken
+  }
+
+  /** What stands there now is used from now on, whatever was open. All files by default. */
+  reopen(file?: number): void {
+    if (file === undefined) this.#files.closeAll()
+    else this.#files.forget(file)
   }
 
   write(piece: number, bytes: Uint8Array, done: Done): void {
@@ -110,17 +154,26 @@ export class FileStore implements ContentStore {
    */
   #write(segment: Segment, bytes: Uint8Array, settle: (fault: Fault | undefined) => void): void {
     const file = this.#fileOf(segment)
+    this.#writing.set(file, (this.#writing.get(file) ?? 0) + 1)
     this.#writes.enter(file, () =>
       this.#use(
         segment,
         true,
         (fault) => {
           this.#writes.leave(file)
+          this.#hasWritten(file)
           settle(fault)
         },
         (fd, position, settleWrite) => writeAll(fd, bytes, position, settleWrite),
       ),
     )
+  }
+
+  #hasWritten(file: number): void {
+    const left = this.#writing.get(file)! - 1
+    if (left > 0) this.#writing.set(file, left)
+    else this.#writing.delete(file)
+    if (file !== SIDE_FILE) this.#written.add(file)
   }
 
   #fileOf(segment: Segment): number {
@@ -142,7 +195,9 @@ export class FileStore implements ContentStore {
       const { fd, release } = this.#files.use(file, isWriting)
       operation(fd, position, (cause) => {
         release()
-        settle(cause === undefined ? undefined : this.#fault(segment, isWriting, cause))
+        if (cause === undefined) return settle(undefined)
+        this.#files.forget(file)
+        settle(this.#fault(segment, isWriting, cause))
       })
     } catch (cause) {
       const fault = this.#fault(segment, isWriting, cause)
@@ -152,14 +207,11 @@ export class FileStore implements ContentStore {
 
   #fault(segment: Segment, isWriting: boolean, cause: unknown): Fault {
     const path = this.#options.folder.display(this.#options.pathOf(segment.file))
-    const error = storageError(cause, path, isWriting)
-    if (error instanceof ShoalError)
-      return {
-        code: error.code,
-        message: error.message,
-        ...(error.hint === undefined ? {} : { hint: error.hint }),
-      }
-    throw error
+    let error = storageError(cause, path, isWriting)
+    if (!(error instanceof ShoalError)) throw error
+    if (DOUBTFUL.has(error.code) && this.#options.isGone?.()) error = contentGone(this.#options.folder.root)
+    const { code, message, hint } = error as ShoalError
+    return { code, message, ...(hint === undefined ? {} : { hint }) }
   }
 }
 

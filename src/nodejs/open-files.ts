@@ -23,6 +23,11 @@ export class OpenFiles<Key> {
     this.#open = open
   }
 
+  /** Of the files open now; at most `limit` and those in use. */
+  keys(): Key[] {
+    return [...this.#files.keys()]
+  }
+
   /** A descriptor, and the call that ends its use. */
   use(key: Key, isWriting: boolean): { readonly fd: number; readonly release: () => void } {
     let file = this.#files.get(key)
@@ -37,6 +42,12 @@ export class OpenFiles<Key> {
     if (this.#files.size > this.#limit) this.#closeOldest()
     const used = file
     return { fd: file.fd, release: () => this.#release(used) }
+  }
+
+  /** The next use opens it anew. */
+  forget(key: Key): void {
+    const file = this.#files.get(key)
+    if (file !== undefined) this.#drop(key, file)
   }
 
   /** Closes everything that is idle now and the rest as soon as it is. */

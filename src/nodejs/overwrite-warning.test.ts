@@ -35,7 +35,7 @@ function overwritten(
       const size = sizes[NAMES[file]!]
       return size === undefined
         ? undefined
-        : { size, mtimeNs: 0n, ctimeNs: 0n, inode: 0n, isFile: true, blocks: 8 }
+        : { size, allocatedBytes: size, mtimeNs: 0n, ctimeNs: 0n, inode: 0n, isFile: true }
     },
   })
   return indexes.map((file) => NAMES[file]).join('')

@@ -22,6 +22,7 @@ import { scopeOfHost } from '../wire/address-scope.ts'
 import type { Endpoint } from '../wire/endpoint.ts'
 import { MERKLE_BLOCK_LENGTH } from '../wire/merkle.ts'
 import type { Metainfo } from '../wire/metainfo.ts'
+import { ContentRounds } from './content-rounds.ts'
 import { connectionsWithin } from './descriptor-limit.ts'
 import { type MagnetAddOptions, MagnetTask } from './magnet-task.ts'
 import { MulticastNetwork } from './multicast-network.ts'
@@ -100,6 +101,7 @@ export class PeerNode {
   readonly #tasks = new Map<number, TorrentTask>()
   /** Those of them that were magnet links. */
   readonly #magnets = new Map<number, MagnetTask>()
+  readonly #rounds = new ContentRounds()
   readonly #lastProgress = new Map<number, string>()
   readonly #progressTimer: NodeJS.Timeout
   readonly #stopped: Promise<void>
@@ -219,6 +221,7 @@ export class PeerNode {
     this.#tasks.set(id, task)
     if (options.role === 'download') this.#verifier.start()
     await task.start()
+    this.#rounds.add(task.care)
     this.#joinLocal(task)
     return task
   }
@@ -281,6 +284,7 @@ export class PeerNode {
 
   async #stop(): Promise<void> {
     clearInterval(this.#progressTimer)
+    this.#rounds.stop()
     for (const task of this.#tasks.values()) task.abort()
     const uploads = countUploads(this.#client.torrents.values())
     if (uploads > 0) this.#emit({ event: 'draining', uploads }, undefined)

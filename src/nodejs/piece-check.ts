@@ -26,6 +26,8 @@ export interface PieceCheckOptions {
   readonly paths?: readonly (readonly PathComponent[])[] | undefined
   readonly signal?: AbortSignal | undefined
   readonly onPiece?: ((index: number, isRight: boolean) => void) | undefined
+  /** The piece layer of a file that had none, found to lead to its root. */
+  readonly onLayer?: ((root: Uint8Array, layer: Uint8Array) => void) | undefined
   /** Bytes of files read by now. Missing ones are not counted. */
   readonly onProgress?: ((bytes: number) => void) | undefined
   readonly pool?: HashPool | undefined
@@ -53,7 +55,7 @@ export async function checkPieces(
   const pool = options.pool ?? HashPool.shared
   const folder = new ContentFolder(dir)
   const entries = contentEntries(metainfo, options.paths ?? locateFiles(metainfo, folder))
-  const judge = new Judge(metainfo, options.onPiece)
+  const judge = new Judge(metainfo, options)
   const wanted = new Bitfield(metainfo.pieceCount)
   if (options.pieces === undefined) wanted.fill()
   else for (const piece of options.pieces) wanted.set(piece)
@@ -235,14 +237,16 @@ class Judge {
   readonly #metainfo: Metainfo
   readonly #geometry: Geometry
   readonly #onPiece: PieceCheckOptions['onPiece']
+  readonly #onLayer: PieceCheckOptions['onLayer']
   readonly #right: Bitfield
   /** By piece. Bounded by piecesMax: the pieces of one torrent. */
   readonly #unproven = new Map<number, UnprovenFile>()
 
-  constructor(metainfo: Metainfo, onPiece: PieceCheckOptions['onPiece']) {
+  constructor(metainfo: Metainfo, { onPiece, onLayer }: PieceCheckOptions) {
     this.#metainfo = metainfo
     this.#geometry = new Geometry(metainfo, MERKLE_BLOCK_LENGTH)
     this.#onPiece = onPiece
+    this.#onLayer = onLayer
     this.#right = new Bitfield(metainfo.pieceCount)
     if (metainfo.pieceHashesV1 === null) this.#findUnproven()
   }
@@ -299,6 +303,7 @@ class Judge {
       rootOfPieceLayer(file.layer, this.#metainfo.pieceLength, nodeCrypto),
       file.root,
     )
+    if (isRight) this.#onLayer?.(file.root, file.layer)
     for (let at = 0; at < file.seen.length; at++) this.#report(file.firstPiece + at, isRight)
   }
 

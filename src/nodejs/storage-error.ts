@@ -2,6 +2,7 @@
  * What the operating system says about a file, said so that a person knows what to do.
  * Invariant: every code below starts with `storage/`; the original error stays reachable as `cause`.
  */
+import { CONTENT_GONE } from '../swarm/pause.ts'
 import { ShoalError } from './shoal-error.ts'
 
 type Explanation = readonly [code: string, what: string, hint: string]
@@ -23,7 +24,26 @@ const EXPLANATIONS: Readonly<Record<string, Explanation>> = {
     'is not a regular file',
     'Only regular files are read and written; move it away.',
   ],
-  ENOSPC: ['storage/disk-full', 'cannot grow: the disk is full', 'Free some space, then resume.'],
+  ENOSPC: [
+    'storage/disk-full',
+    'cannot grow: the disk is full',
+    'Free some space; a download goes on by itself.',
+  ],
+  EDQUOT: [
+    'storage/quota-full',
+    'cannot grow: your quota is used up',
+    'Free some of your space; a download goes on by itself.',
+  ],
+  EROFS: [
+    'storage/read-only',
+    'is on a file system that is mounted read-only',
+    'Mount it writable, or choose a folder on another one.',
+  ],
+  EIO: [
+    'storage/io-error',
+    'cannot be read or written: the disk reports an error',
+    'Check the disk and its cable; the system log says more.',
+  ],
   EFBIG: [
     'storage/too-large',
     'is too large for this file system',
@@ -46,12 +66,10 @@ const EXPLANATIONS: Readonly<Record<string, Explanation>> = {
   ],
 }
 const ALIASES: Readonly<Record<string, string>> = {
-  EDQUOT: 'ENOSPC',
   ENXIO: 'EISDIR',
   ENODEV: 'EISDIR',
   ENFILE: 'EMFILE',
   EPERM: 'EACCES',
-  EROFS: 'EACCES',
 }
 const UNWRITABLE: Explanation = [
   'storage/unwritable',
@@ -70,6 +88,15 @@ export function explainedError(errno: string, path: string, isWriting: boolean, 
   const [code, what, hint] = name === 'EACCES' && isWriting ? UNWRITABLE : (EXPLANATIONS[name] ?? BROKEN)
   const known = name in EXPLANATIONS ? '' : ` (${errno})`
   return new ShoalError(code, `${path} ${what}${known}`, hint, cause === undefined ? {} : { cause })
+}
+
+/** Nothing of a torrent's content is where it was. */
+export function contentGone(root: string): ShoalError {
+  return new ShoalError(
+    CONTENT_GONE,
+    `the content is not in ${root} any more`,
+    'Put it back, or mount its volume: it goes on by itself. To download anew, stop and start again.',
+  )
 }
 
 /** Any exception of `node:fs` as a ShoalError; one that is none of theirs comes back as it is. */

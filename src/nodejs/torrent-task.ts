@@ -17,8 +17,9 @@ import type { AddressScope } from '../wire/address-scope.ts'
 import type { Endpoint } from '../wire/endpoint.ts'
 import { MERKLE_BLOCK_LENGTH } from '../wire/merkle.ts'
 import type { Metainfo } from '../wire/metainfo.ts'
+import { ContentCare } from './content-care.ts'
 import { ContentCheck } from './content-check.ts'
-import { ContentFolder, type PathComponent } from './content-folder.ts'
+import { ContentFolder, type ContentStat, type PathComponent } from './content-folder.ts'
 import { locateFiles } from './content-location.ts'
 import { beginsIn, endMove, moveContent } from './content-move.ts'
 import { FileStore } from './file-store.ts'
@@ -30,16 +31,9 @@ import { type Resume, takeResume } from './resume-file.ts'
 import { type KeptResume, ResumeKeeper, readResume } from './resume-keeper.ts'
 import { ShoalError } from './shoal-error.ts'
 import { checkSidePieces } from './side-check.ts'
+import { type SpaceNeed, spaceNeeds } from './space-check.ts'
 import { refuseUnverifiable, selectFiles } from './torrent-selection.ts'
 import { seedResumePath, sideFileOf, TransferState } from './transfer-state.ts'
-
-/** A download that paused because of the disk tries again after this. */
-const RESUME_AFTER_MS = 10_000
-const PASSING_FAULTS: ReadonlySet<string> = new Set([
-  'storage/disk-full',
-  'storage/io-error',
-  'storage/too-many-files',
-])
 
 export interface TorrentAddOptions {
   readonly metainfo: Metainfo
@@ -62,6 +56,8 @@ export interface TorrentAddOptions {
   readonly magnet?: MagnetTask
   /** Where content stands until it is complete. */
   readonly tmpDir?: string
+  /** Begins although there is not enough space for all that is missing. */
+  readonly ignoresSpace?: boolean
   /** Nothing else needs this thread until what is there was checked: it hashes as well. */
   readonly usesOwnThread?: boolean
 }
@@ -117,8 +113,11 @@ export class TorrentTask {
   /** Nothing stood in its place when it began. */
   #isNew = false
   #hasAnnounced = false
-  #resumeTimer: NodeJS.Timeout | undefined
   readonly #content: ContentCheck
+  /** Of the files, when all were looked at just now. */
+  #stats: (ContentStat | undefined)[] | undefined
+  /** What goes on with it on disk, while it is in the swarm. */
+  readonly care: ContentCare
   #folder: ContentFolder
   #store: FileStore
   #state: TransferState | undefined
@@ -145,6 +144,15 @@ export class TorrentTask {
       paths: this.#paths,
       selectedFiles: this.#selectedFiles,
       signal: this.#abort.signal,
+    })
+    this.care = new ContentCare(id, this.#content, this.#geometry, {
+      push: (input) => {
+        if (input.kind === 'pieces-lost') this.#keeper?.lost(input.pieces)
+        around.push(input)
+      },
+      emit: (event) => around.emit(id, event),
+      torrent: () => around.torrent(id),
+      fail: (error) => this.#reject(error),
     })
     this.#store = this.#openStore()
     this.failed = new Promise((_, reject) => {
@@ -188,13 +196,17 @@ export class TorrentTask {
     if (event.event === 'downloaded') {
       this.#bytes = event.bytes
       this.#seconds = event.seconds
-      this.#complete().catch((error: unknown) => this.#reject(error as ShoalError))
+      this.#complete().catch((error: unknown) => {
+        if (!this.#abort.signal.aborted) this.#reject(error as ShoalError)
+      })
       return
     }
     this.#around.emit(this.id, event)
     if (event.event === 'announced') this.#hasAnnounced = true
-    if (event.event === 'paused') this.#paused(event)
     if (event.event === 'piece-unreadable') this.#keeper?.lost([event.piece])
+    if (event.event === 'paused') this.care.paused(event)
+    if (event.event === 'piece-verified') this.care.progressed()
+    if (event.event === 'piece-unreadable') this.care.unreadable(event.piece)
     if (event.event === 'announce-failed' && this.#defaults.requiresTracker && !this.#hasAnnounced)
       this.#reject(new ShoalError('tracker/required', event.message, event.hint))
   }
@@ -202,7 +214,6 @@ export class TorrentTask {
   /** Ends checks under way. */
   abort(): void {
     this.#abort.abort()
-    clearTimeout(this.#resumeTimer)
   }
 
   /** After the machine has stopped: remembers what is there and lets go of everything. */
@@ -225,6 +236,8 @@ export class TorrentTask {
   }
 
   #remember(): void {
+    // Where the content has gone there is no place to write to, and nothing to vouch for.
+    if (this.care.isGone()) return
     try {
       this.#keeper?.save()
     } catch (cause) {
@@ -237,16 +250,33 @@ export class TorrentTask {
     }
   }
 
-  /**
-   * A full disk may have room again: it goes on by itself. What only the user can change
-   * ends it with the reason.
-   */
-  #paused({ code, reason, hint }: Extract<SwarmEvent, { event: 'paused' }>): void {
-    if (!PASSING_FAULTS.has(code)) return this.#reject(new ShoalError(code, reason, hint))
-    this.#resumeTimer = setTimeout(
-      () => this.#around.push({ kind: 'resume', torrent: this.id }),
-      RESUME_AFTER_MS,
+  #takeCare(): void {
+    this.care.begin(
+      {
+        folder: this.#folder,
+        store: this.#store,
+        paths: this.#paths,
+        isStored: (file) => this.#isStored(file),
+      },
+      this.#stats,
     )
+    this.#stats = undefined
+  }
+
+  #isStored(file: number): boolean {
+    const { isPad, symlink } = this.options.metainfo.files[file]!
+    return !isPad && symlink === undefined && this.#content.isSelected(file)
+  }
+
+  #spaceNeeds(found: Bitfield): SpaceNeed[] {
+    return spaceNeeds({
+      geometry: this.#geometry,
+      found,
+      isStored: (file) => this.#isStored(file),
+      stat: (file) => (this.#isNew ? undefined : this.#folder.statSync(this.#paths[file]!)),
+      folder: this.#folder.root,
+      target: new ContentFolder(this.options.dir).root,
+    })
   }
 
   /** Something stands where the content goes; also when it cannot be told. */
@@ -267,6 +297,7 @@ export class TorrentTask {
       pathOf: (file) => this.#paths[file]!,
       selectedFiles: this.#selectedFiles,
       sideFile: sideFileOf(this.infoHash),
+      isGone: () => this.care.isGone(),
     })
   }
 
@@ -301,7 +332,9 @@ export class TorrentTask {
     const path = seedResumePath(this.#folder.root, this.infoHash)
     const resume = this.#told(takeResume(path, metainfo.pieceCount, metainfo.files.length))
     const { found } = await this.#content.find(resume, usesOwnThread, false)
-    if (!this.#abort.signal.aborted) this.#content.rememberSeed(path, found)
+    if (this.#abort.signal.aborted) return found
+    this.#stats = this.#content.stats()
+    this.#content.rememberSeed(path, found, this.#stats)
     return found
   }
 
@@ -361,7 +394,10 @@ export class TorrentTask {
 
   async #join(found: Bitfield): Promise<void> {
     const { role, peers } = this.options
+    this.#takeCare()
     this.#around.push({ kind: 'checked', torrent: this.id, pieces: found.ones() })
+    if (role === 'download' && !this.options.ignoresSpace && !this.#abort.signal.aborted)
+      this.care.need(this.#spaceNeeds(found))
     this.#around.push({ kind: 'add-peers', torrent: this.id, peers, source: 'manual' })
     const isComplete = this.#around.torrent(this.id)?.isComplete ?? false
     // Everything was there, and has just been checked.
@@ -377,9 +413,14 @@ export class TorrentTask {
   }
 
   async #complete(): Promise<void> {
-    const { finalCheck } = this.options
+    const { finalCheck, ignoresSpace } = this.options
+    const { signal } = this.#abort
+    const have = this.#around.torrent(this.id)?.core.pieces.have
+    // Files are moved to the last one or not at all.
+    if (!ignoresSpace && have !== undefined) await this.care.untilRoom(this.#spaceNeeds(have), signal)
+    if (signal.aborted) return
     await this.#putInPlace()
-    if (this.#abort.signal.aborted) return
+    if (signal.aborted) return
     if (finalCheck === 'before' && !(await this.#finalCheck())) return
     this.#around.emit(this.id, this.#completeEvent())
     this.#around.emit(this.id, { event: 'seeding' })
@@ -450,6 +491,7 @@ export class TorrentTask {
     this.#state = state
     this.#keeper = this.#openKeeper(state)
     this.#connectStore()
+    this.#takeCare()
     this.#keeper.beginMoved(this.#around.torrent(this.id)!.core.pieces.have)
   }
 

@@ -220,7 +220,7 @@ describe('HTTP', () => {
     vi.stubEnv('NODE_TLS_REJECT_UNAUTHORIZED', '0')
     const { port } = server.address() as AddressInfo
     const answer = await ask(transport(), `https://127.0.0.1:${port}/announce`)
-    expect(answer).toMatchObject({ ok: false, error: { code: 'tracker/unreachable' } })
+    expect(answer).toMatchObject({ ok: false, error: { code: 'tracker/bad-certificate' } })
     expect(answer.ok || answer.error.message).toContain('certificate')
   })
 

@@ -2,7 +2,7 @@ import { spawn, spawnSync } from 'node:child_process'
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { afterEach, beforeEach, describe, expect, it, onTestFinished } from 'vitest'
 import { Bitfield } from '../base/bitfield.ts'
 import type { ContentStat } from './content-folder.ts'
 import { saveResume, takeResume } from './resume-file.ts'
@@ -16,11 +16,11 @@ afterEach(() => rmSync(dir, { recursive: true, force: true }))
 
 const stat = (size: number): ContentStat => ({
   size,
+  allocatedBytes: size,
   mtimeNs: 5n,
   ctimeNs: 6n,
   inode: 7n,
   isFile: true,
-  blocks: 8,
 })
 
 describe('the lock of a transfer', () => {
@@ -48,10 +48,12 @@ describe('the lock of a transfer', () => {
   it('is let go of by a process that is killed', async () => {
     const url = new URL('./transfer-state.ts', import.meta.url).href
     const script = `const { TransferState } = await import(${JSON.stringify(url)})
-      TransferState.open(${JSON.stringify(dir)}, 'abc'); console.log('held'); setInterval(() => {}, 1000)`
+      globalThis.held = TransferState.open(${JSON.stringify(dir)}, 'abc')
+      console.log('held'); setInterval(() => {}, 1000)`
     const child = spawn(process.execPath, ['--input-type=module', '-e', script], {
       stdio: ['ignore', 'pipe', 'inherit'],
     })
+    onTestFinished(() => void child.kill('SIGKILL'))
     await new Promise((resolve) => child.stdout.once('data', resolve))
     expect(() => TransferState.open(dir, 'abc')).toThrow(expect.objectContaining({ code: 'transfer/locked' }))
     const ended = new Promise((resolve) => child.once('exit', resolve))

@@ -5,7 +5,7 @@
  */
 import { existsSync, mkdirSync, rmdirSync, rmSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
-import { storageError } from './storage-error.ts'
+import { errnoOf, storageError } from './storage-error.ts'
 import { TransferLock } from './transfer-lock.ts'
 
 export const STATE_FOLDER = '.shoal'
@@ -53,7 +53,7 @@ export class TransferState {
   static open(dir: string, id: string): TransferState {
     const folder = path.join(dir, STATE_FOLDER)
     try {
-      mkdirSync(folder, { recursive: true })
+      makeFolders(folder)
       const lock = path.join(folder, `${id}.lock`)
       const isContinued = KINDS.some((kind) => existsSync(path.join(folder, `${id}.${kind}`)))
       return new TransferState(folder, id, TransferLock.take(lock), isContinued)
@@ -92,5 +92,19 @@ export class TransferState {
     } catch {
       // Another download of the same folder still has its state there, or there is none.
     }
+  }
+}
+
+/**
+ * Where a folder cannot be made, `recursive` may say ENOENT whatever the reason; the first one missing tells.
+ */
+function makeFolders(folder: string): void {
+  try {
+    mkdirSync(folder, { recursive: true })
+  } catch (error) {
+    if (errnoOf(error) !== 'ENOENT') throw error
+    let missing = path.resolve(folder)
+    while (!existsSync(path.dirname(missing))) missing = path.dirname(missing)
+    mkdirSync(missing)
   }
 }

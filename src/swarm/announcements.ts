@@ -10,6 +10,7 @@ import type { Prng } from '../base/prng.ts'
 import type { Result } from '../base/result.ts'
 import { earliest, type Instant } from '../base/time.ts'
 import type { Endpoint } from '../wire/endpoint.ts'
+import type { TrackerFault } from '../wire/tracker-announce.ts'
 import {
   Announcer,
   type AnnouncerInput,
@@ -95,6 +96,11 @@ export class Announcements implements Machine<AnnouncementsInput, AnnouncementsO
   answerTo(mediator: AnnouncementsMediator): void {
     for (const announcer of this.#announcers) announcer.answerTo(mediator)
     this.#extension.answerTo(mediator)
+  }
+
+  /** Why no tracker helps; undefined while one does, or may. */
+  get trouble(): TrackerFault | undefined {
+    return this.#announcers[0]!.trouble
   }
 
   poll(): AnnouncementsOutput | undefined {

@@ -117,6 +117,8 @@ interface Tracker {
   tookCompleted: boolean
   /** In a row. */
   failureCount: number
+  /** Of the last of them; undefined while there is none. */
+  fault: TrackerFault | undefined
   /** While failing: when to try again. */
   retryAt: Instant
   announcedAt: Instant
@@ -187,6 +189,11 @@ export class Announcer implements Machine<AnnouncerInput, AnnouncerOutput> {
   /** From now on it works for another torrent of the same infohash. */
   answerTo(mediator: AnnouncerMediator): void {
     this.#mediator = mediator
+  }
+
+  /** What is wrong with the first tracker, when none of them answers; undefined while one does, or may. */
+  get trouble(): TrackerFault | undefined {
+    return this.#trackers.every(({ fault }) => fault !== undefined) ? this.#trackers[0]?.fault : undefined
   }
 
   poll(): AnnouncerOutput | undefined {
@@ -292,6 +299,7 @@ export class Announcer implements Machine<AnnouncerInput, AnnouncerOutput> {
 
   #takeReply(tracker: Tracker, reply: AnnounceReply): void {
     tracker.failureCount = 0
+    tracker.fault = undefined
     if (tracker.openEvent === 'stopped') {
       tracker.isLeaving = false
       this.#outputs.push({ kind: 'event', event: { event: 'deregistered', tracker: tracker.url } })
@@ -325,6 +333,7 @@ export class Announcer implements Machine<AnnouncerInput, AnnouncerOutput> {
 
   #takeFailure(now: Instant, tracker: Tracker, fault: TrackerFault): void {
     tracker.failureCount++
+    tracker.fault = fault
     const wait = this.#waitAfterFailure(tracker, fault)
     tracker.retryAt = wait === undefined ? NEVER : after(now, seconds(wait))
     const isHopeless = wait === undefined || !tracker.tookStarted || tracker.failureCount >= STOP_ATTEMPTS_MAX
@@ -413,6 +422,7 @@ function newTracker(url: string, tier: number): Tracker {
     tookStarted: false,
     tookCompleted: false,
     failureCount: 0,
+    fault: undefined,
     retryAt: LONG_AGO,
     announcedAt: LONG_AGO,
     intervalSeconds: INTERVAL_SECONDS_MAX,

@@ -24,6 +24,7 @@ import type { SwarmInput, SwarmOutput } from './effects.ts'
 import type { DisconnectReason } from './events.ts'
 import { FramePool } from './frame-pool.ts'
 import { extensionHandshakeOf, handshakeOf, infoHashInAnswer, speaksV2 } from './greetings.ts'
+import { instruct } from './instructions.ts'
 import { MagnetTorrent } from './magnet-torrent.ts'
 import { OwnAddresses } from './own-addresses.ts'
 import { PeerSession } from './peer-session.ts'
@@ -148,9 +149,8 @@ export class Client implements Machine<SwarmInput, SwarmOutput> {
       case 'closed':
         return this.#forget(now, input.connection, input.reason)
       case 'add-torrent':
-        return this.#addTorrent(now, input.torrent, input.options)
       case 'add-magnet':
-        return this.#addTorrent(now, input.torrent, input.options, true)
+        return this.#addTorrent(now, input.torrent, input.options, input.kind === 'add-magnet')
       case 'set-rates':
         this.#around.uploadBudget.setRate(now, input.uploadBytesPerSecond)
         this.#around.downloadBudget.setRate(now, input.downloadBytesPerSecond)
@@ -185,15 +185,14 @@ export class Client implements Machine<SwarmInput, SwarmOutput> {
         torrent.checked(now, input.pieces)
         return this.#admitHeld(now, torrent)
       case 'pieces-lost':
-        return torrent.lost(now, input.pieces)
+      case 'pieces-found':
+      case 'pause':
+      case 'resume':
+      case 'set-pick-order':
+        return instruct(torrent, now, input)
       case 'add-peers':
         torrent.introductions.take(input.peers, input.source, input.from)
         return this.#dial(now, torrent)
-      case 'set-pick-order':
-        torrent.core.picker.pickOrder = input.order
-        return
-      case 'resume':
-        return torrent.resume(now)
       case 'web-range':
         return torrent.webSeeds.news(now, input.range, input.news)
       case 'announce-answered':

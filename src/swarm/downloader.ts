@@ -219,16 +219,23 @@ export class Downloader {
     return this.#budget.readyAt(now) ?? ((now + milliseconds(50)) as Instant)
   }
 
-  /** Do the digests fit what the metainfo says? Hybrid pieces must fit both ways (S10). */
-  isRight(piece: number, digests: PieceDigests): boolean {
+  /**
+   * Do the digests fit what the metainfo says? Hybrid pieces must fit both ways; one that fits one way only
+   * is as its sender should have it, and the torrent is at fault (S10).
+   */
+  judge(piece: number, digests: PieceDigests): 'right' | 'wrong' | 'inconsistent' {
     const { metainfo } = this.#core.options
     const sha1 = metainfo.pieceHashesV1?.subarray(20 * piece, 20 * piece + 20)
     const root = metainfo.infoHashV2 === null ? undefined : this.#core.geometry.merkleHash(piece)
-    if (sha1 === undefined && root === undefined) return false
+    if (sha1 === undefined && root === undefined) return 'wrong'
     const isSha1Right = sha1 === undefined || (digests.sha1 !== undefined && equalBytes(sha1, digests.sha1))
     const isRootRight =
       root === undefined || (digests.merkleRoot !== undefined && equalBytes(root, digests.merkleRoot))
-    return isSha1Right && isRootRight
+    if (isSha1Right && isRootRight) return 'right'
+    if (sha1 === undefined || root === undefined || isSha1Right === isRootRight) return 'wrong'
+    // Only SHA-1 covers padding, which the sender may have spoiled.
+    const isPaddingInDoubt = isRootRight && this.#core.geometry.paddingLength(piece) > 0
+    return isPaddingInDoubt ? 'wrong' : 'inconsistent'
   }
 
   /**

@@ -39,6 +39,8 @@ export type SwarmInput =
   | { readonly kind: 'checked'; readonly torrent: number; readonly pieces: Iterable<number> }
   /** A later re-read found these pieces wrong on disk. */
   | { readonly kind: 'pieces-lost'; readonly torrent: number; readonly pieces: readonly number[] }
+  /** A later re-read found these pieces right, which a seed had lost. Without effect on a download. */
+  | { readonly kind: 'pieces-found'; readonly torrent: number; readonly pieces: readonly number[] }
   | {
       readonly kind: 'add-peers'
       readonly torrent: number
@@ -53,6 +55,8 @@ export type SwarmInput =
       readonly uploadBytesPerSecond: number
       readonly downloadBytesPerSecond: number
     }
+  /** Fetches nothing until `resume`; with `CONTENT_GONE` it serves nothing either. */
+  | { readonly kind: 'pause'; readonly torrent: number; readonly fault: Fault }
   | { readonly kind: 'resume'; readonly torrent: number }
   /** Ends every session, tells the trackers, then outputs `stopped`. */
   | { readonly kind: 'stop' }

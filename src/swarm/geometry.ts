@@ -6,6 +6,7 @@
  */
 import { assert } from '../base/assert.ts'
 import type { FileEntry, Metainfo } from '../wire/metainfo.ts'
+import type { BlockRange } from '../wire/peer-messages.ts'
 
 /** A run of bytes of one file. */
 export interface Segment {
@@ -70,6 +71,17 @@ export class Geometry {
 
   blockSize(piece: number, block: number): number {
     return Math.min(this.blockLength, this.pieceSize(piece) - block * this.blockLength)
+  }
+
+  /**
+   * May a peer ask for it? libtorrent rounds the last block of a v2 file up to a whole one; v1 requests end
+   * where the piece does.
+   */
+  isBlock({ piece, begin, length }: BlockRange, isV2: boolean): boolean {
+    if (piece >= this.pieceCount || length === 0 || length > this.blockLength) return false
+    const size = this.pieceSize(piece)
+    const end = isV2 ? Math.ceil(size / this.blockLength) * this.blockLength : size
+    return begin < size && begin + length <= end
   }
 
   /** The files under a range of a piece, in order, padding included; files without bytes are left out. */

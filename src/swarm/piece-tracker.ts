@@ -108,6 +108,15 @@ export class PieceTracker {
     if (!this.have.has(piece)) this.#misses(piece, sign)
   }
 
+  /** Wants the pieces of these files and no others. */
+  selectFiles(files: ReadonlySet<number>): void {
+    for (let piece = 0; piece < this.#geometry.pieceCount; piece++) this.select(piece, false)
+    for (const file of files) {
+      const { first, end } = this.#geometry.filePieces(file)
+      for (let piece = first; piece < end; piece++) this.select(piece, true)
+    }
+  }
+
   /** Missing -> gathering; undefined while the pool has no room. */
   start(piece: number, owner: number): GatheringPiece | undefined {
     assert(this.isMissing(piece), 'only a missing piece is started')

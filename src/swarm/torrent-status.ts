@@ -4,6 +4,7 @@ import { clientName, peerIdText } from './client-name.ts'
 import type { PeerSource } from './peer-list.ts'
 import type { PeerSession } from './peer-session.ts'
 import type { PickOrder } from './piece-picker.ts'
+import { type Standstill, standstill } from './standstill.ts'
 import type { Torrent, TorrentPhase } from './torrent.ts'
 import type { WebSeed } from './web-seed.ts'
 
@@ -54,6 +55,8 @@ export interface TorrentStatus {
   readonly role: 'download' | 'seed-only'
   /** `metadata` while no more than the infohash is known. */
   readonly phase: TorrentPhase | 'metadata'
+  /** Why nothing moves; null while something does. */
+  readonly standstill: Standstill | null
   readonly picker: PickOrder
   readonly pieces: number
   readonly piecesHave: number
@@ -93,6 +96,7 @@ export function torrentStatus(torrent: Torrent, now: Instant): TorrentStatus {
     name: options.metainfo.name,
     role: options.role,
     phase: torrent.pieceCount === 0 && torrent.phase === 'active' ? 'metadata' : torrent.phase,
+    standstill: standstill(torrent, now) ?? null,
     picker: picker.pickOrder,
     pieces: torrent.pieceCount,
     piecesHave: pieces.have.count,

@@ -27,6 +27,7 @@ import { Geometry } from './geometry.ts'
 import { HaveNews } from './have-news.ts'
 import { Holdings } from './holdings.ts'
 import { Introductions } from './introductions.ts'
+import { CONTENT_GONE, INCONSISTENT_HYBRID, Pause } from './pause.ts'
 import { PeerExchange } from './peer-exchange.ts'
 import { PeerList } from './peer-list.ts'
 import type { PeerSession, SessionHost } from './peer-session.ts'
@@ -73,6 +74,7 @@ export class Torrent implements SessionHost {
   readonly #holdings: Holdings
   readonly #news: HaveNews
   readonly #slots: UploadSlots
+  readonly rest: Pause
   readonly #penalties: Penalties
   readonly #failed: FailedPieces
   #now: Instant
@@ -121,6 +123,7 @@ export class Torrent implements SessionHost {
     this.#news = new HaveNews(this.core)
     this.#slots = new UploadSlots(this.core, now)
     this.webSeeds = new WebSeeds(now, this.core, this.downloader, around, () => this.isDownloading)
+    this.rest = new Pause(this.core, this.downloader, this.#holdings, this.#slots, this.webSeeds)
     this.#penalties = new Penalties(this.core, this.peers, this.downloader, this.webSeeds, (session) =>
       around.close(session.id, 'banned'),
     )
@@ -138,7 +141,7 @@ export class Torrent implements SessionHost {
     this.description = this.#server
     this.rebuiltInfoHash = options.metainfo.private ? null : rebuiltInfoHash(options.metainfo, env.crypto)
     this.announcer = announcementsFor(this, around, before)
-    this.#selectFiles(options.selectedFiles)
+    if (options.selectedFiles !== undefined) pieces.selectFiles(options.selectedFiles)
   }
 
   get pieceCount(): number {
@@ -213,11 +216,27 @@ export class Torrent implements SessionHost {
     this.fillAll(now)
   }
 
+  /** Pieces that a seed had lost are right on disk again. */
+  found(now: Instant, pieces: readonly number[]): void {
+    if (this.core.options.role === 'download') return
+    for (const piece of pieces) {
+      if (this.core.pieces.have.has(piece)) continue
+      this.core.pieces.markHave(piece)
+      this.#news.add(now, piece)
+    }
+    this.#wasComplete = this.isComplete
+  }
+
+  pause(fault: Fault): void {
+    if (this.phase !== 'active' && this.phase !== 'paused') return
+    this.phase = 'paused'
+    this.rest.begin(fault)
+  }
+
   resume(now: Instant): void {
     if (this.phase !== 'paused') return
     this.phase = 'active'
-    this.emit({ event: 'resumed' })
-    this.#holdings.recountAll()
+    this.rest.end()
     this.fillAll(now)
   }
 
@@ -225,8 +244,10 @@ export class Torrent implements SessionHost {
     this.#now = now
     const checked = this.core.pieces.checking.get(piece)
     if (checked === undefined) return
-    if (!result.ok) this.#pause(piece, result.error)
-    else if (this.downloader.isRight(piece, result.value)) {
+    if (!result.ok) return this.#giveBack(piece, result.error)
+    const verdict = this.downloader.judge(piece, result.value)
+    if (verdict === 'inconsistent') this.#giveBack(piece, INCONSISTENT_HYBRID)
+    else if (verdict === 'right') {
       const bytes = this.core.pieces.bufferOf(checked)
       this.core.emit({ kind: 'write-piece', torrent: this.core.id, piece, bytes })
       this.#penalties.pieceIsRight(checked)
@@ -243,7 +264,7 @@ export class Torrent implements SessionHost {
     this.#now = now
     const written = this.core.pieces.checking.get(piece)
     if (written === undefined) return
-    if (fault !== undefined) return this.#pause(piece, fault)
+    if (fault !== undefined) return this.#giveBack(piece, fault)
     this.core.pieces.confirm(piece)
     const from = mainContributor(written)
     this.#penalties.acquit(written)
@@ -256,14 +277,13 @@ export class Torrent implements SessionHost {
     if (this.isComplete && !this.#wasComplete) this.#completed(now)
   }
 
-  /**
-   * A piece we thought we had cannot be read: it is not offered any more, and fetched again by a download.
-   */
+  /** A piece we thought we had cannot be read: not offered any more, and fetched again by a download. */
   readDone(now: Instant, read: number, fault: Fault | undefined): void {
     this.#now = now
     const reader = read < 0 ? this.#server.blockHashes : this.uploader
     const piece = reader.readDone(now, read, fault === undefined)
     if (piece === undefined || fault === undefined || !this.core.pieces.have.has(piece)) return
+    if (fault.code === CONTENT_GONE) return this.pause(fault)
     this.emit({ event: 'piece-unreadable', piece, code: fault.code, message: fault.message })
     this.lost(now, [piece])
   }
@@ -389,12 +409,7 @@ export class Torrent implements SessionHost {
   // SessionHost: what peers say.
 
   isBlock(range: BlockRange): boolean {
-    if (range.piece >= this.pieceCount || range.length === 0 || range.length > this.blockLength) return false
-    const size = this.core.geometry.pieceSize(range.piece)
-    // libtorrent rounds the last block of a v2 file up to a whole one; v1 requests end where the piece does.
-    const isV2 = this.core.options.metainfo.format === 'v2'
-    const end = isV2 ? Math.ceil(size / this.blockLength) * this.blockLength : size
-    return range.begin < size && range.begin + range.length <= end
+    return this.core.geometry.isBlock(range, this.core.options.metainfo.format === 'v2')
   }
 
   peerBitfield(session: PeerSession, before: Bitfield): void {
@@ -458,16 +473,6 @@ export class Torrent implements SessionHost {
 
   // Inside.
 
-  #selectFiles(selected: ReadonlySet<number> | undefined): void {
-    if (selected === undefined) return
-    const { geometry, pieces } = this.core
-    for (let piece = 0; piece < this.pieceCount; piece++) pieces.select(piece, false)
-    for (const file of selected) {
-      const { first, end } = geometry.filePieces(file)
-      for (let piece = first; piece < end; piece++) pieces.select(piece, true)
-    }
-  }
-
   #openPiece(piece: number): void {
     if (this.core.options.role === 'download' && this.core.pieces.isOpen(piece)) this.core.picker.open(piece)
   }
@@ -480,16 +485,10 @@ export class Torrent implements SessionHost {
     if (known !== undefined) known.pointless = 'seed'
   }
 
-  #pause(piece: number, fault: Fault): void {
+  #giveBack(piece: number, fault: Fault): void {
     this.core.pieces.refute(piece)
     this.#openPiece(piece)
-    if (this.phase !== 'active') return
-    this.phase = 'paused'
-    for (const session of this.core.sessions.values()) this.downloader.release(session)
-    this.webSeeds.halt()
-    this.#holdings.loseInterest()
-    const hint = fault.hint === undefined ? {} : { hint: fault.hint }
-    this.emit({ event: 'paused', code: fault.code, reason: fault.message, ...hint })
+    this.pause(fault)
   }
 
   #completed(now: Instant): void {

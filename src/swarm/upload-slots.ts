@@ -14,6 +14,7 @@ export class UploadSlots {
   readonly #slotCount: number
   #unchokedCount = 0
   #nextRoundAt: Instant
+  #isClosed = false
 
   constructor(core: TorrentCore, now: Instant) {
     this.#core = core
@@ -25,7 +26,7 @@ export class UploadSlots {
   /** A peer became interested or lost interest. */
   interestChanged(session: PeerSession): void {
     if (session.peerInterested) {
-      if (this.#unchokedCount < this.#slotCount) this.#setChoking(session, false)
+      if (!this.#isClosed && this.#unchokedCount < this.#slotCount) this.#setChoking(session, false)
       return
     }
     const wasFull = this.#unchokedCount === this.#slotCount
@@ -40,7 +41,7 @@ export class UploadSlots {
   }
 
   tick(now: Instant): void {
-    if (now < this.#nextRoundAt) return
+    if (now < this.#nextRoundAt || this.#isClosed) return
     this.#nextRoundAt = (now + seconds(CHOKE_ROUND_SECONDS)) as Instant
     const sessions = [...this.#core.sessions.values()]
     const isSeeding = this.#core.pieces.isComplete
@@ -55,7 +56,19 @@ export class UploadSlots {
     for (const session of sessions) this.#setChoking(session, !unchoked.has(session.id))
   }
 
+  /** Nobody is served until `open`. */
+  close(): void {
+    this.#isClosed = true
+    for (const session of this.#core.sessions.values()) this.#setChoking(session, true)
+  }
+
+  open(): void {
+    this.#isClosed = false
+    this.#giveFreeSlot()
+  }
+
   #giveFreeSlot(): void {
+    if (this.#isClosed) return
     for (const session of this.#core.sessions.values()) {
       if (this.#unchokedCount >= this.#slotCount) return
       if (session.peerInterested) this.#setChoking(session, false)

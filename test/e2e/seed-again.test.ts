@@ -49,3 +49,22 @@ test('a folder that cannot be written to is seeded all the same', async () => {
   expect(await piecesFound(file, source)).toBe(5)
   expect(statSync(join(source, '.shoal')).isFile()).toBe(true)
 })
+
+test('a clock that was set back, or forward, makes it read again and believe nothing', async () => {
+  const { file, source, torrent } = stage({ files: FILES, pieceLength: PIECE })
+  const [a, b] = ['a.bin', 'b.bin'].map((name) => join(source, torrent.name, name)) as [string, string]
+  expect(await piecesFound(file, source)).toBe(5)
+  for (const year of [1971, 2100]) {
+    const then = new Date(Date.UTC(year, 1, 1))
+    // Written while the clock said so: older than the record, or newer than today.
+    spoil(b)
+    utimesSync(b, then, then)
+    expect(await piecesFound(file, source), `${year}, spoiled`).toBeLessThan(5)
+    spoil(b)
+    utimesSync(b, then, then)
+    utimesSync(a, then, then)
+    // Equal length and time are believed, as above; so the record has to go.
+    rmSync(join(source, '.shoal'), { recursive: true })
+    expect(await piecesFound(file, source), `${year}, whole`).toBe(5)
+  }
+})

@@ -2,10 +2,13 @@
 import { existsSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
+import { type BencodedDictionary, bdecode, bencode } from '../kit/bencode.ts'
 import { temporaryFolder } from '../kit/clean-up.ts'
+import { FakePeer } from '../kit/fake-peer.ts'
 import { mustRun } from '../kit/shoal.ts'
-import { startGet, startSeed } from '../kit/stage.ts'
+import { stage, startGet, startSeed } from '../kit/stage.ts'
 import { treeDifferences, writeTree } from '../kit/trees.ts'
+import { until } from '../kit/waiting.ts'
 
 /** Files that share pieces, because nothing is aligned. */
 const FILES = ['a', 'b', 'c', 'd'].map(
@@ -67,4 +70,29 @@ test('what stands where a file belongs ends the download with the reason', async
   const error = await get.event('error')
   expect(error).toMatchObject({ code: 'storage/not-a-file', hint: expect.any(String) })
   expect((await get.exitWithin()).code).toBe(2)
+})
+
+test('BEP 21: with its part complete it says that it only uploads, and leaves others who say so', async () => {
+  const { file, target, torrent } = stage({
+    files: { 'a.bin': 65_536, 'b.bin': 65_536 },
+    pieceLength: 16_384,
+  })
+  const seeder = await FakePeer.listen(torrent, { has: [0, 1, 2, 3] })
+  const get = startGet(file, target, { peers: [seeder], args: ['--select', 'a.bin'] })
+  const connection = await seeder.connection()
+  const uploadOnly = () =>
+    connection.messages.items
+      .filter(({ type, payload }) => type === 'extended' && payload[0] === 0)
+      .map(({ payload }) => (bdecode(payload.subarray(1)) as BencodedDictionary).get('upload_only'))
+  await until('the first handshake', () => uploadOnly().length === 1)
+  expect(uploadOnly()).toEqual([undefined])
+  await get.event('complete')
+  await until('the second handshake', () => uploadOnly().length === 2)
+  expect(uploadOnly()).toEqual([undefined, 1])
+  // Nobody is told that it has everything.
+  expect(connection.theirs.size).toBe(4)
+  expect(connection.isOpen).toBe(true)
+  connection.send('extended', Buffer.concat([Buffer.from([0]), bencode({ m: {}, upload_only: 1 })]))
+  const { reason } = await get.event('peer-disconnected')
+  expect(reason).toBe('both-seeds')
 })

@@ -39,6 +39,8 @@ export interface ShoalOptions {
   main?: string
   /** Where it runs; default the network of the machine. */
   network?: PrivateNetwork
+  /** A command that executes the one that follows it, in place of itself: `setpriv`, `prlimit`, `unshare`. */
+  through?: string[]
 }
 
 export class Shoal {
@@ -85,8 +87,9 @@ export class Shoal {
     const main = options.main ?? MAIN
     if (!existsSync(main)) throw new Error(`${main} is missing: npm run build`)
     const json = options.json ?? true
-    const words = [main, ...args, ...(json ? ['--json'] : [])]
-    const child = spawn(...(options.network?.command(NODE, words) ?? ([NODE, words] as const)), {
+    const words = [...(options.through ?? []), NODE, main, ...args, ...(json ? ['--json'] : [])]
+    const [program, rest] = options.network?.command(words[0]!, words.slice(1)) ?? [words[0]!, words.slice(1)]
+    const child = spawn(program, rest, {
       cwd: options.cwd ?? temporaryFolder('cwd'),
       env: { ...cleanEnvironment(), ...options.env },
       stdio: [options.stdin === 'closed' ? 'ignore' : 'pipe', 'pipe', 'pipe'],

@@ -4,7 +4,7 @@
  */
 import { createHash, hash } from 'node:crypto'
 import { Prng } from '../../src/base/prng.ts'
-import { ok } from '../../src/base/result.ts'
+import { type Fault, ok } from '../../src/base/result.ts'
 import { type Instant, instant, milliseconds } from '../../src/base/time.ts'
 import { nodeCrypto } from '../../src/nodejs/node-crypto.ts'
 import { digestBlocks, digestPiece } from '../../src/nodejs/piece-digests.ts'
@@ -71,6 +71,8 @@ export interface PeerSetup {
   /** Changes block bytes on their way out of this peer's disk. */
   readonly spoil?: (piece: number, bytes: Uint8Array) => void
   readonly uploadBytesPerSecond?: number
+  /** Why its disk does not take a piece now. */
+  readonly refuses?: (piece: number) => Fault | undefined
   readonly client?: Partial<ClientOptions>
   readonly turns?: TurnsOptions
 }
@@ -115,7 +117,7 @@ export class SmallWorld {
   /** Sees what every peer sends, as it goes over the link. */
   onSend: (from: Peer, bytes: Uint8Array) => void = () => {}
   /** Answers announces, a second later; without one nobody does. */
-  tracker: ((peer: Peer, request: AnnounceRequest) => AnnounceReply | TrackerFault) | undefined
+  tracker: ((peer: Peer, request: AnnounceRequest, url: string) => AnnounceReply | TrackerFault) | undefined
   /**
    * What is sent, dialled or announced is lost without a word, and a connection that lost bytes stays dead.
    */
@@ -189,6 +191,11 @@ export class SmallWorld {
       peers: [{ host: '127.0.0.1', port: to.id }],
       source: 'manual',
     })
+  }
+
+  /** The peer's user, or its disk, tells it. */
+  tell(peer: Peer, input: SwarmInput): void {
+    this.#input(peer, input)
   }
 
   /** The peer vanishes without a word. */
@@ -294,8 +301,9 @@ export class SmallWorld {
       case 'write-piece': {
         const { piece, bytes } = output
         return this.#later(() => {
-          peer.disk.set(piece, bytes.slice())
-          this.#input(peer, { kind: 'piece-written', torrent: TORRENT, piece, fault: undefined })
+          const fault = peer.setup.refuses?.(piece)
+          if (fault === undefined) peer.disk.set(piece, bytes.slice())
+          this.#input(peer, { kind: 'piece-written', torrent: TORRENT, piece, fault })
         })
       }
       case 'read-blocks': {
@@ -312,9 +320,9 @@ export class SmallWorld {
         })
       }
       case 'announce': {
-        const { announce, request } = output
+        const { announce, request, url } = output
         return this.#later(() => {
-          const reply = this.isCut ? LOST : this.tracker?.(peer, request)
+          const reply = this.isCut ? LOST : this.tracker?.(peer, request, url)
           if (reply === undefined) return
           const result = 'code' in reply ? { ok: false as const, error: reply } : ok(reply)
           this.#input(peer, { kind: 'announce-answered', torrent: TORRENT, announce, result })

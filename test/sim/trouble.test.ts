@@ -1,5 +1,8 @@
 /** Trackers that die, networks that go away: what a swarm makes of it, over days of virtual time. */
 import { describe, expect, it } from 'vitest'
+import { CONTENT_GONE } from '../../src/swarm/pause.ts'
+import { standstill } from '../../src/swarm/standstill.ts'
+import { torrentStatus } from '../../src/swarm/torrent-status.ts'
 import type { AnnounceReply, AnnounceRequest } from '../../src/wire/tracker-announce.ts'
 import { BLOCK, content, metainfoOf, type Peer, type PeerSetup, SmallWorld } from './small-world.ts'
 
@@ -100,5 +103,140 @@ describe.each([1, 2, 3])('trouble (chance %i)', (chance) => {
     const left = leechers.filter((peer) => !peer.isDead)
     expect(world.runUntil(() => left.every((peer) => peer.torrent.isComplete), HOUR)).toBe(true)
     expect(origin.isDead).toBe(false)
+  })
+
+  it('F2: the last piece comes although the peers that say they have it stall, refuse or choke', () => {
+    const { world, add } = made(chance)
+    // They promise everything: one never answers, one never unchokes, one is too slow to matter.
+    const bad = [
+      add({ pieces: ALL, uploadBytesPerSecond: 1 }),
+      add({ pieces: ALL, uploadBytesPerSecond: 1 }),
+      add({ pieces: ALL, options: { ...OPTIONS, uploadSlotCount: 0 } }),
+    ]
+    add({ pieces: ALL.slice(0, -1) })
+    const leecher = add()
+    expect(world.runUntil(() => leecher.torrent.core.pieces.have.count === ALL.length - 1, HOUR)).toBe(true)
+    const status = torrentStatus(leecher.torrent, world.now)
+    expect(status.availability.min).toBeGreaterThan(0)
+    // One good peer is enough, whatever is still owed by the others.
+    add({ pieces: [19] })
+    expect(world.runUntil(() => leecher.torrent.isComplete, HOUR)).toBe(true)
+    expect(bad.every((peer) => !peer.isDead)).toBe(true)
+  })
+
+  it('F2: 99 % with the last piece nowhere is explained, and ends when it turns up', () => {
+    const { world, add } = made(chance)
+    add({ pieces: ALL.slice(1) })
+    const leecher = add()
+    expect(world.runUntil(() => leecher.torrent.core.pieces.have.count === 19, HOUR)).toBe(true)
+    pass(world, HOUR)
+    expect(standstill(leecher.torrent, world.now)).toMatchObject({ cause: 'nobody-has-it' })
+    add({ pieces: [0] })
+    expect(world.runUntil(() => leecher.torrent.isComplete, HOUR)).toBe(true)
+  })
+
+  it('F3: a disk that is full for a while costs no piece twice on disk and no wrong byte', () => {
+    const { world, add } = made(chance)
+    let isFull = false
+    const fault = { code: 'storage/disk-full', message: 'full', hint: 'free some' }
+    add({ pieces: ALL, uploadBytesPerSecond: 40_000 })
+    const leecher = add({ refuses: () => (isFull ? fault : undefined) })
+    const { core } = leecher.torrent
+    expect(world.runUntil(() => core.pieces.have.count > 3, HOUR)).toBe(true)
+    isFull = true
+    for (let tries = 0; tries < 4; tries++) {
+      expect(world.runUntil(() => leecher.torrent.phase === 'paused', HOUR)).toBe(true)
+      expect(standstill(leecher.torrent, world.now)).toEqual({ cause: fault.code, message: fault.message })
+      const have = core.pieces.have.count
+      pass(world, 600)
+      expect(core.pieces.have.count).toBe(have)
+      expect(leecher.disk.size).toBe(have)
+      world.tell(leecher, { kind: 'resume', torrent: 1 })
+    }
+    isFull = false
+    world.tell(leecher, { kind: 'resume', torrent: 1 })
+    expect(world.runUntil(() => leecher.torrent.isComplete, HOUR)).toBe(true)
+    for (const piece of ALL)
+      expect(leecher.disk.get(piece)).toEqual(BYTES.slice(piece * BLOCK, (piece + 1) * BLOCK))
+    expect(leecher.events.filter(({ event }) => event === 'piece-failed')).toEqual([])
+  })
+
+  it('F6: with its content gone a peer fetches and serves nothing, and keeps what it knows', () => {
+    const { world, add } = made(chance)
+    const holder = add({ pieces: ALL })
+    add({ pieces: [0] })
+    world.tell(holder, {
+      kind: 'pause',
+      torrent: 1,
+      fault: { code: CONTENT_GONE, message: 'not there' },
+    })
+    const leecher = add()
+    pass(world, HOUR)
+    expect(leecher.torrent.core.pieces.have.count).toBeLessThanOrEqual(1)
+    expect(holder.torrent.core.downloaded.total).toBe(0)
+    expect(holder.torrent.isComplete).toBe(true)
+    expect(standstill(leecher.torrent, world.now)).toMatchObject({ cause: 'choked' })
+    world.tell(holder, { kind: 'resume', torrent: 1 })
+    expect(world.runUntil(() => leecher.torrent.isComplete, HOUR)).toBe(true)
+  })
+
+  it('F7: memory for pieces and addresses does not grow with time, nor with failures', () => {
+    const { world, tracker, add } = made(chance)
+    let isFull = false
+    const fault = { code: 'storage/disk-full', message: 'full' }
+    add({ pieces: ALL.slice(2), uploadBytesPerSecond: 20_000 })
+    const leecher = add({ refuses: () => (isFull ? fault : undefined) })
+    const { pieces } = leecher.torrent.core
+    for (let round = 0; round < 30; round++) {
+      isFull = round % 2 === 1
+      tracker.isUp = round % 3 !== 0
+      world.isCut = round % 5 === 0
+      pass(world, HOUR)
+      world.tell(leecher, { kind: 'resume', torrent: 1 })
+      expect(pieces.gathering.size + pieces.checking.size).toBeLessThanOrEqual(ALL.length)
+      expect(leecher.torrent.peers.size).toBeLessThanOrEqual(3)
+      expect(sessions(leecher)).toBeLessThanOrEqual(2)
+    }
+    isFull = world.isCut = false
+    tracker.isUp = true
+    world.tell(leecher, { kind: 'resume', torrent: 1 })
+    pass(world, HOUR)
+    expect(pieces.have.count).toBe(18)
+    expect([pieces.gathering.size, pieces.checking.size, pieces.checkingBytes]).toEqual([0, 0, 0])
+  })
+
+  it('F8: trackers of all tiers are tried again and again, and the first that is back is used', () => {
+    const world = new SmallWorld(METAINFO, BYTES, chance)
+    const tiers = [['http://a.test/announce', 'http://b.test/announce'], ['http://c.test/announce']]
+    const asked = new Map<string, number[]>()
+    const up = new Set<string>()
+    const members = new Map<string, Set<number>>()
+    world.tracker = (peer, request, url) => {
+      asked.set(url, [...(asked.get(url) ?? []), world.now / 1_000_000])
+      if (!up.has(url)) return { code: 'tracker/unreachable', message: 'the tracker cannot be reached' }
+      const there = members.get(url) ?? new Set()
+      members.set(url, request.event === 'stopped' ? there : there.add(peer.id))
+      const peers = [...there].filter((id) => id !== peer.id).map((port) => ({ host: '127.0.0.1', port }))
+      return { intervalSeconds: 1800, peers }
+    }
+    const options = { trackers: tiers }
+    world.add({ pieces: ALL, options })
+    const leecher = world.add({ options })
+    pass(world, DAY)
+    expect(standstill(leecher.torrent, world.now)).toMatchObject({ cause: 'tracker-down' })
+    for (const url of tiers.flat()) {
+      const times = asked.get(url)!
+      expect(times.length, url).toBeGreaterThan(100)
+      expect(times.length, url).toBeLessThan(400)
+      expect(Math.max(...times.map((at, i) => at - (times[i - 1] ?? 0)))).toBeLessThan(1200)
+    }
+    up.add('http://c.test/announce')
+    expect(world.runUntil(() => leecher.torrent.isComplete, HOUR)).toBe(true)
+    // The better tier is still tried, and takes over for both.
+    up.add('http://a.test/announce')
+    expect(world.runUntil(() => members.get('http://a.test/announce')?.size === 2, HOUR)).toBe(true)
+    const before = asked.get('http://c.test/announce')!.length
+    pass(world, 3 * HOUR)
+    expect(asked.get('http://c.test/announce')!.length).toBe(before)
   })
 })
