@@ -1,4 +1,6 @@
-/** The routes about peers: who is there, who has which pieces, and what peers say of themselves and others. */
+/**
+ * The routes about peers: who is there, who has which pieces, and what peers say of themselves and others.
+ */
 import { type Static, Type } from 'typebox'
 import { LIMITS } from '../base/limits.ts'
 import { exact, InfoHashText } from './contract.ts'

@@ -28,6 +28,8 @@ describe('the table', () => {
       'seed',
       'get',
       'launch',
+      'peers',
+      'locations',
       'tracker',
       'demo',
       'config',

@@ -9,7 +9,8 @@ import { LOCAL_TRACKER, type Settings } from './settings.ts'
 import { readSource } from './torrent-source.ts'
 
 /**
- * 40 hex digits, of an infohash, a magnet link or a `.torrent`. Throws `usage/bad-id`, and what reading one throws.
+ * 40 hex digits, of an infohash, a magnet link or a `.torrent`. Throws `usage/bad-id`,
+ * and what reading one throws.
  */
 export function readInfoHash(id: string, output: Output): string {
   if (/^([0-9a-f]{40}|[0-9a-f]{64})$/i.test(id)) return id.slice(0, 40).toLowerCase()

@@ -1,4 +1,6 @@
-/** Swarms in this process: the machine, its clock, its answers to those who asked, and its probes of peers. */
+/**
+ * Swarms in this process: the machine, its clock, its answers to those who asked, and its probes of peers.
+ */
 import type { Instant } from '../base/time.ts'
 import { Pump } from '../runtime/pump.ts'
 import type { AnnounceQuestion, TakeAnswer } from '../tracker/announce-desk.ts'

@@ -2,7 +2,8 @@
  * Requests to the API of Shoal trackers: JSON over HTTP or HTTPS, to the host that announces go to and no
  * other. Redirects are not followed. For a tracker that is announced to over UDP there is no such host, and
  * it cannot offer an API either.
- * Invariants: `done` is called later, once, unless `close` came before; `close` leaves no socket and no timer.
+ * Invariants: `done` is called later, once, unless `close` came before; `close` leaves no
+ * socket and no timer.
  */
 import type http from 'node:http'
 import { isIP } from 'node:net'

@@ -1,4 +1,7 @@
-/** Requirements of the `lab` system about its server's knowledge of chunks: who has which, and how it learns that. */
+/**
+ * Requirements of the `lab` system about its server's knowledge of chunks: who has which,
+ * and how it learns that.
+ */
 import { expect, test } from 'vitest'
 import { FakePeer } from '../kit/fake-peer.ts'
 import { type ApiCall, FakeTracker } from '../kit/fake-tracker.ts'
