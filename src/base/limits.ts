@@ -35,6 +35,20 @@ export const LIMITS = {
   pieceLengthMax: limit(512 * 1024 * 1024, 'largest piece that is read', 'libtorrent 2.0 max_piece_size'),
   trackersMax: limit(200, 'announce addresses kept of one torrent', 'design'),
   webSeedsMax: limit(200, 'web seeds kept of one torrent', 'design'),
+  webSeedConnectionsPerSeedMax: limit(2, 'requests to one web seed at a time', 'design: polite to servers'),
+  webSeedConnectionsMax: limit(8, 'requests to web seeds at a time, all torrents together', 'design'),
+  webSeedRangeBytesMax: limit(
+    4 * 1024 * 1024,
+    'bytes asked of a web seed in one go, or one piece if that is longer',
+    'design: a small part of the pool of unverified bytes',
+  ),
+  webSeedSkippedBytesMax: limit(
+    1024 * 1024,
+    'bytes read for nothing from a web seed that can only send whole files',
+    'design',
+  ),
+  webSeedRedirectsMax: limit(3, 'redirects followed for one request to a web seed', 'design'),
+  webSeedBadPiecesMax: limit(3, 'wrong pieces after which a web seed is dropped', 'design'),
   duplicateNamesMax: limit(
     500,
     'entries that share one path and are told apart by a number',

@@ -53,6 +53,7 @@ const MEETING: OptionGroup = {
     'dht',
     'lan',
     'pex',
+    'webSeeds',
     'encryption',
   ],
 }

@@ -149,6 +149,14 @@ const WRITERS: Writers = {
   'peer-banned': (e) => ({ sentence: `banned ${e.address}, it sent wrong data` }),
   'protocol-error': (e) => ({ log: fetch(1, `${e.address} broke the protocol: ${e.message}`) }),
 
+  // Web seeds.
+  'web-seed-lacks': (e) => ({ log: fetch(1, `web seed ${e.url} lacks file ${e.file}: ${e.message}`) }),
+  'web-seed-waits': (e, said) => ({
+    sentence: said.isNews(`web seed ${e.url}`, e.code) ? `web seed ${e.url}: ${e.message}` : undefined,
+    log: fetch(1, `web seed ${e.url}: ${e.message}, again in ${formatDuration(e.seconds)}`),
+  }),
+  'web-seed-dropped': (e) => ({ sentence: `web seed ${e.url} is not used any more: ${e.message}` }),
+
   // Pieces.
   metadata: (e) => ({ sentence: `metadata received: ${e.name}` }),
   'metadata-failed': (e) => ({ sentence: `metadata from ${e.from.join(', ')} is wrong, retry` }),

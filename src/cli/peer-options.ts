@@ -28,6 +28,7 @@ export function peerNodeOptions(settings: Settings, portOffset = 0): PeerNodeOpt
     registerEverySeconds: settings.registerEvery === 'off' ? undefined : settings.registerEvery / 1000,
     announcesRebuilt: settings.rebuiltInfoHash,
     exchangesPeers: settings.pex,
+    usesWebSeeds: settings.webSeeds,
     usesLocalNetwork: settings.lan,
     handshakeTimeoutSeconds: settings.handshakeTimeout / 1000,
     requestTimeoutSeconds: settings.requestTimeout / 1000,

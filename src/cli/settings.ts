@@ -106,6 +106,7 @@ export const SETTINGS = {
   dht: setting(SWITCH, true, 'look for peers in the DHT', { flag: '--no-dht', ...LATER }),
   lan: setting(SWITCH, true, 'look for peers in the local network', { flag: '--no-lan' }),
   pex: setting(SWITCH, true, 'exchange peer addresses with peers', { flag: '--no-pex' }),
+  webSeeds: setting(SWITCH, true, 'fetch from web seeds too', { flag: '--no-web-seeds' }),
   encryption: setting(
     choice('WHEN', 'off', 'prefer', 'require'),
     'prefer',

@@ -87,6 +87,7 @@ export class Client implements Machine<SwarmInput, SwarmOutput> {
       peerId: options.peerId,
       listenPort: options.listenPort,
       own: new OwnAddresses(options.listenPort, options.listenHost),
+      webRanges: { open: 0 },
       emit: (output) => this.#emit(output),
       close: (connection, reason) => this.#close(connection, reason),
       hasToSend: (session) => this.#unsent.push(session),
@@ -193,6 +194,8 @@ export class Client implements Machine<SwarmInput, SwarmOutput> {
         return
       case 'resume':
         return torrent.resume(now)
+      case 'web-range':
+        return torrent.webSeeds.news(now, input.range, input.news)
       case 'announce-answered':
         return torrent.announcer.handle(now, { kind: 'answered', id: input.announce, result: input.result })
       case 'tracker-called':
@@ -463,10 +466,7 @@ export class Client implements Machine<SwarmInput, SwarmOutput> {
     if (this.#isStopping) return
     this.#isStopping = true
     this.#schedule.concernAll(this.torrents.values())
-    for (const torrent of this.torrents.values()) {
-      torrent.announcer.handle(now, { kind: 'stop' })
-      torrent.phase = 'stopping'
-    }
+    for (const torrent of this.torrents.values()) torrent.stop(now)
   }
 
   #drain(now: Instant): void {

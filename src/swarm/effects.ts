@@ -7,6 +7,7 @@ import type { Fault, Result } from '../base/result.ts'
 import type { AddressScope } from '../wire/address-scope.ts'
 import type { Endpoint } from '../wire/endpoint.ts'
 import type { Metainfo } from '../wire/metainfo.ts'
+import type { RangeRequest } from '../wire/range-request.ts'
 import type { AnnounceReply, AnnounceRequest, TrackerFault } from '../wire/tracker-announce.ts'
 import type { DisconnectReason, SwarmEvent } from './events.ts'
 import type { MerklePiece } from './geometry.ts'
@@ -14,6 +15,7 @@ import type { PeerSource } from './peer-list.ts'
 import type { PickOrder } from './piece-picker.ts'
 import type { TorrentOptions } from './torrent-options.ts'
 import type { TrackerCall } from './tracker-extension.ts'
+import type { WebRangeNews } from './web-seeds.ts'
 
 /** Verdict-free hashes of one piece; the machine compares. */
 export interface PieceDigests {
@@ -104,6 +106,12 @@ export type SwarmInput =
       readonly call: number
       readonly result: Result<unknown>
     }
+  | {
+      readonly kind: 'web-range'
+      readonly torrent: number
+      readonly range: number
+      readonly news: WebRangeNews
+    }
 
 export type SwarmOutput =
   | { readonly kind: 'connect'; readonly connection: number; readonly endpoint: Endpoint }
@@ -158,6 +166,20 @@ export type SwarmOutput =
       readonly torrent: number
       readonly call: number
       readonly request: TrackerCall
+    }
+  /** Bytes of a file of a web seed; they come back as `web-range`. One at a time for each range. */
+  | {
+      readonly kind: 'fetch-range'
+      readonly torrent: number
+      readonly range: number
+      readonly request: RangeRequest
+    }
+  /** What is being fetched for the range is to wait, to go on, or of no use any more. */
+  | {
+      readonly kind: 'steer-range'
+      readonly torrent: number
+      readonly range: number
+      readonly to: 'pause' | 'resume' | 'cancel'
     }
   /** The info dictionary of an `add-magnet`, checked and read, or why it cannot be used. Comes once. */
   | { readonly kind: 'metadata'; readonly torrent: number; readonly result: Result<Metainfo> }

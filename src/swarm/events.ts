@@ -96,6 +96,31 @@ export type SwarmEvent =
     }
   | { readonly event: 'piece-failed'; readonly piece: number; readonly from: string }
   | { readonly event: 'peer-banned'; readonly address: string; readonly pieces: readonly number[] }
+  /** A web seed does not have this file, or not as it should be. `url` is without secrets in all three. */
+  | {
+      readonly event: 'web-seed-lacks'
+      readonly url: string
+      /** Index into the metainfo's files. */
+      readonly file: number
+      readonly code: string
+      readonly message: string
+    }
+  /** It is asked again later. */
+  | {
+      readonly event: 'web-seed-waits'
+      readonly url: string
+      readonly code: string
+      readonly message: string
+      readonly seconds: number
+    }
+  /** It is not asked any more. */
+  | {
+      readonly event: 'web-seed-dropped'
+      readonly url: string
+      readonly code: string
+      readonly message: string
+      readonly hint?: string
+    }
   /** The info dictionary that these peers sent does not have the hash it should have. */
   | { readonly event: 'metadata-failed'; readonly from: readonly string[] }
   | { readonly event: 'downloaded'; readonly bytes: number; readonly seconds: number }

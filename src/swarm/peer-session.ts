@@ -125,7 +125,6 @@ export class PeerSession implements FrameSink {
   uploadBytesInFlight = 0
   readonly #host: SessionHost
   readonly #walks: WalkBudget
-  #hasToldAll = false
 
   constructor(
     id: number,
@@ -305,9 +304,8 @@ export class PeerSession implements FrameSink {
 
   #haveAllOrNone(isAll: boolean): Fault | undefined {
     if (!this.supportsFast) return broken('fast extension message without the extension')
-    // Five bytes that cost a walk over all pieces: once is enough (BEP 6).
-    if (this.#hasToldAll) return broken('second have all or have none')
-    this.#hasToldAll = true
+    // aria2 says so again when it has fetched the last pieces, instead of single haves.
+    if (isAll && this.have.isFull) return undefined
     const have = new Bitfield(this.#host.pieceCount)
     if (isAll) have.fill()
     return this.#bitfield(have)

@@ -10,22 +10,26 @@ import type { PeerList } from './peer-list.ts'
 import type { PeerSession } from './peer-session.ts'
 import type { GatheringPiece } from './piece-tracker.ts'
 import type { TorrentCore } from './torrent-core.ts'
+import type { WebSeeds } from './web-seeds.ts'
 
 export class Penalties {
   readonly #core: TorrentCore
   readonly #peers: PeerList
   readonly #downloader: Downloader
+  readonly #webSeeds: WebSeeds
   readonly #sendAway: (session: PeerSession) => void
 
   constructor(
     core: TorrentCore,
     peers: PeerList,
     downloader: Downloader,
+    webSeeds: WebSeeds,
     sendAway: (session: PeerSession) => void,
   ) {
     this.#core = core
     this.#peers = peers
     this.#downloader = downloader
+    this.#webSeeds = webSeeds
     this.#sendAway = sendAway
   }
 
@@ -77,6 +81,7 @@ export class Penalties {
   #strike(failed: GatheringPiece, isSole: boolean): void {
     for (const address of failed.contributors.keys()) {
       const endpoint = parseEndpoint(address)
+      if (endpoint === undefined && isSole) this.#webSeeds.spoiled(address, failed.piece)
       if (endpoint === undefined || this.#peers.isBanned(endpoint)) continue
       if (this.#peers.strike(endpoint, isSole)) this.#ban(address, failed.piece)
     }
@@ -85,7 +90,11 @@ export class Penalties {
   #ban(address: string, piece: number): void {
     const { id, sessions } = this.#core
     const endpoint = parseEndpoint(address)
-    if (endpoint === undefined || this.#peers.isBanned(endpoint)) return
+    if (endpoint === undefined) {
+      this.#webSeeds.convicted(address)
+      return this.#downloader.parole.convicted(address)
+    }
+    if (this.#peers.isBanned(endpoint)) return
     this.#peers.ban(endpoint)
     const event = { event: 'peer-banned', address, pieces: [piece] } as const
     this.#core.emit({ kind: 'event', torrent: id, event })

@@ -168,6 +168,19 @@ export class PieceTracker {
     return block
   }
 
+  /**
+   * The block is arriving from somebody who was not asked for it by itself (a web seed sends whole ranges);
+   * false when it is there, or arriving from elsewhere.
+   */
+  claim(gathering: GatheringPiece, block: number): boolean {
+    const state = gathering.blocks[block]!
+    if (state >= BLOCK.arriving) return false
+    if (state === BLOCK.free) gathering.freeCount--
+    gathering.askers[block]!++
+    gathering.blocks[block] = BLOCK.arriving
+    return true
+  }
+
   /** Endgame: a block that another peer was asked for already. */
   requestAgain(gathering: GatheringPiece, block: number): void {
     assert(gathering.blocks[block] === BLOCK.requested, 'only a requested block is requested again')

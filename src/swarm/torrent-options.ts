@@ -1,6 +1,7 @@
 /** What a torrent is added with; every switch of every profile that concerns one torrent is data here. */
 import type { Metainfo } from '../wire/metainfo.ts'
 import type { PickOrder } from './piece-picker.ts'
+import type { WebSeedOptions } from './web-seeds.ts'
 
 export interface TorrentOptions {
   readonly metainfo: Metainfo
@@ -29,4 +30,6 @@ export interface TorrentOptions {
   readonly announcesRebuilt: boolean
   /** Tells peers of one another and learns of peers from them (BEP 11); never if the torrent is private. */
   readonly exchangesPeers: boolean
+  /** HTTP servers that have the content (BEP 19); undefined for none. */
+  readonly webSeeds?: WebSeedOptions
 }

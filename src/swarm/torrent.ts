@@ -39,6 +39,7 @@ import type { TorrentOptions } from './torrent-options.ts'
 import type { TorrentSurroundings } from './torrent-surroundings.ts'
 import { UploadSlots } from './upload-slots.ts'
 import { Uploader } from './uploader.ts'
+import { WebSeeds } from './web-seeds.ts'
 
 /**
  * A seed waits this long for leechers to come before it dials them itself, so that both
@@ -55,6 +56,7 @@ export class Torrent implements SessionHost {
   readonly exchange: PeerExchange
   readonly downloader: Downloader
   readonly uploader: Uploader
+  readonly webSeeds: WebSeeds
   readonly announcer: Announcements
   description: DescriptionHost
   readonly #server: DescriptionServer
@@ -118,7 +120,8 @@ export class Torrent implements SessionHost {
     this.uploader = new Uploader(this.core, around.uploadBudget, around.frames, around.uploadDelay)
     this.#news = new HaveNews(this.core)
     this.#slots = new UploadSlots(this.core, now)
-    this.#penalties = new Penalties(this.core, this.peers, this.downloader, (session) =>
+    this.webSeeds = new WebSeeds(now, this.core, this.downloader, around, () => this.isDownloading)
+    this.#penalties = new Penalties(this.core, this.peers, this.downloader, this.webSeeds, (session) =>
       around.close(session.id, 'banned'),
     )
     this.#failed = new FailedPieces(this.core, this.#penalties, this.downloader, {
@@ -187,6 +190,14 @@ export class Torrent implements SessionHost {
     this.#wasComplete = this.isComplete
     this.phase = 'active'
     this.announcer.handle(now, { kind: 'start' })
+    this.webSeeds.fill(now)
+  }
+
+  /** No more is fetched or dialled; peers and trackers are left. */
+  stop(now: Instant): void {
+    this.announcer.handle(now, { kind: 'stop' })
+    this.webSeeds.halt()
+    this.phase = 'stopping'
   }
 
   lost(now: Instant, pieces: readonly number[]): void {
@@ -241,6 +252,7 @@ export class Torrent implements SessionHost {
     this.#news.add(now, piece)
     this.announcer.handle(now, { kind: 'pieces-changed', areLost: false })
     for (const session of this.core.sessions.values()) if (session.address === from) session.verifiedPieces++
+    this.webSeeds.verified(from)
     if (this.isComplete && !this.#wasComplete) this.#completed(now)
   }
 
@@ -296,7 +308,7 @@ export class Torrent implements SessionHost {
     this.#holdings.left(session)
     this.exchange.left(session)
     if (!session.isOutgoing && session.listensAt !== undefined)
-      this.peers.release(now, session.listensAt, session.downloaded.total > 0)
+      this.peers.departed(now, session.listensAt, session.downloaded.total > 0)
     this.emit({ event: 'peer-disconnected', address: session.address, reason })
     this.#slots.left(session)
     this.#failed.trials.left(now, session)
@@ -315,6 +327,7 @@ export class Torrent implements SessionHost {
         const session = sessions[(start + i) % sessions.length]!
         if (session.window.isSnubbed === isSnubbed) this.downloader.fill(now, session)
       }
+    this.webSeeds.fill(now)
   }
 
   received(now: Instant, session: PeerSession, bytes: Uint8Array): Fault | undefined {
@@ -338,6 +351,7 @@ export class Torrent implements SessionHost {
     this.#news.tellDue(now)
     this.#failed.trials.tick(now)
     if (this.isStarved) this.tick(now)
+    else this.webSeeds.tick(now)
   }
 
   /** Rounds and time-outs, a few times a second; dials and announces are driven by the client. */
@@ -350,6 +364,7 @@ export class Torrent implements SessionHost {
     this.#failed.trials.tick(now)
     if (this.downloader.checkTimeouts(now) || this.downloader.isStarved) this.fillAll(now)
     if (this.uploader.isStarved) this.uploader.serveAll(now)
+    this.webSeeds.tick(now)
   }
 
   /** When there is an address to dial and a reason to; may be in the past; undefined for never. */
@@ -363,7 +378,8 @@ export class Torrent implements SessionHost {
   nextTimeout(now: Instant): Instant | undefined {
     const budgets = earliest(this.downloader.nextTimeout(now), this.uploader.nextTimeout(now))
     const news = earliest(this.#news.nextTimeout(), this.#failed.trials.nextTimeout(now))
-    return earliest(earliest(budgets, news), this.announcer.nextTimeout())
+    const others = earliest(news, this.webSeeds.nextTimeout(now))
+    return earliest(earliest(budgets, others), this.announcer.nextTimeout())
   }
 
   emit(event: SwarmEvent): void {
@@ -470,6 +486,7 @@ export class Torrent implements SessionHost {
     if (this.phase !== 'active') return
     this.phase = 'paused'
     for (const session of this.core.sessions.values()) this.downloader.release(session)
+    this.webSeeds.halt()
     this.#holdings.loseInterest()
     const hint = fault.hint === undefined ? {} : { hint: fault.hint }
     this.emit({ event: 'paused', code: fault.code, reason: fault.message, ...hint })
@@ -479,6 +496,7 @@ export class Torrent implements SessionHost {
     this.#wasComplete = true
     this.seedingSince = now
     this.#news.tell(now)
+    this.webSeeds.halt()
     this.announcer.handle(now, { kind: 'completed' })
     this.emit({
       event: 'downloaded',
