@@ -108,6 +108,17 @@ export class PieceTracker {
     if (!this.have.has(piece)) this.#misses(piece, sign)
   }
 
+  /**
+   * The pieces of these files are wanted, and no others. @param selected indexes into the metainfo's files
+   */
+  selectFiles(selected: ReadonlySet<number>): void {
+    for (let piece = 0; piece < this.#geometry.pieceCount; piece++) this.select(piece, false)
+    for (const file of selected) {
+      const { first, end } = this.#geometry.filePieces(file)
+      for (let piece = first; piece < end; piece++) this.select(piece, true)
+    }
+  }
+
   /** Missing -> gathering; undefined while the pool has no room. */
   start(piece: number, owner: number): GatheringPiece | undefined {
     assert(this.isMissing(piece), 'only a missing piece is started')

@@ -138,7 +138,7 @@ export class Torrent implements SessionHost {
     this.description = this.#server
     this.rebuiltInfoHash = options.metainfo.private ? null : rebuiltInfoHash(options.metainfo, env.crypto)
     this.announcer = announcementsFor(this, around, before)
-    this.#selectFiles(options.selectedFiles)
+    if (options.selectedFiles !== undefined) pieces.selectFiles(options.selectedFiles)
   }
 
   get pieceCount(): number {
@@ -389,12 +389,7 @@ export class Torrent implements SessionHost {
   // SessionHost: what peers say.
 
   isBlock(range: BlockRange): boolean {
-    if (range.piece >= this.pieceCount || range.length === 0 || range.length > this.blockLength) return false
-    const size = this.core.geometry.pieceSize(range.piece)
-    // libtorrent rounds the last block of a v2 file up to a whole one; v1 requests end where the piece does.
-    const isV2 = this.core.options.metainfo.format === 'v2'
-    const end = isV2 ? Math.ceil(size / this.blockLength) * this.blockLength : size
-    return range.begin < size && range.begin + range.length <= end
+    return this.core.geometry.isBlock(range)
   }
 
   peerBitfield(session: PeerSession, before: Bitfield): void {
@@ -457,16 +452,6 @@ export class Torrent implements SessionHost {
   }
 
   // Inside.
-
-  #selectFiles(selected: ReadonlySet<number> | undefined): void {
-    if (selected === undefined) return
-    const { geometry, pieces } = this.core
-    for (let piece = 0; piece < this.pieceCount; piece++) pieces.select(piece, false)
-    for (const file of selected) {
-      const { first, end } = geometry.filePieces(file)
-      for (let piece = first; piece < end; piece++) pieces.select(piece, true)
-    }
-  }
 
   #openPiece(piece: number): void {
     if (this.core.options.role === 'download' && this.core.pieces.isOpen(piece)) this.core.picker.open(piece)
