@@ -27,7 +27,7 @@ export class TrackerProcess {
   static async start(port: number): Promise<TrackerProcess> {
     let isListening = false
     const process = new MeasuredProcess('tracker', {
-      command: shoalCommand('tracker', '--host', HOST, '--port', `${port}`, '--json'),
+      command: shoalCommand('tracker', '--host', HOST, '--port', `${port}`, '--heartbeat', 'off', '--json'),
       folder: freshFolder('tracker'),
       onLine: (line) => (isListening ||= line.includes('"event":"listening"')),
     })

@@ -10,13 +10,8 @@ import type { ContentStore } from '../ports/content-store.ts'
 import type { SwarmInput } from '../swarm/effects.ts'
 import type { SwarmEvent } from '../swarm/events.ts'
 import { Geometry } from '../swarm/geometry.ts'
-import type { PickOrder } from '../swarm/piece-picker.ts'
 import type { Torrent } from '../swarm/torrent.ts'
-import type { TorrentOptions } from '../swarm/torrent-options.ts'
-import type { AddressScope } from '../wire/address-scope.ts'
-import type { Endpoint } from '../wire/endpoint.ts'
 import { MERKLE_BLOCK_LENGTH } from '../wire/merkle.ts'
-import type { Metainfo } from '../wire/metainfo.ts'
 import { ContentCare } from './content-care.ts'
 import { ContentCheck } from './content-check.ts'
 import { ContentFolder, type ContentStat, type PathComponent } from './content-folder.ts'
@@ -24,7 +19,6 @@ import { locateFiles } from './content-location.ts'
 import { beginsIn, endMove, moveContent } from './content-move.ts'
 import { FileStore } from './file-store.ts'
 import { expectOnHeap } from './heap-growth.ts'
-import type { MagnetTask } from './magnet-task.ts'
 import type { NodeEvent } from './node-events.ts'
 import { filesOverwritten, overwriteWarning } from './overwrite-warning.ts'
 import { type Resume, takeResume } from './resume-file.ts'
@@ -33,55 +27,8 @@ import { ShoalError } from './shoal-error.ts'
 import { checkSidePieces } from './side-check.ts'
 import { type SpaceNeed, spaceNeeds } from './space-check.ts'
 import { refuseUnverifiable, selectFiles } from './torrent-selection.ts'
+import { swarmOptions, type TorrentAddOptions, type TorrentDefaults } from './torrent-settings.ts'
 import { seedResumePath, sideFileOf, TransferState } from './transfer-state.ts'
-
-export interface TorrentAddOptions {
-  readonly metainfo: Metainfo
-  /** The folder in which the torrent's own name stands. */
-  readonly dir: string
-  /** `seed` never requests anything. */
-  readonly role: 'download' | 'seed'
-  readonly picker: PickOrder
-  /** Tiers; undefined = those of the metainfo. */
-  readonly trackers?: readonly (readonly string[])[]
-  readonly peers: readonly Endpoint[]
-  /** Which files are wanted, by their path below the torrent's folder; all by default. */
-  readonly select?: (path: readonly string[]) => boolean
-  readonly finalCheck: 'before' | 'after' | 'off'
-  /** What is there and wrong is to be written over; nobody has to be told. */
-  readonly isRepair?: boolean
-  /** How far the addresses of its web seeds must reach; `machine` (any) by default. */
-  readonly webSeedScopeMin?: AddressScope
-  /** Whose place it takes, when it began as a magnet link. */
-  readonly magnet?: MagnetTask
-  /** Where content stands until it is complete. */
-  readonly tmpDir?: string
-  /** Begins although there is not enough space for all that is missing. */
-  readonly ignoresSpace?: boolean
-  /** Nothing else needs this thread until what is there was checked: it hashes as well. */
-  readonly usesOwnThread?: boolean
-}
-
-/** What all torrents of a node have in common. */
-export interface TorrentDefaults {
-  /** Pieces gathered at once, in all and from one peer; undefined = as many as keep the pipe full. */
-  readonly piecesInFlightMax: number | undefined
-  readonly piecesPerPeerMax: number | undefined
-  readonly connectionsMax: number
-  readonly uploadSlotCount: number
-  readonly usesTrackers: boolean
-  /** The first announce must succeed. */
-  readonly requiresTracker: boolean
-  readonly announceIntervalSeconds: number | undefined
-  /** How often a Shoal tracker is told of new pieces at most; undefined = never. */
-  readonly registerEverySeconds?: number | undefined
-  /** Hybrids announce under the infohash that aria2 computes, too. */
-  readonly announcesRebuilt: boolean
-  /** Peer exchange (BEP 11). */
-  readonly exchangesPeers: boolean
-  /** Fetches from web seeds (BEP 19). */
-  readonly usesWebSeeds: boolean
-}
 
 export interface TaskSurroundings {
   push(input: SwarmInput): void
@@ -507,28 +454,5 @@ export class TorrentTask {
       isSelected: (file: number) => this.#content.isSelected(file),
       sideFile: sideFileOf(this.infoHash),
     }
-  }
-}
-
-/** What the machine is told of every torrent, however it is added. */
-export function swarmOptions(
-  metainfo: Metainfo,
-  trackers: readonly (readonly string[])[] | undefined,
-  defaults: TorrentDefaults,
-): TorrentOptions {
-  return {
-    metainfo,
-    role: 'download',
-    order: 'rarest',
-    trackers: defaults.usesTrackers ? (trackers ?? metainfo.trackers) : [],
-    selectedFiles: undefined,
-    gatheringPiecesMax: defaults.piecesInFlightMax ?? Number.POSITIVE_INFINITY,
-    piecesPerPeerMax: defaults.piecesPerPeerMax ?? Number.POSITIVE_INFINITY,
-    connectionsMax: defaults.connectionsMax,
-    uploadSlotCount: defaults.uploadSlotCount,
-    announceIntervalSeconds: defaults.announceIntervalSeconds,
-    registerEverySeconds: defaults.registerEverySeconds,
-    announcesRebuilt: defaults.announcesRebuilt,
-    exchangesPeers: defaults.exchangesPeers,
   }
 }

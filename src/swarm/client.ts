@@ -4,6 +4,7 @@
  * Invariants: a peer id has one session per torrent; every session belongs to exactly one open connection;
  * after `stop` no output but blocks under way, closes, last announces and `stopped` follows.
  */
+
 import { assert } from '../base/assert.ts'
 import { BoundedQueue } from '../base/bounded-queue.ts'
 import { equalBytes, toHex } from '../base/bytes.ts'
@@ -33,6 +34,7 @@ import { Schedule } from './schedule.ts'
 import { StreamEncryption } from './stream-encryption.ts'
 import { Torrent } from './torrent.ts'
 import { driveAnnouncements } from './torrent-announcements.ts'
+import { hungUp, infoHashFor, nextDialAt } from './torrent-dials.ts'
 import type { TorrentOptions } from './torrent-options.ts'
 import type { TorrentSurroundings } from './torrent-surroundings.ts'
 import { Turns } from './turns.ts'
@@ -242,7 +244,7 @@ export class Client implements Machine<SwarmInput, SwarmOutput> {
   }
 
   #dial(now: Instant, torrent: Torrent): void {
-    if (this.#isStopping || (torrent.nextDialAt() ?? NEVER) > now) return
+    if (this.#isStopping || (nextDialAt(torrent) ?? NEVER) > now) return
     while (
       this.#halfOpenCount < LIMITS.halfOpenMax.value &&
       !this.#turns.mayNotDial &&
@@ -273,7 +275,7 @@ export class Client implements Machine<SwarmInput, SwarmOutput> {
     connection.deadline = (now + seconds(this.options.handshakeTimeoutSeconds)) as Instant
     const { torrent, endpoint } = connection
     this.#encryption.begin(now, id, torrent.peers.get(endpoint))
-    this.#sendHandshake(id, torrent, torrent.infoHashFor(endpoint))
+    this.#sendHandshake(id, torrent, infoHashFor(torrent, endpoint))
   }
 
   #arrived(now: Instant, id: number, bytes: Uint8Array): void {
@@ -397,7 +399,7 @@ export class Client implements Machine<SwarmInput, SwarmOutput> {
     if (reason === 'busy') torrent.peers.postpone(now, endpoint)
     else if (connection.isOutgoing)
       torrent.peers.release(now, endpoint, session !== undefined && session.downloaded.total > 0)
-    if (isRefusal) torrent.hungUp(now, endpoint, this.#encryption.isByPeer)
+    if (isRefusal) hungUp(torrent, now, endpoint, this.#encryption.isByPeer)
     if (session !== undefined) torrent.detach(now, session, reason)
     else if (connection.isOutgoing) {
       torrent.dialingCount--

@@ -40,6 +40,7 @@ export class Geometry {
   readonly files: readonly FileEntry[]
   readonly #spaceLength: number
   readonly #hasPadding: boolean
+  readonly #isV2: boolean
   /** v2 only: lengths of the last pieces of files that do not fill them. */
   readonly #shortPieces = new Map<number, number>()
 
@@ -49,6 +50,7 @@ export class Geometry {
     this.blockLength = blockLength
     this.files = metainfo.files
     this.#hasPadding = metainfo.files.some((file) => file.isPad)
+    this.#isV2 = metainfo.format === 'v2'
     const last = metainfo.files.at(-1)
     this.#spaceLength = last === undefined ? 0 : last.offset + last.length
     if (metainfo.format !== 'v2') return
@@ -65,23 +67,21 @@ export class Geometry {
     return short ?? Math.min(this.pieceLength, this.#spaceLength - piece * this.pieceLength)
   }
 
+  /** Whether a peer may ask for this range: within one piece, and no longer than a block. */
+  isBlock(range: BlockRange): boolean {
+    if (range.piece >= this.pieceCount || range.length === 0 || range.length > this.blockLength) return false
+    const size = this.pieceSize(range.piece)
+    // libtorrent rounds the last block of a v2 file up to a whole one; v1 requests end where the piece does.
+    const end = this.#isV2 ? Math.ceil(size / this.blockLength) * this.blockLength : size
+    return range.begin < size && range.begin + range.length <= end
+  }
+
   blockCount(piece: number): number {
     return Math.ceil(this.pieceSize(piece) / this.blockLength)
   }
 
   blockSize(piece: number, block: number): number {
     return Math.min(this.blockLength, this.pieceSize(piece) - block * this.blockLength)
-  }
-
-  /**
-   * May a peer ask for it? libtorrent rounds the last block of a v2 file up to a whole one; v1 requests end
-   * where the piece does.
-   */
-  isBlock({ piece, begin, length }: BlockRange, isV2: boolean): boolean {
-    if (piece >= this.pieceCount || length === 0 || length > this.blockLength) return false
-    const size = this.pieceSize(piece)
-    const end = isV2 ? Math.ceil(size / this.blockLength) * this.blockLength : size
-    return begin < size && begin + length <= end
   }
 
   /** The files under a range of a piece, in order, padding included; files without bytes are left out. */

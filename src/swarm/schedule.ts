@@ -5,8 +5,10 @@
  * and `starved` exactly the torrents that wait for a budget or for memory. No torrent is due before `#dueAt`,
  * which may be too early: when the first one's time moves on, the others are not searched until it has come.
  */
+
 import { after, earliest, type Instant, latest, milliseconds } from '../base/time.ts'
 import type { Torrent } from './torrent.ts'
+import { nextDialAt } from './torrent-dials.ts'
 
 /** Between ticks while something is fetched, dialled or greeted. */
 const BUSY_TICK_MS = 250
@@ -73,7 +75,7 @@ export class Schedule {
       const { size } = torrent.core.sessions
       sessionCount += size
       isFetching ||= size > 0 && torrent.isDownloading
-      dialAt = earliest(dialAt, torrent.nextDialAt())!
+      dialAt = earliest(dialAt, nextDialAt(torrent))!
     }
     const isBusy = isFetching || connectionCount > sessionCount
     const at = after(now, milliseconds(isBusy ? BUSY_TICK_MS : IDLE_TICK_MS))

@@ -9,7 +9,7 @@ import type { CopyBytes } from '../base/bytes.ts'
 import type { Env } from '../base/env.ts'
 import { RateMeter } from '../base/rate-meter.ts'
 import type { Fault, Result } from '../base/result.ts'
-import { after, earliest, type Instant, latest, MICROSECONDS_PER_SECOND, seconds } from '../base/time.ts'
+import { earliest, type Instant, MICROSECONDS_PER_SECOND } from '../base/time.ts'
 import type { Endpoint } from '../wire/endpoint.ts'
 import type { ExtensionHandshake } from '../wire/extension-handshake.ts'
 import { handshakeHash } from '../wire/metainfo.ts'
@@ -41,12 +41,6 @@ import type { TorrentSurroundings } from './torrent-surroundings.ts'
 import { UploadSlots } from './upload-slots.ts'
 import { Uploader } from './uploader.ts'
 import { WebSeeds } from './web-seeds.ts'
-
-/**
- * A seed waits this long for leechers to come before it dials them itself, so that both
- * ends do not dial at once.
- */
-const SEED_DIAL_DELAY_SECONDS = 10
 
 export type TorrentPhase = 'checking' | 'active' | 'paused' | 'stopping'
 
@@ -290,17 +284,6 @@ export class Torrent implements SessionHost {
 
   // Sessions.
 
-  /** The 20 bytes to name in the handshake with this peer. */
-  infoHashFor(endpoint: Endpoint): Uint8Array {
-    const rebuilt = this.peers.get(endpoint)?.namesRebuilt === true ? this.rebuiltInfoHash : null
-    return rebuilt ?? this.infoHash
-  }
-
-  /** Who hangs up on our handshake may want it encrypted, or know the other infohash. */
-  hungUp(now: Instant, endpoint: Endpoint, encryption: boolean): void {
-    this.peers.dialOtherwise(now, endpoint, { infoHash: this.rebuiltInfoHash !== null, encryption })
-  }
-
   /** A dial ended in a handshake, or in no answer at all. */
   dialled(now: Instant, endpoint: Endpoint, isAnswered: boolean): void {
     if (isAnswered) this.peers.answered(endpoint)
@@ -387,14 +370,6 @@ export class Torrent implements SessionHost {
     this.webSeeds.tick(now)
   }
 
-  /** When there is an address to dial and a reason to; may be in the past; undefined for never. */
-  nextDialAt(): Instant | undefined {
-    const canDial = this.phase === 'active' && (this.isDownloading || this.core.pieces.have.count > 0)
-    const next = canDial ? this.peers.nextCandidateAt() : undefined
-    if (next === undefined || this.isDownloading) return next
-    return latest(next, after(this.seedingSince, seconds(SEED_DIAL_DELAY_SECONDS)))
-  }
-
   nextTimeout(now: Instant): Instant | undefined {
     const budgets = earliest(this.downloader.nextTimeout(now), this.uploader.nextTimeout(now))
     const news = earliest(this.#news.nextTimeout(), this.#failed.trials.nextTimeout(now))
@@ -409,7 +384,7 @@ export class Torrent implements SessionHost {
   // SessionHost: what peers say.
 
   isBlock(range: BlockRange): boolean {
-    return this.core.geometry.isBlock(range, this.core.options.metainfo.format === 'v2')
+    return this.core.geometry.isBlock(range)
   }
 
   peerBitfield(session: PeerSession, before: Bitfield): void {

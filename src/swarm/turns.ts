@@ -5,6 +5,7 @@
  * Without the mode nothing here has any effect.
  * Invariants: at most one session is current; `session-end` of it goes out before the next `session-start`.
  */
+
 import { equalBytes } from '../base/bytes.ts'
 import { after, type Instant, seconds } from '../base/time.ts'
 import { formatEndpoint } from '../wire/endpoint.ts'
@@ -16,6 +17,7 @@ import type { Connection } from './connection.ts'
 import type { DisconnectReason } from './events.ts'
 import type { PeerSession } from './peer-session.ts'
 import type { Torrent } from './torrent.ts'
+import { nextDialAt } from './torrent-dials.ts'
 
 export interface TurnsOptions {
   /** A session in which nothing moves so long ends, when others wait. */
@@ -154,7 +156,7 @@ export class Turns {
   #doOthersWait(now: Instant): boolean {
     if (this.#queue.size > 0) return true
     for (const torrent of this.#host.torrents.values()) {
-      const dialAt = torrent.nextDialAt()
+      const dialAt = nextDialAt(torrent)
       if (dialAt !== undefined && dialAt <= now && torrent.peers.candidate(now) !== undefined) return true
     }
     return false

@@ -7,10 +7,10 @@
  * |---|---|
  * | gets the handshake back | has been reached |
  * | connects and hears nothing | is dead |
- * | connects and is hung up on | lives, but would not talk: stays as it was, unless it was reported |
- * | cannot connect | is dead if it was reached before, or was reported; else it may be behind a router that
- * lets nobody in: it stays, last in all lists |
+ * | connects and is hung up on | lives, but would not talk: stays as it was; dead if it was reported |
+ * | cannot connect | is dead if it was reached before, or was reported; else stays, last in all lists |
  *
+ * Who could never be connected to may be behind a router that lets nobody in, and still connects to others.
  * A peer that announced a moment ago is probed like any other. A report alone removes nobody.
  * Invariants: one probe of a peer at a time; never more than `trackerProbesPerSecondMax` begin in a second
  * and `trackerProbesOpenMax` are open; every probe ends by itself or at the end of its window; new peers, old
@@ -114,6 +114,9 @@ export class Heartbeat implements Machine<HeartbeatInput, HeartbeatOutput>, Swar
   /** When the budget is whole again (generic cell rate algorithm). */
   #wholeAt = 0 as Instant
   #turn = 0
+  /** What `nextTimeout` gave last; void once something has changed, so that an announce costs a look. */
+  #nextAt: Instant | undefined
+  #hasChanged = false
 
   constructor(swarms: SwarmTable, { periodSeconds, windowSeconds }: HeartbeatOptions) {
     this.#swarms = swarms
@@ -123,6 +126,7 @@ export class Heartbeat implements Machine<HeartbeatInput, HeartbeatOutput>, Swar
   }
 
   handle(now: Instant, input: HeartbeatInput): void {
+    if (input.kind !== 'tick') this.#hasChanged = true
     if (input.kind === 'probe-connected') {
       const open = this.#open.get(input.probe)
       if (open !== undefined) open.isConnected = true
@@ -132,6 +136,8 @@ export class Heartbeat implements Machine<HeartbeatInput, HeartbeatOutput>, Swar
 
   /** What is due, after anything has changed. */
   run(now: Instant): void {
+    if (!this.#hasChanged && (this.#nextAt === undefined || now < this.#nextAt)) return
+    this.#hasChanged = true
     for (const [probe, open] of this.#open) {
       if (after(open.startedAt, this.#window) > now) break
       this.#outputs.push({ kind: 'abandon-probe', probe })
@@ -149,6 +155,12 @@ export class Heartbeat implements Machine<HeartbeatInput, HeartbeatOutput>, Swar
   }
 
   nextTimeout(): Instant | undefined {
+    if (this.#hasChanged) this.#nextAt = this.#computeNext()
+    this.#hasChanged = false
+    return this.#nextAt
+  }
+
+  #computeNext(): Instant | undefined {
     const [first] = this.#open.values()
     const deadline = first === undefined ? undefined : after(first.startedAt, this.#window)
     if (!this.#hasRoom) return deadline
@@ -172,15 +184,19 @@ export class Heartbeat implements Machine<HeartbeatInput, HeartbeatOutput>, Swar
     // The probe on its way says the same as another one would.
     if (open !== undefined) open.isReported = true
     else this.#reported.add(ref)
+    this.#hasChanged = true
     this.run(now)
     return true
   }
 
   joined(ref: PeerRef): void {
-    if (this.#swarms.mayBeProbed(ref)) this.#queueOf(ref).welcome(slotOf(ref))
+    if (!this.#swarms.mayBeProbed(ref)) return
+    this.#queueOf(ref).welcome(slotOf(ref))
+    this.#hasChanged = true
   }
 
   left(ref: PeerRef): void {
+    this.#hasChanged = true
     this.#queueOf(ref).remove(slotOf(ref))
     this.#reported.delete(ref)
     this.#reportedAt.delete(ref)

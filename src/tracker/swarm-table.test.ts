@@ -310,3 +310,52 @@ test('random joins, departures and expiries agree with a model of plain maps', (
     }),
   )
 })
+
+test('peers nobody could reach stand last, whoever comes, goes and is reached in between', () => {
+  const prng = new Prng(11)
+  const table = new SwarmTable(new Prng(12))
+  const infoHash = new Uint8Array(20)
+  const member = (port: number, id = port) => ({
+    infoHash,
+    peerId: new Uint8Array(20).fill(id),
+    port,
+    left: 1,
+    event: undefined,
+  })
+  const address = (port: number) =>
+    port % 3 === 0 ? new Uint8Array(16).fill(32) : Uint8Array.of(10, 0, 0, 1)
+  const model = new Map<number, 'reached' | 'unreachable' | 'untried'>()
+  for (let step = 0; step < 3000; step++) {
+    const port = 1 + prng.below(20)
+    const ref = table.refOf(infoHash, address(port), port)
+    expect(ref !== undefined).toBe(model.has(port))
+    const choice = prng.below(6)
+    if (choice < 2 || ref === undefined) {
+      table.join(step, address(port), member(port))
+      if (ref === undefined) model.set(port, 'untried')
+    } else if (choice === 2) {
+      table.evict(ref)
+      model.delete(port)
+    } else if (choice === 3) {
+      table.setReached(ref, true)
+      model.set(port, 'reached')
+    } else if (choice === 4) {
+      table.setReached(ref, false)
+      if (model.get(port) === 'untried') model.set(port, 'unreachable')
+    } else {
+      table.leave(address(port), member(port))
+      table.join(step, address(port), member(port))
+      model.set(port, 'untried')
+    }
+    const swarm = table.find(infoHash)
+    if (swarm === undefined) continue
+    const records = table.sampleRefs(swarm, 100).map((each) => table.record(each))
+    expect(new Map(records.map((record) => [record.port, record.reach]))).toEqual(model)
+    for (const length of [4, 16]) {
+      const places = records.filter((record) => record.address.length === length)
+      const firstHidden = places.findIndex(({ reach }) => reach === 'unreachable')
+      if (firstHidden >= 0)
+        expect(places.slice(firstHidden).every(({ reach }) => reach === 'unreachable')).toBe(true)
+    }
+  }
+})

@@ -189,3 +189,33 @@ test('requests are counted', () => {
   desk.scrape([])
   expect(desk.tracker.stats()).toEqual({ swarms: 1, peers: 3, announces: 3, scrapes: 1, refusals: 1 })
 })
+
+test.for([
+  ['127.0.0.1', '10.0.0.1', 1],
+  ['203.0.113.1', '203.0.113.9', 1],
+  ['203.0.113.1', '10.0.0.1', 0],
+  ['10.0.0.1', '127.0.0.1', 0],
+] as const)('a proxy at %s that speaks for %s brings %i probe', ([from, address, count]) => {
+  const tracker = new Tracker(ENV, {
+    ...TRACKER_DEFAULTS,
+    heartbeat: { periodSeconds: 60, windowSeconds: 3 },
+  })
+  tracker.handle(0 as Instant, {
+    kind: 'announce',
+    id: 1,
+    address: parseAddress(address)!,
+    from: parseAddress(from)!,
+    request: {
+      infoHash: new Uint8Array(20).fill(1),
+      peerId: new Uint8Array(20),
+      port: 6881,
+      uploaded: 0,
+      downloaded: 0,
+      left: 1,
+      key: 0,
+    },
+  })
+  const kinds: string[] = []
+  for (let output = tracker.poll(); output !== undefined; output = tracker.poll()) kinds.push(output.kind)
+  expect(kinds).toEqual(count === 1 ? ['announced', 'probe'] : ['announced'])
+})

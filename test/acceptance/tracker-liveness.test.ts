@@ -43,7 +43,7 @@ test('M20 the repository asks each reader whether it is there, at a set frequenc
   // On the average of the rounds, so that a loaded machine may be late with one of them.
   const gap = ((times[4] ?? 0) - (times[0] ?? 0)) / 4
   expect(gap).toBeGreaterThan(900)
-  expect(gap).toBeLessThan(1500)
+  expect(gap).toBeLessThan(2000)
   expect(await tracker.shoal.event('heartbeat')).toMatchObject({
     address: peer.address,
     infoHash: torrent.infoHash.toString('hex'),
@@ -217,7 +217,7 @@ test('M35 on a report the repository asks that very reader, out of its turn', as
   const reportedAt = performance.now()
   expect(await report(tracker, accused, by)).toEqual({ accepted: true })
   await until('a second probe', () => probesOf(accused).length === 2)
-  expect((probesOf(accused)[1] ?? 0) - reportedAt).toBeLessThan(1000)
+  expect((probesOf(accused)[1] ?? 0) - reportedAt).toBeLessThan(2000)
   await tracker.shoal.event('probe', ({ address }) => address === accused.address)
   expect([by, other].map((peer) => probesOf(peer).length)).toEqual([1, 1])
 })
