@@ -3,6 +3,7 @@
  * is asked of the API finds its parts here.
  */
 import { Registry } from 'prom-client'
+import { CatalogService } from '../api/catalog-service.ts'
 import { EventHub } from '../api/event-hub.ts'
 import type { ApiServices } from '../api/services.ts'
 import { openTrackerApi, type TrackerApi } from '../api/tracker-api.ts'
@@ -31,8 +32,13 @@ export class TrackerProgram {
   }: Pick<CommandContext, 'settings' | 'output'>): Promise<TrackerProgram> {
     const store = await openStore(settings.store, settings.trackerPort)
     try {
-      const server = await TrackerServer.listen(trackerOptions(settings))
-      const services = openServices(server, store)
+      const server = await TrackerServer.listen({
+        ...trackerOptions(settings),
+        onRequest: logsRequests(settings)
+          ? (request) => output.event({ event: 'request', ...request })
+          : undefined,
+      })
+      const services = await openServices(server, store, new Set(settings.follow))
       const api = await openTrackerApi(services, {
         hosts: settings.apiHost,
         origins: settings.apiOrigin,
@@ -53,13 +59,24 @@ export class TrackerProgram {
   }
 }
 
-function openServices(tracker: TrackerServer, store: Store): ApiServices {
+/** A line for every request is for those who asked for one: with a log file, or `--verbose tracker`. */
+function logsRequests({ logFile, verbose }: CommandContext['settings']): boolean {
+  return logFile !== 'off' || verbose.tracker > 0
+}
+
+async function openServices(
+  tracker: TrackerServer,
+  store: Store,
+  follows: ReadonlySet<string>,
+): Promise<ApiServices> {
+  const now = () => Date.now()
   return {
     version: readVersion().version,
     tracker,
     store,
+    catalog: await CatalogService.open({ store, tracker, now, follows }),
     events: new EventHub(),
     metrics: new Registry(),
-    now: () => Date.now(),
+    now,
   }
 }

@@ -36,6 +36,7 @@ import {
   encodeFailure,
   encodeScrapeReply,
 } from '../wire/tracker-http-reply.ts'
+import { type ServedRequest, servedDatagram, watchRequest } from './access-log.ts'
 import { listenServer } from './listen.ts'
 import { nodeClock } from './node-clock.ts'
 import { nodeCrypto } from './node-crypto.ts'
@@ -57,6 +58,8 @@ export interface TrackerServerOptions extends Partial<TrackerOptions> {
    * trackerRequestsPerSourceMax, and all of this machine's own.
    */
   readonly sourceLimit?: number | 'off' | undefined
+  /** Told of every request once it is answered. */
+  readonly onRequest?: ((request: ServedRequest) => void) | undefined
 }
 
 export type RequestHandler = (request: http.IncomingMessage, response: http.ServerResponse) => void
@@ -64,6 +67,7 @@ export type RequestHandler = (request: http.IncomingMessage, response: http.Serv
 interface Manners {
   readonly trustedProxies: readonly string[]
   readonly sourceLimit: number | 'off' | undefined
+  readonly onRequest: ((request: ServedRequest) => void) | undefined
 }
 
 interface Sockets {
@@ -117,7 +121,7 @@ export class TrackerServer {
   private constructor(
     { server, endpoint, udp }: Sockets,
     options: TrackerOptions,
-    { trustedProxies, sourceLimit }: Manners,
+    { trustedProxies, sourceLimit, onRequest }: Manners,
   ) {
     const env = { prng: new Prng(randomInt(0x1_0000_0000)), crypto: nodeCrypto, buggify: () => false }
     const hash = new SipHash(randomBytes(SIPHASH_KEY_LENGTH))
@@ -137,6 +141,7 @@ export class TrackerServer {
           : (sourceLimit ?? LIMITS.trackerRequestsPerSourceMax.value),
       limitsLoopback: sourceLimit !== undefined,
     })
+    if (onRequest) server.on('request', (request, response) => watchRequest(request, response, onRequest))
     server.on('request', (request, response) => this.#take(request, response))
     server.on('clientError', (_error, socket) => refuseSocket(socket as Socket))
     const overUdp = new UdpTracker({
@@ -145,14 +150,21 @@ export class TrackerServer {
       askers: this.#askers,
       ask: (input) => this.#askForUdp(input),
     })
-    udp?.start((packet, address, port) => overUdp.answer(nodeClock.now(), packet, address, port))
+    udp?.start((packet, address, port) => {
+      onRequest?.(servedDatagram(packet, address))
+      return overUdp.answer(nodeClock.now(), packet, address, port)
+    })
   }
 
   /** Throws ShoalError `listen/…`. */
   static async listen(options: TrackerServerOptions): Promise<TrackerServer> {
-    const { host, port, udpPort = 'off', trustedProxies = [], sourceLimit, ...tracker } = options
+    const { host, port, udpPort = 'off', trustedProxies = [], sourceLimit, onRequest, ...tracker } = options
     const sockets = await listenOnBoth(host, port, udpPort)
-    return new TrackerServer(sockets, { ...TRACKER_DEFAULTS, ...tracker }, { trustedProxies, sourceLimit })
+    return new TrackerServer(
+      sockets,
+      { ...TRACKER_DEFAULTS, ...tracker },
+      { trustedProxies, sourceLimit, onRequest },
+    )
   }
 
   stats(): TrackerStats & { readonly uptimeSeconds: number } {
