@@ -45,6 +45,8 @@ export class CatalogService {
    * How many entries name a picture, by its hash in hex. Bounded by catalogEntriesMax and catalogPreviewsMax.
    */
   readonly #previewUses = new Map<string, number>()
+  /** What each entry was last counted with. */
+  readonly #counted = new WeakMap<CatalogEntry, readonly string[]>()
   /** Bytes of each `.torrent` that is kept, by id. */
   readonly #torrents = new Map<string, number>()
   #torrentBytes = 0
@@ -62,13 +64,18 @@ export class CatalogService {
     const service = new CatalogService(options)
     for (const { value } of await options.store.rows(LIBRARIES)) {
       const entry = restore(service.catalog, value)
-      if (entry) service.#usePreviews(entry, 1)
+      if (entry) service.#countPreviews(entry, previewsOf(entry))
     }
     const facts = await options.store.get(FACTS, 'last-number')
     if (facts) service.catalog.skipNumbers(Number(Buffer.from(facts).toString()))
     for (const { key, value } of await options.store.rows(`${TORRENTS} sizes`))
       service.#noteTorrent(key, Number(Buffer.from(value).toString()))
     return service
+  }
+
+  /** Memory is dearer than disk. */
+  get #share(): number {
+    return this.#options.store.description === 'memory' ? MEMORY_SHARE : 1
   }
 
   get follows(): ReadonlySet<string> {
@@ -104,9 +111,10 @@ export class CatalogService {
     const { entry, isNew, displaced } = published.value
     for (const other of displaced) this.#forget(other)
     this.#keep(entry)
+    const hasRoom = this.#previewUses.size <= LIMITS.catalogPreviewsKeptMax.value * this.#share
     for (const hash of previewsOf(entry)) {
       const bytes = pictures.get(hash)
-      if (bytes) this.#options.store.put(PREVIEWS, hash, bytes)
+      if (bytes && hasRoom) this.#options.store.put(PREVIEWS, hash, bytes)
     }
     return ok({ entry, isNew, wantsTorrent: !this.#torrents.has(entry.id) })
   }
@@ -117,10 +125,9 @@ export class CatalogService {
     if (source === undefined) return ok(false)
     if (!verifyPublisher(source.record.publisher, encodeWithdrawal(source.signed.bytes), signature))
       return fail('catalog/bad-signature', 'the withdrawal is not signed by the publisher')
-    this.#usePreviews(entry, -1)
     const wasLast = entry.sources.length === 1
     const removed = this.catalog.withdraw(entry, publisher)
-    if (wasLast) this.#drop(entry)
+    if (wasLast) this.#forget(entry)
     else this.#keep(entry)
     return ok(removed)
   }
@@ -149,8 +156,7 @@ export class CatalogService {
       (infoHashV2 === null || toHex(nodeCrypto.sha256(infoBytes)) === toHex(infoHashV2))
     if (!isIt) return fail('catalog/wrong-torrent', 'this is not the .torrent of that library')
     if (this.#torrents.has(entry.id)) return ok(undefined)
-    const share = this.#options.store.description === 'memory' ? MEMORY_SHARE : 1
-    if (this.#torrentBytes + bytes.length > LIMITS.catalogTorrentsBytesMax.value * share)
+    if (this.#torrentBytes + bytes.length > LIMITS.catalogTorrentsBytesMax.value * this.#share)
       return fail('catalog/full', 'there is no room for more .torrent files; peers give the metadata')
     this.#options.store.put(TORRENTS, entry.id, bytes)
     this.#options.store.put(`${TORRENTS} sizes`, entry.id, Buffer.from(String(bytes.length)))
@@ -164,20 +170,15 @@ export class CatalogService {
   }
 
   #keep(entry: CatalogEntry): void {
-    this.#recountPreviews(entry)
+    this.#countPreviews(entry, previewsOf(entry))
     this.#options.store.put(LIBRARIES, keyOf(entry), encodeEntry(entry))
     this.#options.store.put(FACTS, 'last-number', Buffer.from(String(this.catalog.lastNumber)))
   }
 
   #forget(entry: CatalogEntry): void {
-    this.#usePreviews(entry, -1)
-    this.#drop(entry)
-  }
-
-  #drop(entry: CatalogEntry): void {
     const { store } = this.#options
+    this.#countPreviews(entry, [])
     store.delete(LIBRARIES, keyOf(entry))
-    this.#counted.delete(entry)
     const length = this.#torrents.get(entry.id)
     if (length === undefined) return
     this.#torrents.delete(entry.id)
@@ -186,22 +187,19 @@ export class CatalogService {
     store.delete(`${TORRENTS} sizes`, entry.id)
   }
 
-  /** What each entry was last counted with. */
-  readonly #counted = new WeakMap<CatalogEntry, readonly string[]>()
-
-  #recountPreviews(entry: CatalogEntry): void {
-    this.#usePreviews(entry, -1)
-    this.#usePreviews(entry, 1)
-  }
-
-  #usePreviews(entry: CatalogEntry, change: 1 | -1): void {
-    const hashes = change === 1 ? previewsOf(entry) : (this.#counted.get(entry) ?? [])
-    for (const hash of hashes) {
-      const uses = (this.#previewUses.get(hash) ?? 0) + change
+  /** The entry names these pictures now; one that no entry names any more goes. */
+  #countPreviews(entry: CatalogEntry, hashes: readonly string[]): void {
+    const before = this.#counted.get(entry) ?? []
+    for (const hash of hashes) this.#previewUses.set(hash, (this.#previewUses.get(hash) ?? 0) + 1)
+    for (const hash of before) {
+      const uses = (this.#previewUses.get(hash) ?? 0) - 1
       if (uses > 0) this.#previewUses.set(hash, uses)
-      else this.#previewUses.delete(hash)
+      else {
+        this.#previewUses.delete(hash)
+        this.#options.store.delete(PREVIEWS, hash)
+      }
     }
-    this.#counted.set(entry, change === 1 ? hashes : [])
+    this.#counted.set(entry, hashes)
   }
 }
 

@@ -1,4 +1,5 @@
 /** `/api/v1/libraries`: what was published, found by words, number or infohash; and publishing itself. */
+import type { FastifyReply } from 'fastify'
 import { LIMITS } from '../base/limits.ts'
 import type { CatalogEntry } from '../catalog/catalog.ts'
 import { imageTypeOf } from '../wire/image-type.ts'
@@ -26,7 +27,22 @@ const FOREVER = 'public, max-age=31536000, immutable'
 export const catalogRoutes: RouteModule = (app, services) => {
   addReading(app, services)
   addFiles(app, services)
-  addPublishing(app, services)
+  const uploads = new Uploads()
+  addPublishing(app, services, uploads)
+  addTorrents(app, services, uploads)
+}
+
+/** Large bodies that are on their way: beyond a number, others must wait. Bounded by apiUploadsMax. */
+class Uploads {
+  #count = 0
+
+  /** As an `onRequest` hook. Throws ApiProblem. */
+  readonly begin = async (_request: unknown, reply: FastifyReply): Promise<void> => {
+    if (this.#count >= LIMITS.apiUploadsMax.value)
+      throw new ApiProblem(503, 'api/busy', 'too many are publishing right now; try again soon')
+    this.#count++
+    reply.raw.once('close', () => this.#count--)
+  }
 }
 
 function addReading(app: ApiApp, { catalog, tracker }: ApiServices): void {
@@ -97,11 +113,12 @@ function addFiles(app: ApiApp, { catalog }: ApiServices): void {
   )
 }
 
-function addPublishing(app: ApiApp, { catalog, events }: ApiServices): void {
+function addPublishing(app: ApiApp, { catalog, events }: ApiServices, uploads: Uploads): void {
   app.post(
     '/api/v1/libraries',
     {
       bodyLimit: LIMITS.catalogBodyBytesMax.value,
+      onRequest: uploads.begin,
       schema: {
         summary: 'publish libraries, each signed by its publisher',
         body: Publication,
@@ -155,6 +172,9 @@ function addPublishing(app: ApiApp, { catalog, events }: ApiServices): void {
       return { removed: removed.value }
     },
   )
+}
+
+function addTorrents(app: ApiApp, { catalog }: ApiServices, uploads: Uploads): void {
   app.addContentTypeParser(
     TORRENT_TYPE,
     { parseAs: 'buffer', bodyLimit: LIMITS.catalogTorrentBytesMax.value },
@@ -164,6 +184,7 @@ function addPublishing(app: ApiApp, { catalog, events }: ApiServices): void {
     '/api/v1/libraries/:id/torrent',
     {
       bodyLimit: LIMITS.catalogTorrentBytesMax.value,
+      onRequest: uploads.begin,
       schema: {
         summary: 'keep its .torrent file (application/x-bittorrent)',
         consumes: [TORRENT_TYPE],

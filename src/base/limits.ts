@@ -228,6 +228,11 @@ export const LIMITS = {
   apiParameterMax: limit(256, 'characters of one part of a path of the HTTP API', 'design'),
   apiPageMax: limit(10_000, 'pages of a list', 'design'),
   apiPageRowsMax: limit(500, 'rows of one page of a list', 'design'),
+  apiUploadsMax: limit(
+    16,
+    'large bodies a tracker takes in at once',
+    'design: 512 MiB when all are .torrent files',
+  ),
   apiEventStreamsMax: limit(1000, 'listeners to live news of a tracker', 'design: a socket each'),
   apiStreamBytesMax: limit(
     256 * 1024,
@@ -251,7 +256,13 @@ export const LIMITS = {
   catalogSampleMax: limit(20, 'files named in a record, for people to look at', 'design'),
   catalogPreviewsMax: limit(4, 'small pictures of a library', 'design'),
   catalogPreviewBytesMax: limit(32 * 1024, 'one small picture', '320 pixels wide, WebP, take 10 to 20 KiB'),
+  catalogPreviewsKeptMax: limit(
+    64_000,
+    'small pictures kept by a catalog in a file; in memory a sixteenth of it',
+    'design: 2 GiB at most',
+  ),
   catalogPlaceholderBytesMax: limit(32, 'placeholder of a picture', 'a ThumbHash has at most 25'),
+  catalogPlaceholdersKeptMax: limit(1000, 'placeholders drawn and kept by a tracker', 'design: 4 MiB'),
   catalogTorrentBytesMax: limit(
     32 * 1024 * 1024,
     '.torrent kept by a catalog; of a larger one, peers give the metadata',

@@ -220,6 +220,7 @@ export const COMMANDS: readonly CommandDefinition[] = [
     examples: [
       'shoal get pictures.torrent --dir downloads --exit',
       "shoal get pictures.torrent --select '2024/**' --picker sequential",
+      'shoal get 2',
     ],
     load: () => import('./get.ts'),
   },
@@ -240,7 +241,7 @@ export const COMMANDS: readonly CommandDefinition[] = [
       { flags: '--page <N>', kind: count({ min: 1, max: 10_000 }), about: 'which page (default: 1)' },
     ],
     groups: [{ title: 'Network', settings: ['tracker', 'trackerTimeout', 'follow'] }, SAYING],
-    examples: ['shoal ls', 'shoal ls cats --sort seeders', 'shoal get 2'],
+    examples: ['shoal ls', 'shoal ls cats --sort seeders'],
     load: () => import('./ls.ts'),
   },
   {

@@ -7,7 +7,9 @@ import { CatalogService } from '../api/catalog-service.ts'
 import { EventHub } from '../api/event-hub.ts'
 import type { ApiServices } from '../api/services.ts'
 import { openTrackerApi, type TrackerApi } from '../api/tracker-api.ts'
+import { MemoryStore } from '../nodejs/memory-store.ts'
 import { openStore } from '../nodejs/open-store.ts'
+import { ShoalError } from '../nodejs/shoal-error.ts'
 import type { Store } from '../nodejs/store.ts'
 import { TrackerServer } from '../nodejs/tracker-server.ts'
 import type { CommandContext } from './command-context.ts'
@@ -30,14 +32,15 @@ export class TrackerProgram {
     settings,
     output,
   }: Pick<CommandContext, 'settings' | 'output'>): Promise<TrackerProgram> {
-    const store = await openStore(settings.store, settings.trackerPort)
+    const server = await TrackerServer.listen({
+      ...trackerOptions(settings),
+      onRequest: logsRequests(settings)
+        ? (request) => output.event({ event: 'request', ...request })
+        : undefined,
+    })
+    let store: Store | undefined
     try {
-      const server = await TrackerServer.listen({
-        ...trackerOptions(settings),
-        onRequest: logsRequests(settings)
-          ? (request) => output.event({ event: 'request', ...request })
-          : undefined,
-      })
+      store = await openOrForget(settings, output)
       const services = await openServices(server, store, new Set(settings.follow))
       const api = await openTrackerApi(services, {
         hosts: settings.apiHost,
@@ -47,7 +50,8 @@ export class TrackerProgram {
       server.serveOthers(api.handle)
       return new TrackerProgram(server, services, api)
     } catch (error) {
-      await store.close()
+      await server.close()
+      await store?.close()
       throw error
     }
   }
@@ -56,6 +60,20 @@ export class TrackerProgram {
     await this.#api.close()
     await this.server.close()
     await this.services.store.close()
+  }
+}
+
+/** Where nobody named a store and the data folder cannot be written, a tracker still runs. */
+async function openOrForget(
+  { store, trackerPort }: CommandContext['settings'],
+  output: CommandContext['output'],
+): Promise<Store> {
+  try {
+    return await openStore(store, trackerPort, (error) => output.error(error))
+  } catch (error) {
+    if (store !== 'auto' || !(error instanceof ShoalError) || error.code !== 'store/cannot-open') throw error
+    output.warning({ code: error.code, message: `${error.message}; it is kept in memory`, hint: error.hint })
+    return new MemoryStore()
   }
 }
 

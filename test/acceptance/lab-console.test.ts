@@ -1,4 +1,7 @@
-/** Requirements of the `lab` system about its options, its log, its menu, and what strangers send to its server. */
+/**
+ * Requirements of the `lab` system about its options, its log, its menu, and what
+ * strangers send to its server.
+ */
 import { randomBytes } from 'node:crypto'
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { connect } from 'node:net'
