@@ -127,9 +127,10 @@ export class CatalogService {
       return fail('catalog/bad-signature', 'the withdrawal is not signed by the publisher')
     const wasLast = entry.sources.length === 1
     const removed = this.catalog.withdraw(entry, publisher)
+    if (!removed) return ok(false)
     if (wasLast) this.#forget(entry)
     else this.#keep(entry)
-    return ok(removed)
+    return ok(true)
   }
 
   async preview(hash: string): Promise<Uint8Array | undefined> {
