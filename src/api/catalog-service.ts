@@ -37,6 +37,8 @@ const TORRENTS = 'torrents'
 const FACTS = 'catalog'
 /** Of what a store in a file may take, for one in memory. */
 const MEMORY_SHARE = 1 / 16
+/** Counts of shared swarms may be this old. */
+const REFRESH_MS = 2000
 
 export class CatalogService {
   readonly catalog: Catalog
@@ -47,6 +49,10 @@ export class CatalogService {
   readonly #previewUses = new Map<string, number>()
   /** What each entry was last counted with. */
   readonly #counted = new WeakMap<CatalogEntry, readonly string[]>()
+  readonly #lastCounts = new Map<string, LiveCounts>()
+  /** Questions about counts that are on their way. */
+  readonly #asked: Promise<void>[] = []
+  #refreshedAt = Number.NEGATIVE_INFINITY
   /** Bytes of each `.torrent` that is kept, by id. */
   readonly #torrents = new Map<string, number>()
   #torrentBytes = 0
@@ -87,14 +93,46 @@ export class CatalogService {
     let seeders = 0
     let leechers = 0
     for (const hash of swarmHashes(record)) {
-      const counts = this.#options.tracker.counts(hash)
+      const counts = this.#countsOf(hash)
       seeders = Math.max(seeders, counts.seeders)
       leechers = Math.max(leechers, counts.leechers)
     }
     return { seeders, leechers }
   }
 
-  search(query: CatalogQuery): Found {
+  /**
+   * Counts of swarms that other processes share come later; until then those heard last are told. Bounded by
+   * catalogEntriesMax.
+   */
+  #countsOf(hash: Uint8Array): LiveCounts {
+    const counts = this.#options.tracker.counts(hash)
+    if (!(counts instanceof Promise)) return counts
+    const key = toHex(hash)
+    if (this.#asked.length > LIMITS.catalogEntriesMax.value * 2) this.#asked.length = 0
+    this.#asked.push(
+      counts.then(
+        (known) => void this.#lastCounts.set(key, known),
+        () => {},
+      ),
+    )
+    return this.#lastCounts.get(key) ?? { seeders: 0, leechers: 0 }
+  }
+
+  /** Where swarms are shared, asks for the counts of all first, unless that was done just now. */
+  async #refreshCounts(): Promise<void> {
+    const now = this.#options.now()
+    if (now - this.#refreshedAt < REFRESH_MS) return
+    this.#asked.length = 0
+    for (const { sources } of this.catalog.entries()) {
+      this.counts(sources[0]!.record)
+      if (this.#asked.length === 0) return
+    }
+    this.#refreshedAt = now
+    await Promise.all(this.#asked.splice(0))
+  }
+
+  async search(query: CatalogQuery): Promise<Found> {
+    await this.#refreshCounts()
     return searchCatalog(this.catalog, query, ({ record }) => this.counts(record))
   }
 

@@ -55,8 +55,8 @@ function addReading(app: ApiApp, { catalog, tracker }: ApiServices): void {
         response: { 200: LibraryList, ...problems(400) },
       },
     },
-    ({ query: { q, follow, ...query } }) => {
-      const { rows, total } = catalog.search({ ...query, text: q, follows: followsOf(follow, catalog) })
+    async ({ query: { q, follow, ...query } }) => {
+      const { rows, total } = await catalog.search({ ...query, text: q, follows: followsOf(follow, catalog) })
       const pages = Math.max(1, Math.ceil(total / query.limit))
       return { total, page: query.page, pages, count: rows.length, libraries: rows.map(libraryRow) }
     },

@@ -43,7 +43,7 @@ function addTrackerMetrics({ tracker, metrics, events }: ApiServices): void {
     registers: [metrics],
     collect() {
       const stats = tracker.stats()
-      for (const { key, gauge } of gauges) gauge.set(stats[key])
+      for (const { key, gauge } of gauges) gauge.set(stats[key] ?? Number.NaN)
       this.set(events.size)
     },
   })

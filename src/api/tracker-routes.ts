@@ -3,6 +3,7 @@ import { catalogRoutes } from './routes-catalog.ts'
 import { describeRoutes } from './routes-describe.ts'
 import { eventRoutes } from './routes-events.ts'
 import { pageRoutes } from './routes-pages.ts'
+import { peerRoutes } from './routes-peers.ts'
 import { statsRoutes } from './routes-stats.ts'
 import type { RouteModule } from './services.ts'
 
@@ -12,4 +13,5 @@ export const TRACKER_ROUTES: readonly RouteModule[] = [
   statsRoutes,
   catalogRoutes,
   eventRoutes,
+  peerRoutes,
 ]

@@ -4,6 +4,7 @@
  * Hashes are hex, sizes bytes, rates bytes per second, durations seconds; what does not exist is null.
  */
 import type { NodeEvent } from '../nodejs/node-events.ts'
+import type { LivenessEvent } from '../tracker/heartbeat.ts'
 
 export type ProgramEvent =
   | {
@@ -59,7 +60,7 @@ export type ProgramEvent =
     }
   /** All that are shared, at one catalog. */
   | {
-      readonly event: 'registered'
+      readonly event: 'listed'
       readonly tracker: string
       readonly count: number
       readonly of: number
@@ -80,6 +81,9 @@ export type ProgramEvent =
       readonly pieces: number
       readonly bytes: number
     }
+  /** The Redis of a tracker: announces are refused until it is back. */
+  | { readonly event: 'store-lost'; readonly message: string }
+  | { readonly event: 'store-regained' }
   | { readonly event: 'bye' }
 
 export type ProgressEvent = Extract<NodeEvent, { event: 'progress' }>
@@ -95,7 +99,7 @@ export interface EventContext {
   readonly node?: string
 }
 
-export type KnownEvent = (NodeEvent | ProgramEvent) & EventContext
+export type KnownEvent = (NodeEvent | ProgramEvent | LivenessEvent) & EventContext
 
 /** Any event, also one that has no sentence of its own. */
 export interface ShoalEvent {

@@ -7,11 +7,14 @@ import { CatalogService } from '../api/catalog-service.ts'
 import { EventHub } from '../api/event-hub.ts'
 import type { ApiServices } from '../api/services.ts'
 import { openTrackerApi, type TrackerApi } from '../api/tracker-api.ts'
-import { MemoryStore } from '../nodejs/memory-store.ts'
-import { openStore } from '../nodejs/open-store.ts'
+import type { ServedRequest } from '../nodejs/access-log.ts'
+import type { LocalTrackerOptions } from '../nodejs/local-tracker.ts'
 import { ShoalError } from '../nodejs/shoal-error.ts'
 import type { Store } from '../nodejs/store.ts'
 import { TrackerServer } from '../nodejs/tracker-server.ts'
+import { openTrackerState, type StateListener, type TrackerState } from '../nodejs/tracker-state.ts'
+import { TRACKER_DEFAULTS } from '../tracker/announce-policy.ts'
+import type { LivenessEvent } from '../tracker/heartbeat.ts'
 import type { CommandContext } from './command-context.ts'
 import { trackerOptions } from './tracker-options.ts'
 import { readVersion } from './version.ts'
@@ -20,11 +23,13 @@ export class TrackerProgram {
   readonly server: TrackerServer
   readonly services: ApiServices
   readonly #api: TrackerApi
+  readonly #state: TrackerState
 
-  private constructor(server: TrackerServer, services: ApiServices, api: TrackerApi) {
+  private constructor(server: TrackerServer, services: ApiServices, api: TrackerApi, state: TrackerState) {
     this.server = server
     this.services = services
     this.#api = api
+    this.#state = state
   }
 
   /** Throws ShoalError `listen/…`, `store/…`, `tracker/…`. */
@@ -32,26 +37,28 @@ export class TrackerProgram {
     settings,
     output,
   }: Pick<CommandContext, 'settings' | 'output'>): Promise<TrackerProgram> {
-    const server = await TrackerServer.listen({
+    const options = {
       ...trackerOptions(settings),
+      onLiveness: (event: LivenessEvent) => output.event(event),
       onRequest: logsRequests(settings)
-        ? (request) => output.event({ event: 'request', ...request })
+        ? (request: ServedRequest) => output.event({ event: 'request', ...request })
         : undefined,
-    })
-    let store: Store | undefined
+    }
+    const state = await openOrForget(settings, output, { ...TRACKER_DEFAULTS, ...options })
+    let server: TrackerServer | undefined
     try {
-      store = await openOrForget(settings, output)
-      const services = await openServices(server, store, new Set(settings.follow))
+      server = await TrackerServer.listen({ ...options, desk: state.desk })
+      const services = await openServices(server, state.store, new Set(settings.follow))
       const api = await openTrackerApi(services, {
         hosts: settings.apiHost,
         origins: settings.apiOrigin,
         onFailure: (error) => output.error(error),
       })
       server.serveOthers(api.handle)
-      return new TrackerProgram(server, services, api)
+      return new TrackerProgram(server, services, api, state)
     } catch (error) {
-      await server.close()
-      await store?.close()
+      await server?.close()
+      await state.close()
       throw error
     }
   }
@@ -59,21 +66,28 @@ export class TrackerProgram {
   async close(): Promise<void> {
     await this.#api.close()
     await this.server.close()
-    await this.services.store.close()
+    await this.#state.close()
   }
 }
 
-/** Where nobody named a store and the data folder cannot be written, a tracker still runs. */
+/** Where nobody named a store and the user's data folder cannot be written, a tracker still runs. */
 async function openOrForget(
   { store, trackerPort }: CommandContext['settings'],
   output: CommandContext['output'],
-): Promise<Store> {
+  options: LocalTrackerOptions,
+): Promise<TrackerState> {
+  const listener: StateListener = {
+    lost: (message) => output.event({ event: 'store-lost', message }),
+    regained: () => output.event({ event: 'store-regained' }),
+    failed: (error) => output.error(error),
+  }
   try {
-    return await openStore(store, trackerPort, (error) => output.error(error))
+    return await openTrackerState(store, trackerPort, options, listener)
   } catch (error) {
-    if (store !== 'auto' || !(error instanceof ShoalError) || error.code !== 'store/cannot-open') throw error
-    output.warning({ code: error.code, message: `${error.message}; it is kept in memory`, hint: error.hint })
-    return new MemoryStore()
+    if (store !== 'auto' || !(error instanceof ShoalError)) throw error
+    const { code, message, hint } = error
+    output.warning({ code, message: `${message}; what it knows is kept in memory`, hint })
+    return openTrackerState('memory', trackerPort, options, listener)
   }
 }
 

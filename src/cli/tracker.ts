@@ -1,5 +1,6 @@
 /** `shoal tracker`: runs a tracker until it is told to stop. */
 import { ShoalError } from '../nodejs/shoal-error.ts'
+import type { TrackerStats } from '../tracker/tracker.ts'
 import type { CommandContext } from './command-context.ts'
 import { aborted } from './shutdown.ts'
 import { TrackerProgram } from './tracker-program.ts'
@@ -18,8 +19,7 @@ export async function run(context: CommandContext): Promise<number> {
       about: 'swarms, peers and requests so far',
       run: () => {
         const stats = server.stats()
-        const sentence = `${formatCount(stats.swarms, 'swarm')}, ${formatCount(stats.peers, 'peer')}, ${formatCount(stats.announces, 'announce')}`
-        output.event({ event: 'tracker-status', ...stats }, sentence)
+        output.event({ event: 'tracker-status', ...stats }, sentenceOf(stats))
       },
     },
   ])
@@ -27,6 +27,12 @@ export async function run(context: CommandContext): Promise<number> {
   await program.close()
   output.event({ event: 'stopped' })
   return 0
+}
+
+function sentenceOf({ swarms, peers, announces }: TrackerStats): string {
+  const asked = `${formatCount(announces, 'announce')} so far`
+  if (swarms === null || peers === null) return `swarms are in Redis; ${asked}`
+  return `${formatCount(swarms, 'swarm')}, ${formatCount(peers, 'peer')}, ${asked}`
 }
 
 /** Other modes are part of the product, but not of this version. */

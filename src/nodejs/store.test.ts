@@ -90,6 +90,6 @@ test('which store is meant', async () => {
     join(data, 'x.sqlite'),
   ])
   for (const store of stores) await store.close()
-  await expect(openStore('redis://localhost', 0)).rejects.toMatchObject({ code: 'tracker/store-unsupported' })
+  await expect(openStore('redis://localhost', 0)).rejects.toMatchObject({ code: 'usage/bad-option' })
   await expect(openStore('sqlite:', 0)).rejects.toMatchObject({ code: 'usage/bad-option' })
 })
