@@ -12,6 +12,7 @@ import { safeLine } from '../wire/file-names.ts'
 import type { Metainfo } from '../wire/metainfo.ts'
 import { readInputFile } from './input-file.ts'
 import { asShoalError, type Output } from './output.ts'
+import { batchesOf } from './publication-batches.ts'
 
 export interface SharedLibrary {
   readonly metainfo: Metainfo
@@ -34,8 +35,6 @@ export interface PublicationOptions {
 /** A tracker that has restarted without its memory learns of us again by then. */
 const REPEAT_MS = 15 * 60_000
 const RETRY_MS_MIN = 5000
-/** As base64, with what stands around it, well below what a catalog takes in one body. */
-const BATCH_BYTES = LIMITS.catalogBodyBytesMax.value / 2
 const RETRY_MS_MAX = 300_000
 
 export class Publication {
@@ -143,25 +142,6 @@ export class Publication {
     for (const timer of this.#timers.values()) clearTimeout(timer)
     this.#timers.clear()
   }
-}
-
-/** As many at once as one request takes, in number and in bytes. */
-function* batchesOf(
-  prepared: readonly LibraryToPublish[],
-): Generator<{ at: number; batch: readonly LibraryToPublish[] }> {
-  let at = 0
-  let bytes = 0
-  for (const [index, library] of prepared.entries()) {
-    const own = library.record.length + library.previews.reduce((sum, { length }) => sum + length, 0)
-    const isFull = bytes + own > BATCH_BYTES || index - at >= LIMITS.catalogBatchMax.value
-    if (isFull && index > at) {
-      yield { at, batch: prepared.slice(at, index) }
-      at = index
-      bytes = 0
-    }
-    bytes += own
-  }
-  yield { at, batch: prepared.slice(at) }
 }
 
 /** What is too large is fetched from peers instead. */
