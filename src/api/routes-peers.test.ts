@@ -3,6 +3,7 @@ import { Registry } from 'prom-client'
 import { afterEach, expect, test } from 'vitest'
 import { MemoryStore } from '../nodejs/memory-store.ts'
 import { TrackerServer, type TrackerServerOptions } from '../nodejs/tracker-server.ts'
+import { CatalogService } from './catalog-service.ts'
 import { EventHub } from './event-hub.ts'
 import { openTrackerApi } from './tracker-api.ts'
 
@@ -14,14 +15,17 @@ afterEach(async () => {
 async function start(options: Partial<TrackerServerOptions> = {}) {
   const tracker = await TrackerServer.listen({ port: 0, host: '127.0.0.1', ...options })
   const failures: unknown[] = []
+  const store = new MemoryStore()
+  const now = () => 0
   const api = await openTrackerApi(
     {
       version: '0.0.0',
       tracker,
       events: new EventHub(),
-      store: new MemoryStore(),
+      store,
+      catalog: await CatalogService.open({ store, tracker, now, follows: new Set() }),
       metrics: new Registry(),
-      now: () => 0,
+      now,
     },
     { hosts: [], origins: [], onFailure: (error) => failures.push(error) },
   )

@@ -13,6 +13,7 @@ import type {
 import type { Registry } from 'prom-client'
 import type { Store } from '../nodejs/store.ts'
 import type { TrackerServer } from '../nodejs/tracker-server.ts'
+import type { CatalogService } from './catalog-service.ts'
 import type { EventHub } from './event-hub.ts'
 
 export interface ApiServices {
@@ -21,6 +22,7 @@ export interface ApiServices {
   readonly tracker: TrackerServer
   /** What must survive a restart. */
   readonly store: Store
+  readonly catalog: CatalogService
   readonly events: EventHub
   readonly metrics: Registry
   /** Milliseconds since 1970. */

@@ -4,6 +4,7 @@ import { Value } from 'typebox/value'
 import { afterEach, describe, expect, test } from 'vitest'
 import { MemoryStore } from '../nodejs/memory-store.ts'
 import { TrackerServer } from '../nodejs/tracker-server.ts'
+import { CatalogService } from './catalog-service.ts'
 import { ApiDescription, TrackerStatistics } from './contract.ts'
 import { EventHub } from './event-hub.ts'
 import { openTrackerApi, type TrackerApiOptions } from './tracker-api.ts'
@@ -25,15 +26,18 @@ type Asked = http.RequestOptions & { body?: string }
 async function start(options: Partial<TrackerApiOptions> = {}) {
   const tracker = await TrackerServer.listen({ port: 0, host: '127.0.0.1' })
   const events = new EventHub()
+  const store = new MemoryStore()
+  const now = () => 1_700_000_000_000
   const failures: unknown[] = []
   const api = await openTrackerApi(
     {
       version: '0.0.0',
       tracker,
       events,
-      store: new MemoryStore(),
+      store,
+      catalog: await CatalogService.open({ store, tracker, now, follows: new Set() }),
       metrics: new Registry(),
-      now: () => 1_700_000_000_000,
+      now,
     },
     { hosts: [], origins: [], onFailure: (error) => failures.push(error), ...options },
   )

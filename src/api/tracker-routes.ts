@@ -1,4 +1,5 @@
 /** The groups of routes of a tracker, in the order in which `GET /api` lists them. */
+import { catalogRoutes } from './routes-catalog.ts'
 import { describeRoutes } from './routes-describe.ts'
 import { eventRoutes } from './routes-events.ts'
 import { pageRoutes } from './routes-pages.ts'
@@ -10,6 +11,7 @@ export const TRACKER_ROUTES: readonly RouteModule[] = [
   describeRoutes,
   pageRoutes,
   statsRoutes,
+  catalogRoutes,
   eventRoutes,
   peerRoutes,
 ]

@@ -27,6 +27,7 @@ describe('the table', () => {
       'share',
       'seed',
       'get',
+      'ls',
       'launch',
       'peers',
       'locations',

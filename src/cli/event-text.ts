@@ -161,6 +161,12 @@ const WRITERS: Writers = {
   metadata: (e) => ({ sentence: `metadata received: ${e.name}` }),
   'metadata-failed': (e) => ({ sentence: `metadata from ${e.from.join(', ')} is wrong, retry` }),
   'piece-verified': (e) => ({ log: fetch(1, `piece ${e.piece} <- ${e.from}`) }),
+  'piece-served': (e) => ({ log: serve(1, `piece ${e.piece} ->`) }),
+  'block-served': (e) => ({ log: serve(2, `block ${e.piece}:${e.begin} ${e.length} B ->`) }),
+  'block-requested': (e) => ({
+    log: fetch(2, `request ${e.piece}:${e.begin} ${e.length} B -> ${e.address ?? 'a peer'}`),
+  }),
+  'piece-received': (e) => ({ log: fetch(2, `piece ${e.piece} is whole, checking`) }),
   'piece-failed': (e) => ({ sentence: `piece ${e.piece} failed from ${e.from}, retry` }),
   'piece-unreadable': (e) => ({ sentence: `piece ${e.piece} cannot be read any more: ${e.message}` }),
   progress: () => ({}),
@@ -189,6 +195,15 @@ const WRITERS: Writers = {
   created: (e) => ({
     sentence: `created ${e.file ?? e.name} infohash=${e.infoHash ?? e.infoHashV2} ${formatCount(e.files, 'file')} ${formatCount(e.pieces, 'piece')} of ${e.pieceLength} B`,
     isResult: true,
+  }),
+  request: (e) => ({ log: tracker(1, `${e.address} ${e.method} ${e.path} ${e.status ?? ''}`.trim()) }),
+  published: (e) => ({
+    sentence: e.ok ? undefined : `${e.name} refused by ${e.tracker} (${e.message})`,
+    log: tracker(1, e.ok ? `${e.name} is number ${e.number} at ${e.tracker}` : `${e.name} refused`),
+  }),
+  listed: (e) => ({
+    sentence: `registered ${e.count === e.of ? '' : `${e.count} of `}${formatCount(e.of, 'library', 'libraries')} at ${e.tracker}`,
+    isWhole: true,
   }),
   source: () => ({}),
   'share-link': (e) => ({ sentence: e.link, isResult: true, isWhole: true }),

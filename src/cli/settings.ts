@@ -18,6 +18,7 @@ import {
   ENDPOINTS,
   HOST_NAMES,
   type HostPort,
+  KEYS,
   type Kind,
   ORIGINS,
   orWord,
@@ -251,6 +252,11 @@ export const SETTINGS = {
     {
       defaultText: 'auto: a file in your data folder for each port; memory with --port 0',
     },
+  ),
+  follow: setting(
+    KEYS,
+    NO_NAMES,
+    'a publisher whose libraries come first in the catalog; may be given more than once',
   ),
   apiHost: setting(
     HOST_NAMES,

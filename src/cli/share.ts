@@ -1,23 +1,28 @@
 /**
- * `shoal share`: makes a torrent of every path, seeds them where they are, and prints a share link for each.
+ * `shoal share`: makes a torrent of every path, seeds them where they are, publishes them in the catalogs of
+ * their trackers, and prints a share link for each.
  * The `.torrent` is kept beside the content in `.shoal/`, for those who need the file. A path that cannot be
  * shared is reported and the others go on; only when none is left does the command fail.
  */
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { toHex } from '../base/bytes.ts'
+import { LIMITS } from '../base/limits.ts'
 import { createMetainfo } from '../nodejs/metainfo-creation.ts'
 import { ShoalError } from '../nodejs/shoal-error.ts'
 import { STATE_FOLDER } from '../nodejs/transfer-state.ts'
 import { writeWhole } from '../nodejs/whole-file.ts'
+import type { Metainfo } from '../wire/metainfo.ts'
 import type { CommandContext } from './command-context.ts'
 import { tellExclusion } from './exclusion.ts'
 import { HashingProgress } from './hashing-progress.ts'
 import { asShoalError, type Output } from './output.ts'
 import { trackerTiers } from './peer-options.ts'
 import { runPeer, type TorrentPlan } from './peer-run.ts'
+import { Publication } from './publication.ts'
 import { LOCAL_TRACKER } from './settings.ts'
 import { shareLink } from './share-link.ts'
+import { MENU_TEXT, ShareMenu } from './share-menu.ts'
 import { readVersion } from './version.ts'
 
 interface SharedTorrent extends TorrentPlan {
@@ -25,12 +30,18 @@ interface SharedTorrent extends TorrentPlan {
   readonly file: string | null
 }
 
+/** So long the link waits for the catalogs, to name them. */
+const LINK_WAIT_MS = 3000
+
 interface ShareOptions {
   readonly name?: string
   readonly private?: boolean
   readonly comment?: string
   readonly webSeed?: readonly string[]
   readonly exclude?: readonly string[]
+  readonly description?: string
+  readonly tag?: readonly string[]
+  readonly publish?: boolean
 }
 
 export async function run(context: CommandContext): Promise<number> {
@@ -41,6 +52,7 @@ export async function run(context: CommandContext): Promise<number> {
       '--name is for one path',
       'Share the paths one by one, or leave --name out.',
     )
+  requireShort(context.options as ShareOptions)
   const shared: SharedTorrent[] = []
   let failure: ShoalError | undefined
   for (const path of args) {
@@ -57,15 +69,61 @@ export async function run(context: CommandContext): Promise<number> {
   await runPeer(context, {
     torrents: shared,
     endsWhenComplete: false,
+    menu: (node) => {
+      const menu = new ShareMenu(context, node, shared[0]!.dir)
+      return { words: menu.words, others: (line) => menu.choose(line) }
+    },
     onStarted: ({ endpoint }) => {
-      for (const { metainfo, file } of shared) {
-        const link = shareLink(metainfo, trackerTiers(context.settings, metainfo), endpoint)
-        output.text(file === null ? 'send this link:' : `send this file, or the link: ${file}`)
-        output.event({ event: 'share-link', name: metainfo.name, link, file })
-      }
+      void publish(context, shared).then((catalogs) => {
+        for (const { metainfo, file } of shared) {
+          const records = catalogs.map((base) => `${base}/api/v1/libraries/${toHex(idOf(metainfo))}`)
+          const link = shareLink(metainfo, trackerTiers(context.settings, metainfo), endpoint, records)
+          output.text(file === null ? 'send this link:' : `send this file, or the link: ${file}`)
+          output.event({ event: 'share-link', name: metainfo.name, link, file })
+        }
+        if (catalogs.length > 0) output.text(MENU_TEXT)
+      })
     },
   })
   return 0
+}
+
+/** What a catalog would refuse is refused before anything is hashed. */
+function requireShort({ description = '', tag = [] }: ShareOptions): void {
+  const { catalogDescriptionMax, catalogTagsMax, catalogTagMax } = LIMITS
+  if (description.length > catalogDescriptionMax.value)
+    throw new ShoalError(
+      'usage/bad-option',
+      `--description has more than ${catalogDescriptionMax.value} characters`,
+      'Shorten it.',
+    )
+  if (tag.length > catalogTagsMax.value || tag.some((word) => word.length > catalogTagMax.value))
+    throw new ShoalError(
+      'usage/bad-option',
+      `--tag may be given ${catalogTagsMax.value} times, with ${catalogTagMax.value} characters each`,
+      'Leave some out, or shorten them.',
+    )
+}
+
+/** Resolves with the catalogs that have it, as far as they answer soon. Never rejects. */
+async function publish(
+  { options, settings, output, signal }: CommandContext,
+  libraries: readonly SharedTorrent[],
+): Promise<readonly string[]> {
+  const { description = '', tag = [], publish = true } = options as ShareOptions
+  const trackers = libraries.flatMap(({ metainfo }) => trackerTiers(settings, metainfo).flat())
+  if (!publish || trackers.length === 0) return []
+  const timeoutMs = settings.trackerTimeout
+  const publication = new Publication({
+    ...{ libraries, description, tags: tag, trackers, timeoutMs, output, signal },
+  })
+  const soon = new Promise((resolve) => setTimeout(resolve, LINK_WAIT_MS).unref())
+  await Promise.race([publication.start(), soon])
+  return publication.published
+}
+
+function idOf({ infoHashV1, infoHashV2 }: Metainfo): Uint8Array {
+  return (infoHashV1 ?? infoHashV2)!
 }
 
 async function share(

@@ -3,12 +3,16 @@
  * is asked of the API finds its parts here.
  */
 import { Registry } from 'prom-client'
+import { CatalogService } from '../api/catalog-service.ts'
 import { EventHub } from '../api/event-hub.ts'
 import type { ApiServices } from '../api/services.ts'
 import { openTrackerApi, type TrackerApi } from '../api/tracker-api.ts'
+import type { ServedRequest } from '../nodejs/access-log.ts'
+import type { LocalTrackerOptions } from '../nodejs/local-tracker.ts'
+import { ShoalError } from '../nodejs/shoal-error.ts'
 import type { Store } from '../nodejs/store.ts'
 import { TrackerServer } from '../nodejs/tracker-server.ts'
-import { openTrackerState, type TrackerState } from '../nodejs/tracker-state.ts'
+import { openTrackerState, type StateListener, type TrackerState } from '../nodejs/tracker-state.ts'
 import { TRACKER_DEFAULTS } from '../tracker/announce-policy.ts'
 import type { LivenessEvent } from '../tracker/heartbeat.ts'
 import type { CommandContext } from './command-context.ts'
@@ -33,19 +37,18 @@ export class TrackerProgram {
     settings,
     output,
   }: Pick<CommandContext, 'settings' | 'output'>): Promise<TrackerProgram> {
-    const options = { ...trackerOptions(settings), onLiveness: (event: LivenessEvent) => output.event(event) }
-    const state = await openTrackerState(
-      settings.store,
-      settings.trackerPort,
-      { ...TRACKER_DEFAULTS, ...options },
-      {
-        lost: (message) => output.event({ event: 'store-lost', message }),
-        regained: () => output.event({ event: 'store-regained' }),
-      },
-    )
+    const options = {
+      ...trackerOptions(settings),
+      onLiveness: (event: LivenessEvent) => output.event(event),
+      onRequest: logsRequests(settings)
+        ? (request: ServedRequest) => output.event({ event: 'request', ...request })
+        : undefined,
+    }
+    const state = await openOrForget(settings, output, { ...TRACKER_DEFAULTS, ...options })
+    let server: TrackerServer | undefined
     try {
-      const server = await TrackerServer.listen({ ...options, desk: state.desk })
-      const services = openServices(server, state.store)
+      server = await TrackerServer.listen({ ...options, desk: state.desk })
+      const services = await openServices(server, state.store, new Set(settings.follow))
       const api = await openTrackerApi(services, {
         hosts: settings.apiHost,
         origins: settings.apiOrigin,
@@ -54,6 +57,7 @@ export class TrackerProgram {
       server.serveOthers(api.handle)
       return new TrackerProgram(server, services, api, state)
     } catch (error) {
+      await server?.close()
       await state.close()
       throw error
     }
@@ -66,13 +70,45 @@ export class TrackerProgram {
   }
 }
 
-function openServices(tracker: TrackerServer, store: Store): ApiServices {
+/** Where nobody named a store and the user's data folder cannot be written, a tracker still runs. */
+async function openOrForget(
+  { store, trackerPort }: CommandContext['settings'],
+  output: CommandContext['output'],
+  options: LocalTrackerOptions,
+): Promise<TrackerState> {
+  const listener: StateListener = {
+    lost: (message) => output.event({ event: 'store-lost', message }),
+    regained: () => output.event({ event: 'store-regained' }),
+    failed: (error) => output.error(error),
+  }
+  try {
+    return await openTrackerState(store, trackerPort, options, listener)
+  } catch (error) {
+    if (store !== 'auto' || !(error instanceof ShoalError)) throw error
+    const { code, message, hint } = error
+    output.warning({ code, message: `${message}; what it knows is kept in memory`, hint })
+    return openTrackerState('memory', trackerPort, options, listener)
+  }
+}
+
+/** A line for every request is for those who asked for one: with a log file, or `--verbose tracker`. */
+function logsRequests({ logFile, verbose }: CommandContext['settings']): boolean {
+  return logFile !== 'off' || verbose.tracker > 0
+}
+
+async function openServices(
+  tracker: TrackerServer,
+  store: Store,
+  follows: ReadonlySet<string>,
+): Promise<ApiServices> {
+  const now = () => Date.now()
   return {
     version: readVersion().version,
     tracker,
     store,
+    catalog: await CatalogService.open({ store, tracker, now, follows }),
     events: new EventHub(),
     metrics: new Registry(),
-    now: () => Date.now(),
+    now,
   }
 }

@@ -19,12 +19,13 @@ const SQLITE = 'sqlite:'
 export async function openStore(
   name: string,
   port: number,
+  onFailure: (error: unknown) => void = () => {},
   environment: Readonly<Record<string, string | undefined>> = process.env,
 ): Promise<Store> {
   if (name === 'memory' || (name === 'auto' && port === 0)) return new MemoryStore()
-  if (name === 'auto') return SqliteStore.open(defaultFile(port, environment))
+  if (name === 'auto') return SqliteStore.open(defaultFile(port, environment), onFailure)
   if (name.startsWith(SQLITE) && name.length > SQLITE.length)
-    return SqliteStore.open(name.slice(SQLITE.length))
+    return SqliteStore.open(name.slice(SQLITE.length), onFailure)
   throw new ShoalError(
     'usage/bad-option',
     '--store must be sqlite:FILE, memory or redis://HOST:PORT',

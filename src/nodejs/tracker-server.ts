@@ -30,6 +30,7 @@ import {
   encodeFailure,
   encodeScrapeReply,
 } from '../wire/tracker-http-reply.ts'
+import { type ServedRequest, servedDatagram, watchRequest } from './access-log.ts'
 import { listenServer } from './listen.ts'
 import { LocalTracker, type LocalTrackerOptions } from './local-tracker.ts'
 import { nodeClock } from './node-clock.ts'
@@ -52,6 +53,8 @@ export interface TrackerServerOptions extends Partial<LocalTrackerOptions> {
    * trackerRequestsPerSourceMax, and all of this machine's own.
    */
   readonly sourceLimit?: number | 'off' | undefined
+  /** Told of every request once it is answered. */
+  readonly onRequest?: ((request: ServedRequest) => void) | undefined
   /**
    * Where questions are answered, and who closes it is the caller. Absent: in this process, by the options.
    */
@@ -63,6 +66,7 @@ export type RequestHandler = (request: http.IncomingMessage, response: http.Serv
 interface Manners {
   readonly trustedProxies: readonly string[]
   readonly sourceLimit: number | 'off' | undefined
+  readonly onRequest: ((request: ServedRequest) => void) | undefined
 }
 
 interface Sockets {
@@ -76,8 +80,10 @@ const SAME_PORT_ATTEMPTS = 20
 /** What a source that asks too often is told over HTTP. */
 const LIMIT_RETRY_MINUTES = 1
 
-/** A request must have arrived in full by then. */
-const REQUEST_MS = 10_000
+/** A request must have arrived in full by then: a .torrent of 32 MiB at 2 Mbit/s. */
+const REQUEST_MS = 120_000
+/** Its head must have arrived by then; so long a client may stall that sends nothing but announces. */
+const HEAD_MS = 10_000
 /** Clients that announce in short intervals keep their connection; others close theirs anyway. */
 const KEEP_ALIVE_MS = 75_000
 const CHECK_MS = 5000
@@ -103,7 +109,7 @@ export class TrackerServer {
   private constructor(
     { server, endpoint, udp }: Sockets,
     { own, desk }: { own: TrackerBackend | undefined; desk: TrackerBackend },
-    { trustedProxies, sourceLimit }: Manners,
+    { trustedProxies, sourceLimit, onRequest }: Manners,
   ) {
     const hash = new SipHash(randomBytes(SIPHASH_KEY_LENGTH))
     this.endpoint = endpoint
@@ -120,6 +126,7 @@ export class TrackerServer {
           : (sourceLimit ?? LIMITS.trackerRequestsPerSourceMax.value),
       limitsLoopback: sourceLimit !== undefined,
     })
+    if (onRequest) server.on('request', (request, response) => watchRequest(request, response, onRequest))
     server.on('request', (request, response) => this.#take(request, response))
     server.on('clientError', (_error, socket) => refuseSocket(socket as Socket))
     const overUdp = new UdpTracker({
@@ -128,15 +135,19 @@ export class TrackerServer {
       askers: this.#askers,
       desk,
     })
-    udp?.start((packet, address, port, send) => overUdp.take(nodeClock.now(), packet, address, port, send))
+    udp?.start((packet, address, port, send) => {
+      onRequest?.(servedDatagram(packet, address))
+      overUdp.take(nodeClock.now(), packet, address, port, send)
+    })
   }
 
   /** Throws ShoalError `listen/…`. */
   static async listen(options: TrackerServerOptions): Promise<TrackerServer> {
-    const { host, port, udpPort = 'off', trustedProxies = [], sourceLimit, desk, ...rest } = options
+    const { host, port, udpPort = 'off', ...others } = options
+    const { trustedProxies = [], sourceLimit, onRequest, desk, ...rest } = others
     const sockets = await listenOnBoth(host, port, udpPort)
     const own = desk === undefined ? new LocalTracker({ ...TRACKER_DEFAULTS, ...rest, host }) : undefined
-    return new TrackerServer(sockets, { own, desk: own ?? desk! }, { trustedProxies, sourceLimit })
+    return new TrackerServer(sockets, { own, desk: own ?? desk! }, { trustedProxies, sourceLimit, onRequest })
   }
 
   stats(): TrackerStats & { readonly uptimeSeconds: number } {
@@ -151,9 +162,9 @@ export class TrackerServer {
     this.#others = handler
   }
 
-  /** How many seeds and others there are. @param infoHash 20 bytes. @throws ShoalError `store/away` */
-  async counts(infoHash: Uint8Array): Promise<ScrapeCounts> {
-    return await this.#desk.counts(infoHash)
+  /** How many seeds and others there are; rejects with `store/away`. @param infoHash 20 bytes */
+  counts(infoHash: Uint8Array): ScrapeCounts | Promise<ScrapeCounts> {
+    return this.#desk.counts(infoHash)
   }
 
   /** Undefined where peers are not known one by one (`TrackerBackend.withPeers`). */
@@ -280,7 +291,7 @@ function createServer(): http.Server {
   const server = nodeHttp().createServer({
     keepAlive: true,
     maxHeaderSize: LIMITS.trackerHeadBytesMax.value,
-    headersTimeout: REQUEST_MS,
+    headersTimeout: HEAD_MS,
     requestTimeout: REQUEST_MS,
     keepAliveTimeout: KEEP_ALIVE_MS,
     connectionsCheckingInterval: CHECK_MS,

@@ -9,6 +9,12 @@ import type { RedisListener } from './redis-connection.ts'
 import type { Store } from './store.ts'
 import type { TrackerBackend } from './tracker-backend.ts'
 
+/** Told how the store fares. */
+export interface StateListener extends RedisListener {
+  /** What waits could not be written to the file; it is tried again. */
+  readonly failed?: (error: unknown) => void
+}
+
 export interface TrackerState {
   readonly desk: TrackerBackend
   readonly store: Store
@@ -25,10 +31,10 @@ export async function openTrackerState(
   name: string,
   port: number,
   options: LocalTrackerOptions,
-  listener: RedisListener,
+  listener: StateListener,
 ): Promise<TrackerState> {
   if (/^rediss?:/.test(name)) return await openShared(name, options, listener)
-  const store = await openStore(name, port)
+  const store = await openStore(name, port, listener.failed)
   const desk = new LocalTracker(options)
   return stateOf(desk, store)
 }
