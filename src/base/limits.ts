@@ -215,6 +215,25 @@ export const LIMITS = {
     'folders of content kept open by one thread',
     'design: far below the usual 1024 descriptors',
   ),
+  payloadBytesMax: limit(1024 * 1024, 'longest payload string, in UTF-8', 'product, D22'),
+  claimsPerQueryMax: limit(4096, 'claims read of one query about chunk positions', 'design: 160 KiB'),
+  serviceReadsMax: limit(
+    4,
+    'payloads read at once to answer claims; further askers are told that we are busy',
+    'design: 4 MiB',
+  ),
+  serviceQueriesMax: limit(
+    32,
+    'queries of one connection answered at once; it gets a quarter as many anew each second',
+    'design',
+  ),
+  serviceSecondsMax: limit(30, 'seconds a connection may ask us for services', 'design'),
+  countersMax: limit(256, 'counters read of what another peer answers', 'design: it has thirty'),
+  counterIdsMax: limit(
+    64,
+    'earlier peer ids of one address whose counters are kept; older ones are added up',
+    'design',
+  ),
   hashWorkersMax: limit(
     16,
     'threads that read and hash',

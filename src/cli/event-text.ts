@@ -130,6 +130,15 @@ const WRITERS: Writers = {
   'peer-next': (e) => ({ sentence: `next: ${hostOf(e.address)}` }),
   'peer-banned': (e) => ({ sentence: `banned ${e.address}, it sent wrong data` }),
   'protocol-error': (e) => ({ log: fetch(1, `${e.address} broke the protocol: ${e.message}`) }),
+  'claims-answered': (e) => ({
+    log: serve(
+      1,
+      `${e.address} asked about ${formatCount(e.claims, 'chunk')} of ${e.payloadId}: ${e.answer}`,
+    ),
+  }),
+  'stats-asked': (e) => ({
+    log: serve(1, `${e.address} asked for the counters${e.isAnswered ? '' : ', in vain'}`),
+  }),
 
   // Pieces.
   metadata: (e) => ({ sentence: `metadata received: ${e.name}` }),

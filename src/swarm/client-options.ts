@@ -1,5 +1,6 @@
 /** What a client is made with: identity, budgets and time-outs of all its torrents. */
 import type { PieceBuffers } from './piece-buffers.ts'
+import type { ServicesOptions } from './services.ts'
 import type { EncryptionOptions } from './stream-encryption.ts'
 import type { TurnsOptions } from './turns.ts'
 
@@ -29,4 +30,6 @@ export interface ClientOptions {
   readonly turns?: TurnsOptions | undefined
   readonly buffers?: PieceBuffers
   readonly encryption?: EncryptionOptions
+  /** What other Shoal peers may ask of this one; undefined = nothing. */
+  readonly services?: ServicesOptions
 }

@@ -29,7 +29,9 @@ import { MagnetTorrent } from './magnet-torrent.ts'
 import { OwnAddresses } from './own-addresses.ts'
 import { PeerSession } from './peer-session.ts'
 import { PieceBuffers } from './piece-buffers.ts'
+import { Rotation } from './rotation.ts'
 import { Schedule } from './schedule.ts'
+import { Services } from './services.ts'
 import { StreamEncryption } from './stream-encryption.ts'
 import { Torrent } from './torrent.ts'
 import type { TorrentOptions } from './torrent-options.ts'
@@ -57,9 +59,10 @@ export class Client implements Machine<SwarmInput, SwarmOutput> {
   readonly #turns: Turns
   readonly #dials = new DialBudget()
   readonly #slots: ConnectionSlots
+  readonly #rotation = new Rotation()
+  readonly #services: Services
   #lastConnection = 0
   #halfOpenCount = 0
-  #turn = 0
   #isStopping = false
   #isStopped = false
   #now: Instant
@@ -93,6 +96,8 @@ export class Client implements Machine<SwarmInput, SwarmOutput> {
       close: (connection, reason) => this.#close(connection, reason),
     })
     this.#slots = new ConnectionSlots(options, this.#connections, this.#around.own)
+    const { emit, close } = this.#around
+    this.#services = new Services({ options, torrents: this.torrents, emit, close })
   }
 
   get connectionCount(): number {
@@ -104,7 +109,7 @@ export class Client implements Machine<SwarmInput, SwarmOutput> {
     this.#dispatch(now, input)
     if (this.#schedule.isTickDue(now)) this.#tick(now)
     else if (this.#schedule.isTorrentDue(now))
-      for (const torrent of this.#inTurn(this.#schedule.takeDue(now))) torrent.serveDue(now)
+      for (const torrent of this.#rotation.next(this.#schedule.takeDue(now))) torrent.serveDue(now)
     this.#turns.pass(now)
     if (this.#isStopping) this.#drain(now)
     this.#schedule.settle(now, this.#driveAnnouncer)
@@ -170,6 +175,7 @@ export class Client implements Machine<SwarmInput, SwarmOutput> {
         }
         return
       case 'blocks-read':
+        if (input.read < 0) return this.#services.readDone(input.read, input.fault)
         return torrent.readDone(now, input.read, input.fault)
       case 'checked':
         torrent.checked(now, input.pieces)
@@ -276,7 +282,7 @@ export class Client implements Machine<SwarmInput, SwarmOutput> {
     if (connection.session === undefined) {
       rest = connection.gather(bytes)
       if (!connection.isBitTorrent) return this.#close(id, 'not-bittorrent')
-      if (connection.handshake === undefined) return
+      if (connection.handshake === undefined || this.#services.serve(now, connection, rest)) return
       if (this.#mustWait(now, connection, connection.handshake)) {
         if (!connection.hold(rest)) this.#close(id, 'protocol-error')
         return
@@ -402,7 +408,7 @@ export class Client implements Machine<SwarmInput, SwarmOutput> {
       if (reason !== undefined) this.#close(connection.id, reason)
       else connection.keepAlive(now)
     }
-    const torrents = this.#inTurn([...this.torrents.values()])
+    const torrents = this.#rotation.next([...this.torrents.values()])
     this.#schedule.concernAll(torrents)
     let isStarved = false
     for (const torrent of torrents) {
@@ -417,13 +423,7 @@ export class Client implements Machine<SwarmInput, SwarmOutput> {
     if (!isStarved) return
     // Memory is short: what nobody can finish now must not keep it from those who could go on.
     for (const torrent of torrents) torrent.downloader.abandonHopeless()
-    for (const torrent of this.#inTurn(torrents)) torrent.fillAll(now)
-  }
-
-  /** Another one first each time, because the first to draw on a short budget gets most of it. */
-  #inTurn(torrents: readonly Torrent[]): Torrent[] {
-    const start = torrents.length > 0 ? this.#turn++ % torrents.length : 0
-    return [...torrents.slice(start), ...torrents.slice(0, start)]
+    for (const torrent of this.#rotation.next(torrents)) torrent.fillAll(now)
   }
 
   readonly #driveAnnouncer = (torrent: Torrent): void => {
