@@ -234,6 +234,20 @@ export const LIMITS = {
     'earlier peer ids of one address whose counters are kept; older ones are added up',
     'design',
   ),
+  trackerMembersMax: limit(100_000, 'members of one tracker', 'design: 30 MiB'),
+  trackerInvitesMax: limit(10_000, 'open invites of one tracker', 'design'),
+  invitesPerMemberMax: limit(20, 'open invites of one member', 'design'),
+  wrongSecretsMax: limit(
+    10,
+    'wrong passkeys, tokens and invites of one address; then one in six seconds is looked at',
+    'design, S43',
+  ),
+  payloadsStoredMax: limit(100_000, 'payload strings that one tracker knows', 'design'),
+  payloadBytesStoredMax: limit(
+    256 * 1024 * 1024,
+    'bytes of payload strings that one tracker keeps, without their hashes',
+    'design',
+  ),
   hashWorkersMax: limit(
     16,
     'threads that read and hash',

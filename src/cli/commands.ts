@@ -25,6 +25,8 @@ export interface CommandDefinition {
   readonly name: string
   /** As commander reads it: `<PATH...>`. */
   readonly arguments?: string
+  /** An argument may be the empty string. */
+  readonly allowsEmptyArguments?: boolean
   readonly summary: string
   /** Paragraphs of `--help`. */
   readonly description: string
@@ -241,6 +243,91 @@ export const COMMANDS: readonly CommandDefinition[] = [
     groups: [TRACKING, SAYING],
     examples: ['shoal tracker', 'shoal tracker --host 127.0.0.1 --port 7000 --interval 5m'],
     load: () => import('./tracker.ts'),
+  },
+  {
+    name: 'payload',
+    arguments: '<put|get> [VALUE]',
+    allowsEmptyArguments: true,
+    summary: 'payload strings: put STRING, get ID',
+    description: `\`payload put STRING\` gives a string (or, with - or none, standard input) to the tracker and prints its id; the same string has the same id everywhere. \`payload get ID\` asks the tracker for it, or peers. Both then hold it for others until they are stopped. Without any tracker: --no-tracker. ${CONSOLE_NOTE}`,
+    options: [
+      { flags: '-d, --dir <DIR>', kind: PATH, about: 'folder for the file that is shared (default: .)' },
+      { flags: '--exit', kind: SWITCH, about: 'do not stay and hold it' },
+      { flags: '--no-seed', kind: SWITCH, about: 'the same, after get' },
+      { flags: '--no-store', kind: SWITCH, about: 'put: the tracker keeps id and hashes, not the string' },
+      { flags: '--hashes', kind: SWITCH, about: 'get: show the hash of every chunk of four characters' },
+    ],
+    groups: PEER,
+    examples: [
+      "shoal payload put 'hello there' --tracker http://127.0.0.1:6969",
+      'shoal payload get ID --hashes --tracker http://127.0.0.1:6969',
+    ],
+    load: () => import('./payload.ts'),
+  },
+  {
+    name: 'ask',
+    arguments: '<HOST:PORT>',
+    summary: 'ask a peer about chunks of a payload string',
+    description:
+      'Asks a Shoal peer whether the chunks (four characters each, counted from 0) of a payload string are what you say. Prints one answer for each claim; exit status 1 when the peer does not hold the payload.',
+    options: [
+      { flags: '--payload <ID>', kind: TEXT, about: 'id of the payload' },
+      {
+        flags: '--claim <POS:CHUNK>',
+        kind: TEXT,
+        about: 'what is said to stand where; may be given more than once',
+        isRepeatable: true,
+      },
+    ],
+    groups: [{ title: 'Network', settings: ['host', 'handshakeTimeout'] }, SAYING],
+    examples: ['shoal ask 127.0.0.1:6881 --payload ID --claim 0:hell --claim 1:o th'],
+    load: () => import('./ask.ts'),
+  },
+  {
+    name: 'stats',
+    arguments: '[HOST:PORT|URL]',
+    summary: 'counters of a peer or a tracker',
+    description:
+      'Shows what a Shoal peer has counted (HOST:PORT, its peer port), or a tracker (its URL; default: --tracker, else the one of this machine). Peers tell their counters to their own machine and network.',
+    options: [
+      {
+        flags: '-t, --type <NAME>',
+        kind: TEXT,
+        about: 'only this counter; may be given more than once',
+        isRepeatable: true,
+      },
+      { flags: '--all-ids', kind: SWITCH, about: 'of every peer id this address has had, added up' },
+      { flags: '--prometheus', kind: SWITCH, about: 'in the text format of Prometheus' },
+    ],
+    groups: [
+      { title: 'Network', settings: ['tracker', 'host', 'handshakeTimeout', 'trackerTimeout'] },
+      SAYING,
+    ],
+    examples: ['shoal stats 127.0.0.1:6881', 'shoal stats 127.0.0.1:6881 --type claims_answered --all-ids'],
+    load: () => import('./stats.ts'),
+  },
+  {
+    name: 'log',
+    arguments: '[FILE]',
+    summary: 'show a log file',
+    description: 'Shows the end of a file that --log-file wrote, and with --tail what is added to it.',
+    options: [
+      { flags: '--tail', kind: SWITCH, about: 'go on showing what is added' },
+      {
+        flags: '-n, --lines <N>',
+        kind: count({ min: 0, max: 1_000_000 }),
+        about: 'lines from the end (default: 100)',
+      },
+      {
+        flags: '-t, --type <EVENT>',
+        kind: TEXT,
+        about: 'only events of this name; may be given more than once',
+        isRepeatable: true,
+      },
+    ],
+    groups: [SAYING],
+    examples: ['shoal log seed.log --tail', 'shoal log seed.log --type peer-connected'],
+    load: () => import('./log.ts'),
   },
   {
     name: 'demo',

@@ -174,6 +174,7 @@ const WRITERS: Writers = {
     isResult: true,
   }),
   source: () => ({}),
+  holding: (e) => ({ sentence: `holding ${e.payloadId}`, isResult: true, isWhole: true }),
   'share-link': (e) => ({ sentence: e.link, isResult: true, isWhole: true }),
   refused: (e) => ({ sentence: `${e.path} refused (${e.message})`, isResult: true }),
 }

@@ -52,6 +52,8 @@ export type ProgramEvent =
       readonly pieces: number
       readonly bytes: number
     }
+  /** This peer has the whole payload string and answers for it. */
+  | { readonly event: 'holding'; readonly payloadId: string }
   | { readonly event: 'bye' }
 
 export type ProgressEvent = Extract<NodeEvent, { event: 'progress' }>

@@ -31,6 +31,10 @@ const INPUT_CODES: ReadonlySet<string> = new Set([
   'tracker/required',
   'tracker/store-unsupported',
   'tracker/mode-unsupported',
+  'tracker/none-registered',
+  'payload/bad-id',
+  'payload/not-text',
+  'payload/too-large',
 ])
 
 export function exitStatusOf(code: string): 1 | 2 {

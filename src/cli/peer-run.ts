@@ -10,6 +10,7 @@ import type { PeerNode } from '../nodejs/peer-node.ts'
 import type { TorrentAddOptions, TorrentTask } from '../nodejs/torrent-task.ts'
 import type { Endpoint } from '../wire/endpoint.ts'
 import type { Metainfo } from '../wire/metainfo.ts'
+import { askClaims } from './claims-query.ts'
 import type { CommandContext } from './command-context.ts'
 import type { ConsoleWord } from './console-words.ts'
 import type { KnownEvent } from './events.ts'
@@ -162,12 +163,22 @@ export async function startNode(
   })
 }
 
-/** `status` and `peers` of the nodes there are at the time. */
+/** `status`, `peers` and `ask` of the nodes there are at the time. */
 export function peerWords(
-  { output, settings }: Pick<CommandContext, 'output' | 'settings'>,
+  context: Pick<CommandContext, 'output' | 'settings'>,
   nodes: () => readonly { readonly node: PeerNode; readonly name?: string }[],
 ): ConsoleWord[] {
+  const { output, settings } = context
   return [
+    {
+      word: 'ask',
+      arguments: 'PEER ID CLAIM...',
+      about: 'ask another peer about chunks of a payload string',
+      run: ([peer = '', id = '', ...claims]) => {
+        for (const { node } of nodes().slice(0, 1)) node.counters.count('claims_asked')
+        askClaims(context, { peer, id, claims }).catch((error: unknown) => output.error(error))
+      },
+    },
     {
       word: 'status',
       about: 'how far each torrent is',
