@@ -86,6 +86,16 @@ export class Output {
     if (text.log) this.#log(text.log)
   }
 
+  /** True when there is a log file. */
+  get isLogged(): boolean {
+    return this.#options.logFile !== undefined
+  }
+
+  /** For the log file alone. */
+  log(event: ShoalEvent): void {
+    this.#options.logFile?.write(event)
+  }
+
   /** Text for people; nothing under `--json`. */
   text(...lines: readonly string[]): void {
     if (!this.isJson) for (const line of lines) this.#line(safeText(line))

@@ -8,6 +8,7 @@ import { keepMetadata, keptMetadata } from '../nodejs/kept-metadata.ts'
 import type { MagnetAddOptions } from '../nodejs/magnet-task.ts'
 import type { PeerNode } from '../nodejs/peer-node.ts'
 import type { TorrentAddOptions, TorrentTask } from '../nodejs/torrent-task.ts'
+import type { WireEvent } from '../nodejs/wire-log.ts'
 import type { Endpoint } from '../wire/endpoint.ts'
 import type { Metainfo } from '../wire/metainfo.ts'
 import { askClaims } from './claims-query.ts'
@@ -150,7 +151,11 @@ export async function startNode(
   start: NodeStart = {},
 ): Promise<PeerNode> {
   const { PeerNode } = await import('../nodejs/peer-node.ts')
-  return PeerNode.start(peerNodeOptions(settings, start.portOffset), (event, torrent) => {
+  const options = {
+    ...peerNodeOptions(settings, start.portOffset),
+    ...(output.isLogged ? { onWire: (event: WireEvent) => output.log({ ...event }) } : {}),
+  }
+  return PeerNode.start(options, (event, torrent) => {
     const about = {
       ...(torrent && { infoHash: torrent.infoHash, name: torrent.name }),
       ...(start.node !== undefined && { node: start.node }),

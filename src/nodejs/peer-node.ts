@@ -35,6 +35,7 @@ import { TcpNetwork } from './tcp-network.ts'
 import { ThreadVerifier } from './thread-verifier.ts'
 import { swarmOptions, type TorrentAddOptions, type TorrentDefaults, TorrentTask } from './torrent-task.ts'
 import { NodeTrackerTransport } from './tracker-transport.ts'
+import { type WireEvent, WireLog } from './wire-log.ts'
 
 export interface PeerNodeOptions extends TorrentDefaults {
   /** Address to listen on and to connect from; undefined = all interfaces. */
@@ -66,6 +67,8 @@ export interface PeerNodeOptions extends TorrentDefaults {
   readonly tellsStatsTo?: AddressScope | 'nobody'
   /** Keeps the counters of each address that was asked for here; not those of ports chosen by chance. */
   readonly countersFolder?: string
+  /** Told of every message to and from other peers; for a log, since it costs. */
+  readonly onWire?: (event: WireEvent) => void
   /** In place of multicast. */
   readonly localNetwork?: LocalNetwork
 }
@@ -147,6 +150,7 @@ export class PeerNode {
         },
         uploadDelaySeconds: options.uploadDelaySeconds,
         turns: options.turns,
+        wireTap: options.onWire && new WireLog(options.onWire),
         services: { tellsStatsTo, stats: (query) => this.counters.stats(query) },
         buffers: new PieceBuffers(options.unverifiedBytesMax, SHARED_MEMORY),
       },

@@ -96,8 +96,7 @@ export class Client implements Machine<SwarmInput, SwarmOutput> {
       close: (connection, reason) => this.#close(connection, reason),
     })
     this.#slots = new ConnectionSlots(options, this.#connections, this.#around.own)
-    const { emit, close } = this.#around
-    this.#services = new Services({ options, torrents: this.torrents, emit, close })
+    this.#services = new Services({ ...this.#around, options, torrents: this.torrents })
   }
 
   get connectionCount(): number {
@@ -271,7 +270,9 @@ export class Client implements Machine<SwarmInput, SwarmOutput> {
 
   #arrived(now: Instant, id: number, bytes: Uint8Array): void {
     const clear = this.#encryption.read(now, id, bytes)
-    return typeof clear === 'string' ? this.#close(id, clear) : this.#received(now, id, clear)
+    if (typeof clear === 'string') return this.#close(id, clear)
+    this.options.wireTap?.passed('in', this.#connections.get(id), clear)
+    this.#received(now, id, clear)
   }
 
   /** @param bytes of the peer's stream, in clear */
@@ -492,6 +493,8 @@ export class Client implements Machine<SwarmInput, SwarmOutput> {
   }
 
   #emit(output: SwarmOutput): void {
+    if (output.kind === 'send')
+      this.options.wireTap?.passed('out', this.#connections.get(output.connection), output.bytes)
     assert(this.#outputs.push(this.#encryption.write(output)), 'outputs are drained after every input')
   }
 }
