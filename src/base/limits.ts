@@ -253,6 +253,25 @@ export const LIMITS = {
     'threads that read and hash',
     'design: more are slowed down by the disk or the memory bus',
   ),
+  apiBodyBytesMax: limit(
+    256 * 1024,
+    'body of a request to the HTTP API, where a route says nothing else',
+    'design',
+  ),
+  apiParameterMax: limit(256, 'characters of one part of a path of the HTTP API', 'design'),
+  apiPageMax: limit(10_000, 'pages of a list', 'design'),
+  apiPageRowsMax: limit(500, 'rows of one page of a list', 'design'),
+  apiEventStreamsMax: limit(1000, 'listeners to live news of a tracker', 'design: a socket each'),
+  apiStreamBytesMax: limit(
+    256 * 1024,
+    'news that wait for one listener; one that reads no more is let go',
+    'design: some thousand events',
+  ),
+  storeBatchBytesMax: limit(
+    8 * 1024 * 1024,
+    'bytes that wait to be written to the store; more are written at once',
+    'design',
+  ),
 } as const satisfies Record<string, Limit>
 
 export type LimitName = keyof typeof LIMITS

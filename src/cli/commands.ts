@@ -99,6 +99,9 @@ const TRACKING: OptionGroup = {
     'heartbeatWindow',
     'fullList',
     'sample',
+    'store',
+    'apiHost',
+    'apiOrigin',
   ],
 }
 
@@ -236,10 +239,7 @@ export const COMMANDS: readonly CommandDefinition[] = [
     name: 'tracker',
     summary: 'run a tracker',
     description: `Answers announces and scrapes over HTTP, and forgets peers that stop announcing. ${TRACKER_CONSOLE_NOTE}`,
-    options: [
-      { flags: '--store <STORE>', kind: TEXT, about: 'where swarms are kept (default: memory)' },
-      { flags: '--mode <MODE>', kind: TEXT, about: 'who may announce (default: open)' },
-    ],
+    options: [{ flags: '--mode <MODE>', kind: TEXT, about: 'who may announce (default: open)' }],
     groups: [TRACKING, SAYING],
     examples: ['shoal tracker', 'shoal tracker --host 127.0.0.1 --port 7000 --interval 5m'],
     load: () => import('./tracker.ts'),

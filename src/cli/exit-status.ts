@@ -30,6 +30,8 @@ const INPUT_CODES: ReadonlySet<string> = new Set([
   'listen/no-such-address',
   'tracker/required',
   'tracker/store-unsupported',
+  'store/not-ours',
+  'store/too-new',
   'tracker/mode-unsupported',
   'tracker/none-registered',
   'payload/bad-id',

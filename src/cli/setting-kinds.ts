@@ -17,6 +17,8 @@ export type KindType =
   | 'addresses'
   | 'urls'
   | 'endpoints'
+  | 'names'
+  | 'origins'
   | 'verbosity'
 
 export interface Kind<T> {
@@ -55,6 +57,10 @@ export const PATH: Kind<string> = { type: 'path', placeholder: 'PATH' }
 export const TEXT: Kind<string> = { type: 'text', placeholder: 'TEXT' }
 export const URLS: Kind<readonly string[]> = { type: 'urls', placeholder: 'URL' }
 export const ENDPOINTS: Kind<readonly HostPort[]> = { type: 'endpoints', placeholder: 'HOST:PORT' }
+/** Names of hosts. */
+export const HOST_NAMES: Kind<readonly string[]> = { type: 'names', placeholder: 'NAME' }
+/** Of web pages: `https://example.org`. */
+export const ORIGINS: Kind<readonly string[]> = { type: 'origins', placeholder: 'ORIGIN' }
 export const VERBOSITY: Kind<Verbosity> = { type: 'verbosity', placeholder: 'CATEGORY[=LEVEL]' }
 
 export function count(range: Range): Kind<number> {
@@ -97,5 +103,5 @@ export function orWord<T, const W extends string>(kind: Kind<T>, word: W): Kind<
 
 /** True for kinds whose flag may be given more than once. */
 export function isListKind(kind: Kind<unknown>): boolean {
-  return ['urls', 'addresses', 'endpoints', 'verbosity'].includes(kind.type)
+  return ['urls', 'addresses', 'endpoints', 'names', 'origins', 'verbosity'].includes(kind.type)
 }

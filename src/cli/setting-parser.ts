@@ -76,6 +76,10 @@ function parseList(kind: Kind<unknown>, items: readonly string[]): Result<unknow
       return everyItem(items, parseIp, 'must be a numeric IP address such as 127.0.0.1 or ::1')
     case 'endpoints':
       return everyItem(items, parseHostPort, 'must be HOST:PORT such as 127.0.0.1:6881 or [::1]:6881')
+    case 'names':
+      return everyItem(items, parseHostName, 'must be a name such as tracker.example.org')
+    case 'origins':
+      return everyItem(items, parseOrigin, 'must be an origin such as https://example.org')
     default:
       return parseVerbosity(items)
   }
@@ -83,6 +87,16 @@ function parseList(kind: Kind<unknown>, items: readonly string[]): Result<unknow
 
 function parseIp(text: string): string | undefined {
   return isIP(text) === 0 ? undefined : text
+}
+
+function parseHostName(text: string): string | undefined {
+  return /^[a-z0-9]([a-z0-9._-]{0,252})$/i.test(text) ? text.toLowerCase() : undefined
+}
+
+function parseOrigin(text: string): string | undefined {
+  if (!/^https?:\/\//i.test(text) || !URL.canParse(text)) return undefined
+  const { origin, href } = new URL(text)
+  return href === `${origin}/` ? origin : undefined
 }
 
 /** `127.0.0.1:6881`, `[::1]:6881`, `seed.example:6881`. */

@@ -16,13 +16,16 @@ import {
   count,
   duration,
   ENDPOINTS,
+  HOST_NAMES,
   type HostPort,
   type Kind,
+  ORIGINS,
   orWord,
   PATH,
   rate,
   SWITCH,
   size,
+  TEXT,
   URLS,
   VERBOSITY,
   type Verbosity,
@@ -58,6 +61,7 @@ const TIMEOUT = { min: 100, max: 3_600_000 }
 const PROFILE_NAMES = ['none', 'memes', 'lab', 'payload', 'cdht'] as const
 const NO_URLS: readonly string[] = []
 const NO_ADDRESSES: readonly string[] = []
+const NO_NAMES: readonly string[] = []
 const NO_ENDPOINTS: readonly HostPort[] = []
 const QUIET: Verbosity = { tracker: 0, serve: 0, fetch: 0 }
 
@@ -231,6 +235,15 @@ export const SETTINGS = {
       defaultText: `auto: ${LIMITS.trackerRequestsPerSourceMax.value}, off for this machine’s own`,
     },
   ),
+  store: setting(orWord(TEXT, 'auto'), 'auto', 'where the catalog is kept: sqlite:FILE or memory', {
+    defaultText: 'auto: a file in your data folder for each port; memory with --port 0',
+  }),
+  apiHost: setting(
+    HOST_NAMES,
+    NO_NAMES,
+    'a name under which people reach this tracker, beside its addresses; any for every name',
+  ),
+  apiOrigin: setting(ORIGINS, NO_NAMES, 'let pages of this origin use the API; may be given more than once'),
   interval: setting(
     duration({ min: 1000, max: 86_400_000 }),
     1_800_000,

@@ -1,8 +1,9 @@
 /**
- * The tracker over HTTP: `/announce` and `/scrape` for clients, `/healthz` and `/stats.json` for people; and
+ * The tracker over HTTP: `/announce` and `/scrape` for clients, `/healthz` for those who watch it; and
  * over UDP, on the same swarms (`tracker/udp-tracker.ts`). A plain server on the raw path, because
- * infohashes are bytes that no URL parser must touch. Whatever a client sends to the first two, the answer is
- * a bencoded dictionary with status 200, since clients show a `failure reason` and nothing else.
+ * infohashes are bytes that no URL parser must touch. Every other request goes to whoever called
+ * `serveOthers`: the HTTP API (`src/api/tracker-api.ts`). Whatever a client sends to the first two, the
+ * answer is a bencoded dictionary with status 200, since clients show a `failure reason` and nothing else.
  * A peer's address is that of its connection: the `ip` parameter and X-Forwarded-For are
  * believed of proxies that were named, and of nobody else (S23, S24).
  * Invariants: every request over HTTP gets one answer; `close` leaves no socket and no timer behind.
@@ -27,6 +28,7 @@ import {
 } from '../tracker/tracker.ts'
 import { UDP_REQUEST_ID, UdpTracker } from '../tracker/udp-tracker.ts'
 import { type Endpoint, parseAddress } from '../wire/endpoint.ts'
+import type { ScrapeCounts } from '../wire/tracker-announce.ts'
 import { decodeAnnounceQuery, decodeScrapeQuery } from '../wire/tracker-http.ts'
 import {
   encodeCompactReply,
@@ -56,6 +58,8 @@ export interface TrackerServerOptions extends Partial<TrackerOptions> {
    */
   readonly sourceLimit?: number | 'off' | undefined
 }
+
+export type RequestHandler = (request: http.IncomingMessage, response: http.ServerResponse) => void
 
 interface Manners {
   readonly trustedProxies: readonly string[]
@@ -105,6 +109,8 @@ export class TrackerServer {
   readonly #addresses = new WeakMap<Socket, Uint8Array>()
   readonly #startedAt = performance.now()
   #lastId = 0
+  /** Who answers what is neither announce nor scrape. */
+  #others: RequestHandler | undefined
   /** What the request over UDP that is being answered was told. */
   #udpOutput: TrackerOutput | undefined
 
@@ -156,6 +162,16 @@ export class TrackerServer {
     }
   }
 
+  /** From now on this one answers every request but announces, scrapes and `/healthz`. */
+  serveOthers(handler: RequestHandler): void {
+    this.#others = handler
+  }
+
+  /** How many seeds and others there are. @param infoHash 20 bytes */
+  counts(infoHash: Uint8Array): ScrapeCounts {
+    return this.#tracker.counts(infoHash)
+  }
+
   async close(): Promise<void> {
     this.#pump.stop()
     await Promise.all([this.#udp?.close(), closeServer(this.#server)])
@@ -178,9 +194,8 @@ export class TrackerServer {
         return this.#scrape(request, response, query)
       case '/healthz':
         return send(response, 200, 'text/plain; charset=utf-8', 'ok\n')
-      case '/stats.json':
-        return send(response, 200, 'application/json', `${JSON.stringify(this.stats())}\n`)
       default:
+        if (this.#others) return this.#others(request, response)
         return refuse(response, 'no such page; announce to /announce', 404)
     }
   }

@@ -117,6 +117,11 @@ export class Tracker implements Machine<TrackerInput, TrackerOutput> {
     }
   }
 
+  /** Of a swarm that may not exist. */
+  counts(infoHash: Uint8Array): ScrapeCounts {
+    return this.#swarms.counts(infoHash)
+  }
+
   #announce(nowSeconds: number, id: number, address: Uint8Array, request: AnnounceRequest): void {
     this.#announces++
     if (request.event === 'stopped') {

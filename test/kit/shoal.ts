@@ -4,7 +4,8 @@
  * ends. A line on stdout that is no JSON object with `event` fails the test that started the process.
  */
 import { type ChildProcess, spawn } from 'node:child_process'
-import { existsSync } from 'node:fs'
+import { existsSync, mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { guardPid, onCleanUp, releasePid, temporaryFolder } from './clean-up.ts'
@@ -203,10 +204,23 @@ function parseObject(line: string): { event?: unknown } | undefined {
   }
 }
 
+let sharedDataFolder: string | undefined
+
+/** Where programs of this test file keep what they remember, so that none touches the user's own. */
+function dataFolder(): string {
+  if (sharedDataFolder === undefined) {
+    const folder = mkdtempSync(join(tmpdir(), 'shoal-data-'))
+    process.on('exit', () => rmSync(folder, { recursive: true, force: true }))
+    sharedDataFolder = folder
+  }
+  return sharedDataFolder
+}
+
 /** The test's environment without anything that would steer Shoal or colour its output. */
 function cleanEnvironment(): Record<string, string> {
   const kept = Object.entries(process.env).filter(
     ([key, value]) => value !== undefined && !/^(SHOAL_|NODE_|VITEST|FORCE_COLOR|XDG_)/.test(key),
   )
-  return { ...(Object.fromEntries(kept) as Record<string, string>), NO_COLOR: '1' }
+  const own = { NO_COLOR: '1', XDG_DATA_HOME: dataFolder() }
+  return { ...(Object.fromEntries(kept) as Record<string, string>), ...own }
 }

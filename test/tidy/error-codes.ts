@@ -1,13 +1,16 @@
 /**
  * The error codes the sources can give, and those docs/errors.md lists. A code is a string literal
- * `area/what-went-wrong`: the first argument of `fail`, `fault` or `new ShoalError`, or any literal whose
- * area is one of theirs.
+ * `area/what-went-wrong`: the first argument of `fail`, `fault` or `new ShoalError`, the second of `new
+ * ApiProblem`, or any literal whose area is one of theirs.
  */
 import { findLines, readText, sourceFiles } from './project-files.ts'
 import { withoutComments } from './source-text.ts'
 
 const CODE = "'([a-z][a-z0-9-]*/[a-z0-9][a-z0-9-]*)'"
-const GIVEN = new RegExp(String.raw`(?:\b(?:fail|fault|ShoalError)\(|\bcode:)\s*${CODE}`, 'g')
+const GIVEN = new RegExp(
+  String.raw`(?:\b(?:fail|fault|ShoalError)\(|\bApiProblem\(\s*\d+,|\bcode:)\s*${CODE}`,
+  'g',
+)
 const LITERAL = new RegExp(CODE, 'g')
 const LISTED = /^\| `([a-z0-9-]+\/[a-z0-9-]+)`/gm
 /** Decides what codes mean; gives none. */

@@ -1,0 +1,65 @@
+/**
+ * A whole tracker: its sockets, what it remembers, and its HTTP API, put together and taken apart. Whatever
+ * is asked of the API finds its parts here.
+ */
+import { Registry } from 'prom-client'
+import { EventHub } from '../api/event-hub.ts'
+import type { ApiServices } from '../api/services.ts'
+import { openTrackerApi, type TrackerApi } from '../api/tracker-api.ts'
+import { openStore } from '../nodejs/open-store.ts'
+import type { Store } from '../nodejs/store.ts'
+import { TrackerServer } from '../nodejs/tracker-server.ts'
+import type { CommandContext } from './command-context.ts'
+import { trackerOptions } from './tracker-options.ts'
+import { readVersion } from './version.ts'
+
+export class TrackerProgram {
+  readonly server: TrackerServer
+  readonly services: ApiServices
+  readonly #api: TrackerApi
+
+  private constructor(server: TrackerServer, services: ApiServices, api: TrackerApi) {
+    this.server = server
+    this.services = services
+    this.#api = api
+  }
+
+  /** Throws ShoalError `listen/…`, `store/…`, `tracker/…`. */
+  static async start({
+    settings,
+    output,
+  }: Pick<CommandContext, 'settings' | 'output'>): Promise<TrackerProgram> {
+    const store = await openStore(settings.store, settings.trackerPort)
+    try {
+      const server = await TrackerServer.listen(trackerOptions(settings))
+      const services = openServices(server, store)
+      const api = await openTrackerApi(services, {
+        hosts: settings.apiHost,
+        origins: settings.apiOrigin,
+        onFailure: (error) => output.error(error),
+      })
+      server.serveOthers(api.handle)
+      return new TrackerProgram(server, services, api)
+    } catch (error) {
+      await store.close()
+      throw error
+    }
+  }
+
+  async close(): Promise<void> {
+    await this.#api.close()
+    await this.server.close()
+    await this.services.store.close()
+  }
+}
+
+function openServices(tracker: TrackerServer, store: Store): ApiServices {
+  return {
+    version: readVersion().version,
+    tracker,
+    store,
+    events: new EventHub(),
+    metrics: new Registry(),
+    now: () => Date.now(),
+  }
+}
