@@ -3,6 +3,8 @@ import { Registry } from 'prom-client'
 import { Value } from 'typebox/value'
 import { afterEach, describe, expect, test } from 'vitest'
 import { MemoryStore } from '../nodejs/memory-store.ts'
+import { PayloadBook } from '../nodejs/payload-book.ts'
+import { TrackerAccess } from '../nodejs/tracker-access.ts'
 import { TrackerServer } from '../nodejs/tracker-server.ts'
 import { ApiDescription, TrackerStatistics } from './contract.ts'
 import { EventHub } from './event-hub.ts'
@@ -26,12 +28,15 @@ async function start(options: Partial<TrackerApiOptions> = {}) {
   const tracker = await TrackerServer.listen({ port: 0, host: '127.0.0.1' })
   const events = new EventHub()
   const failures: unknown[] = []
+  const store = new MemoryStore()
   const api = await openTrackerApi(
     {
+      payloads: await PayloadBook.open(store),
+      access: await TrackerAccess.open({ mode: 'open', tokenFile: undefined }, store),
       version: '0.0.0',
       tracker,
       events,
-      store: new MemoryStore(),
+      store,
       metrics: new Registry(),
       now: () => 1_700_000_000_000,
     },

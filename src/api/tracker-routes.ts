@@ -1,8 +1,17 @@
 /** The groups of routes of a tracker, in the order in which `GET /api` lists them. */
+import { accessRoutes } from './routes-access.ts'
 import { describeRoutes } from './routes-describe.ts'
 import { eventRoutes } from './routes-events.ts'
 import { pageRoutes } from './routes-pages.ts'
+import { payloadRoutes } from './routes-payloads.ts'
 import { statsRoutes } from './routes-stats.ts'
 import type { RouteModule } from './services.ts'
 
-export const TRACKER_ROUTES: readonly RouteModule[] = [describeRoutes, pageRoutes, statsRoutes, eventRoutes]
+export const TRACKER_ROUTES: readonly RouteModule[] = [
+  describeRoutes,
+  pageRoutes,
+  statsRoutes,
+  eventRoutes,
+  payloadRoutes,
+  accessRoutes,
+]

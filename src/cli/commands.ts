@@ -4,7 +4,7 @@
  * documentation is made from it too.
  */
 import type { CommandModule } from './command-context.ts'
-import { count, type Kind, PATH, SWITCH, TEXT } from './setting-kinds.ts'
+import { count, duration, type Kind, PATH, SWITCH, TEXT } from './setting-kinds.ts'
 import { LOCAL_TRACKER, type SettingName } from './settings.ts'
 
 export interface CommandOption {
@@ -100,6 +100,8 @@ const TRACKING: OptionGroup = {
     'fullList',
     'sample',
     'store',
+    'mode',
+    'tokenFile',
     'apiHost',
     'apiOrigin',
   ],
@@ -239,7 +241,6 @@ export const COMMANDS: readonly CommandDefinition[] = [
     name: 'tracker',
     summary: 'run a tracker',
     description: `Answers announces and scrapes over HTTP, and forgets peers that stop announcing. ${TRACKER_CONSOLE_NOTE}`,
-    options: [{ flags: '--mode <MODE>', kind: TEXT, about: 'who may announce (default: open)' }],
     groups: [TRACKING, SAYING],
     examples: ['shoal tracker', 'shoal tracker --host 127.0.0.1 --port 7000 --interval 5m'],
     load: () => import('./tracker.ts'),
@@ -263,6 +264,41 @@ export const COMMANDS: readonly CommandDefinition[] = [
       'shoal payload get ID --hashes --tracker http://127.0.0.1:6969',
     ],
     load: () => import('./payload.ts'),
+  },
+  {
+    name: 'invite',
+    arguments: '[ID]',
+    summary: 'make, list and revoke invite links of a tracker',
+    description:
+      'Makes an invite link with which others join a tracker, lists those that are open, or revokes the one with ID. Who you are is said by --token-file (the operator), or by the passkey in the address of the tracker.',
+    options: [
+      {
+        flags: '--expires <TIME>',
+        kind: duration({ min: 1000, max: 90 * 86_400_000 }),
+        about: 'good for so long (default: 7d)',
+      },
+      {
+        flags: '--uses <N>',
+        kind: count({ min: 1, max: 1000 }),
+        about: 'so many may join with it (default: 1)',
+      },
+      { flags: '--list', kind: SWITCH, about: 'show the open ones' },
+      { flags: '--revoke', kind: SWITCH, about: 'the one with ID is worth nothing any more' },
+    ],
+    groups: [{ title: 'Network', settings: ['tracker', 'tokenFile', 'trackerTimeout'] }, SAYING],
+    examples: ['shoal invite --token-file tracker.sqlite.token', 'shoal invite --revoke ID'],
+    load: () => import('./invite.ts'),
+  },
+  {
+    name: 'join',
+    arguments: '<LINK>',
+    summary: 'become a member of a tracker with an invite link',
+    description:
+      'Gives back the address to announce to, with your passkey in it. Keep it for yourself: it is your key.',
+    options: [{ flags: '--name <NAME>', kind: TEXT, about: 'how the operator sees you' }],
+    groups: [{ title: 'Network', settings: ['trackerTimeout'] }, SAYING],
+    examples: ['shoal join http://tracker.example:6969/join#SECRET'],
+    load: () => import('./join.ts'),
   },
   {
     name: 'ask',

@@ -32,7 +32,6 @@ const INPUT_CODES: ReadonlySet<string> = new Set([
   'tracker/store-unsupported',
   'store/not-ours',
   'store/too-new',
-  'tracker/mode-unsupported',
   'tracker/none-registered',
   'payload/bad-id',
   'payload/not-text',

@@ -7,9 +7,13 @@ import { EventHub } from '../api/event-hub.ts'
 import type { ApiServices } from '../api/services.ts'
 import { openTrackerApi, type TrackerApi } from '../api/tracker-api.ts'
 import { openStore } from '../nodejs/open-store.ts'
+import { PayloadBook } from '../nodejs/payload-book.ts'
 import type { Store } from '../nodejs/store.ts'
+import { TrackerAccess } from '../nodejs/tracker-access.ts'
+import type { AnsweredRequest } from '../nodejs/tracker-request-log.ts'
 import { TrackerServer } from '../nodejs/tracker-server.ts'
 import type { CommandContext } from './command-context.ts'
+import type { Settings } from './settings.ts'
 import { trackerOptions } from './tracker-options.ts'
 import { readVersion } from './version.ts'
 
@@ -31,8 +35,11 @@ export class TrackerProgram {
   }: Pick<CommandContext, 'settings' | 'output'>): Promise<TrackerProgram> {
     const store = await openStore(settings.store, settings.trackerPort)
     try {
-      const server = await TrackerServer.listen(trackerOptions(settings))
-      const services = openServices(server, store)
+      const [payloads, access] = [await PayloadBook.open(store), await openAccess(settings, store)]
+      const onRequest = output.isLogged ? (request: AnsweredRequest) => output.log({ ...request }) : undefined
+      const server = await TrackerServer.listen({ ...trackerOptions(settings), onRequest })
+      server.guardAnnounces(access)
+      const services = openServices({ tracker: server, store, payloads, access })
       const api = await openTrackerApi(services, {
         hosts: settings.apiHost,
         origins: settings.apiOrigin,
@@ -53,11 +60,18 @@ export class TrackerProgram {
   }
 }
 
-function openServices(tracker: TrackerServer, store: Store): ApiServices {
+/** The token of the operator stands beside the file of the store, unless another place was named. */
+function openAccess({ mode, tokenFile }: Settings, store: Store): Promise<TrackerAccess> {
+  const beside = store.description === 'memory' ? undefined : `${store.description}.token`
+  return TrackerAccess.open({ mode, tokenFile: tokenFile === 'auto' ? beside : tokenFile }, store)
+}
+
+type Parts = Pick<ApiServices, 'tracker' | 'store' | 'payloads' | 'access'>
+
+function openServices(parts: Parts): ApiServices {
   return {
+    ...parts,
     version: readVersion().version,
-    tracker,
-    store,
     events: new EventHub(),
     metrics: new Registry(),
     now: () => Date.now(),

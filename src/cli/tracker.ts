@@ -1,5 +1,4 @@
 /** `shoal tracker`: runs a tracker until it is told to stop. */
-import { ShoalError } from '../nodejs/shoal-error.ts'
 import type { CommandContext } from './command-context.ts'
 import { aborted } from './shutdown.ts'
 import { TrackerProgram } from './tracker-program.ts'
@@ -7,11 +6,16 @@ import { formatCount } from './units.ts'
 
 export async function run(context: CommandContext): Promise<number> {
   const { output, signal, words } = context
-  requireSupported(context.options)
   const program = await TrackerProgram.start(context)
   const { server } = program
   output.event({ event: 'listening', service: 'tracker', ...server.endpoint })
   if (server.udpEndpoint) output.event({ event: 'listening', service: 'udp', ...server.udpEndpoint })
+  const { newToken } = program.services.access
+  if (newToken !== undefined)
+    output.event(
+      { event: 'admin-token', token: newToken },
+      `token of the operator, shown this once: ${newToken}`,
+    )
   words.listen([
     {
       word: 'status',
@@ -27,15 +31,4 @@ export async function run(context: CommandContext): Promise<number> {
   await program.close()
   output.event({ event: 'stopped' })
   return 0
-}
-
-/** Other modes are part of the product, but not of this version. */
-function requireSupported(options: Readonly<Record<string, unknown>>): void {
-  const { mode = 'open' } = options
-  if (mode !== 'open')
-    throw new ShoalError(
-      'tracker/mode-unsupported',
-      `--mode ${String(mode)} is not available in this version`,
-      'Use --mode open, or leave it out.',
-    )
 }

@@ -41,6 +41,8 @@ import { nodeClock } from './node-clock.ts'
 import { nodeCrypto } from './node-crypto.ts'
 import { nodeHttp } from './node-http.ts'
 import { ShoalError } from './shoal-error.ts'
+import type { AnnounceGate } from './tracker-access.ts'
+import { type AnsweredRequest, watchedPackets, watchRequest } from './tracker-request-log.ts'
 import { TrackerUdpSocket } from './tracker-udp-socket.ts'
 
 export interface TrackerServerOptions extends Partial<TrackerOptions> {
@@ -57,20 +59,24 @@ export interface TrackerServerOptions extends Partial<TrackerOptions> {
    * trackerRequestsPerSourceMax, and all of this machine's own.
    */
   readonly sourceLimit?: number | 'off' | undefined
+  /** Told of every request, once it is answered; for a log, since it costs. */
+  readonly onRequest?: ((request: AnsweredRequest) => void) | undefined
 }
 
 export type RequestHandler = (request: http.IncomingMessage, response: http.ServerResponse) => void
 
-interface Manners {
-  readonly trustedProxies: readonly string[]
-  readonly sourceLimit: number | 'off' | undefined
-}
+type Manners = Pick<TrackerServerOptions, 'trustedProxies' | 'sourceLimit' | 'onRequest'>
 
 interface Sockets {
   readonly server: http.Server
   readonly endpoint: Endpoint
   readonly udp: TrackerUdpSocket | undefined
 }
+
+/** `/PASSKEY/announce`, so that every client can be a member. */
+const PASSKEY_PATH = /^\/([\w-]{16,128})\/(announce|scrape)$/
+/** Nobody in particular. */
+const NO_ADDRESS = new Uint8Array(4)
 
 /** A port that is free for TCP may be taken for UDP; another is then tried. */
 const SAME_PORT_ATTEMPTS = 20
@@ -111,13 +117,15 @@ export class TrackerServer {
   #lastId = 0
   /** Who answers what is neither announce nor scrape. */
   #others: RequestHandler | undefined
+  /** Everybody may by default. */
+  #gate: AnnounceGate | undefined
   /** What the request over UDP that is being answered was told. */
   #udpOutput: TrackerOutput | undefined
 
   private constructor(
     { server, endpoint, udp }: Sockets,
     options: TrackerOptions,
-    { trustedProxies, sourceLimit }: Manners,
+    { trustedProxies = [], sourceLimit, onRequest }: Manners,
   ) {
     const env = { prng: new Prng(randomInt(0x1_0000_0000)), crypto: nodeCrypto, buggify: () => false }
     const hash = new SipHash(randomBytes(SIPHASH_KEY_LENGTH))
@@ -137,7 +145,10 @@ export class TrackerServer {
           : (sourceLimit ?? LIMITS.trackerRequestsPerSourceMax.value),
       limitsLoopback: sourceLimit !== undefined,
     })
-    server.on('request', (request, response) => this.#take(request, response))
+    server.on('request', (request, response) => {
+      if (onRequest) watchRequest(request, response, onRequest)
+      this.#take(request, response)
+    })
     server.on('clientError', (_error, socket) => refuseSocket(socket as Socket))
     const overUdp = new UdpTracker({
       connectionIds: new ConnectionIds(hash),
@@ -145,14 +156,17 @@ export class TrackerServer {
       askers: this.#askers,
       ask: (input) => this.#askForUdp(input),
     })
-    udp?.start((packet, address, port) => overUdp.answer(nodeClock.now(), packet, address, port))
+    const answer = (packet: Uint8Array, address: Uint8Array, port: number) =>
+      overUdp.answer(nodeClock.now(), packet, address, port)
+    udp?.start(onRequest ? watchedPackets(answer, onRequest) : answer)
   }
 
   /** Throws ShoalError `listen/…`. */
   static async listen(options: TrackerServerOptions): Promise<TrackerServer> {
-    const { host, port, udpPort = 'off', trustedProxies = [], sourceLimit, ...tracker } = options
+    const { host, port, udpPort = 'off', trustedProxies, sourceLimit, onRequest, ...tracker } = options
     const sockets = await listenOnBoth(host, port, udpPort)
-    return new TrackerServer(sockets, { ...TRACKER_DEFAULTS, ...tracker }, { trustedProxies, sourceLimit })
+    const manners = { trustedProxies, sourceLimit, onRequest }
+    return new TrackerServer(sockets, { ...TRACKER_DEFAULTS, ...tracker }, manners as Manners)
   }
 
   stats(): TrackerStats & { readonly uptimeSeconds: number } {
@@ -167,6 +181,11 @@ export class TrackerServer {
     this.#others = handler
   }
 
+  /** From now on this one decides who may announce and scrape. */
+  guardAnnounces(gate: AnnounceGate): void {
+    this.#gate = gate
+  }
+
   /** How many seeds and others there are. @param infoHash 20 bytes */
   counts(infoHash: Uint8Array): ScrapeCounts {
     return this.#tracker.counts(infoHash)
@@ -179,8 +198,18 @@ export class TrackerServer {
 
   #askForUdp(input: TrackerInput): TrackerOutput | undefined {
     this.#udpOutput = undefined
+    const reason = this.#refusalOverUdp(input)
+    if (reason !== undefined) return { kind: 'refused', id: UDP_REQUEST_ID, reason }
     this.#pump.push(input)
     return this.#udpOutput
+  }
+
+  /** No passkey fits into a packet, so what is for members is not to be had over UDP. */
+  #refusalOverUdp(input: TrackerInput): string | undefined {
+    if (this.#gate === undefined || input.kind === 'tick') return undefined
+    if (input.kind === 'announce') return this.#gate.refusal(undefined, input.request.infoHash, input.address)
+    const [refusal] = input.infoHashes.map((hash) => this.#gate?.refusal(undefined, hash, NO_ADDRESS))
+    return refusal
   }
 
   #take(request: http.IncomingMessage, response: http.ServerResponse): void {
@@ -194,13 +223,22 @@ export class TrackerServer {
         return this.#scrape(request, response, query)
       case '/healthz':
         return send(response, 200, 'text/plain; charset=utf-8', 'ok\n')
-      default:
+      default: {
+        const withKey = PASSKEY_PATH.exec(mark < 0 ? url : url.slice(0, mark))
+        if (withKey?.[2] === 'announce') return this.#announce(request, response, query, withKey[1])
+        if (withKey?.[2] === 'scrape') return this.#scrape(request, response, query, withKey[1])
         if (this.#others) return this.#others(request, response)
         return refuse(response, 'no such page; announce to /announce', 404)
+      }
     }
   }
 
-  #announce(request: http.IncomingMessage, response: http.ServerResponse, query: string): void {
+  #announce(
+    request: http.IncomingMessage,
+    response: http.ServerResponse,
+    query: string,
+    passkey?: string,
+  ): void {
     const source = this.#addressOf(request.socket)
     // The connection has gone: nobody waits for the answer, and there is nobody to list.
     if (source === undefined) return request.socket.destroySoon()
@@ -209,12 +247,19 @@ export class TrackerServer {
     const address = this.#askerOf(request, source, decoded.ok ? decoded.value.ip : undefined)
     if (!this.#limits.take(nodeClock.now(), address)) return refuseTooMany(response)
     if (!decoded.ok) return refuse(response, decoded.error.message)
+    const refusal = this.#gate?.refusal(passkey, decoded.value.infoHash, address)
+    if (refusal !== undefined) return refuse(response, refusal)
     const wantsDictionaries = decoded.value.compact === false
     const id = this.#wait({ response, address, wantsDictionaries, infoHashes: [] })
     this.#pump.push({ kind: 'announce', id, address, request: decoded.value })
   }
 
-  #scrape(request: http.IncomingMessage, response: http.ServerResponse, query: string): void {
+  #scrape(
+    request: http.IncomingMessage,
+    response: http.ServerResponse,
+    query: string,
+    passkey?: string,
+  ): void {
     const source = this.#addressOf(request.socket)
     if (source === undefined) return request.socket.destroySoon()
     if (request.method !== 'GET') return refuse(response, 'scrape with GET')
@@ -223,6 +268,10 @@ export class TrackerServer {
     const decoded = decodeScrapeQuery(query)
     if (!decoded.ok) return refuse(response, decoded.error.message)
     const infoHashes = decoded.value
+    for (const infoHash of infoHashes) {
+      const refusal = this.#gate?.refusal(passkey, infoHash, address)
+      if (refusal !== undefined) return refuse(response, refusal)
+    }
     const id = this.#wait({ response, address, wantsDictionaries: false, infoHashes })
     this.#pump.push({ kind: 'scrape', id, infoHashes })
   }
