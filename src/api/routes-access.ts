@@ -11,7 +11,7 @@ import type { RouteModule } from './services.ts'
 
 const ID = Type.Object({ id: Type.String() })
 
-export const accessRoutes: RouteModule = (app, { access }) => {
+export const accessRoutes: RouteModule = (app, { access, store }) => {
   app.post(
     '/api/v1/invites',
     {
@@ -26,6 +26,7 @@ export const accessRoutes: RouteModule = (app, { access }) => {
       if (!access.mayInvite(by)) throw notAllowed('in this mode only the operator invites')
       const { expiresIn, uses } = request.body
       const { invite, secret } = asProblem(() => access.invite(by, expiresIn, uses))
+      await store.flush()
       // Behind the # it is never sent to a server, so it is in no log and no Referer.
       return reply.code(201).send({ ...shown(invite), link: `${originOf(request)}/join#${secret}` })
     },
@@ -40,9 +41,11 @@ export const accessRoutes: RouteModule = (app, { access }) => {
     {
       schema: { summary: 'revoke an invite', params: ID, response: { 200: Done, ...problems(401, 404) } },
     },
-    (request) => {
+    async (request) => {
       const by = required(askerOf(access, request))
-      if (access.revokeInvite(request.params.id, by)) return { done: true as const }
+      const wasThere = access.revokeInvite(request.params.id, by)
+      await store.flush()
+      if (wasThere) return { done: true as const }
       throw new ApiProblem(404, 'api/not-found', 'there is no such invite')
     },
   )
@@ -58,6 +61,7 @@ export const accessRoutes: RouteModule = (app, { access }) => {
     async (request, reply) => {
       const { invite, name } = request.body
       const { member, passkey } = asProblem(() => access.join(invite, name, addressOf(request)))
+      await store.flush()
       const announce = `${originOf(request)}/${passkey}/announce`
       return reply.code(201).send({ memberId: member.id, passkey, announce })
     },
@@ -79,9 +83,11 @@ export const accessRoutes: RouteModule = (app, { access }) => {
         response: { 200: Done, ...problems(401, 403, 404) },
       },
     },
-    (request) => {
+    async (request) => {
       operatorOnly(required(askerOf(access, request)))
-      if (access.expel(request.params.id)) return { done: true as const }
+      const wasThere = access.expel(request.params.id)
+      await store.flush()
+      if (wasThere) return { done: true as const }
       throw new ApiProblem(404, 'api/not-found', 'there is no such member')
     },
   )

@@ -14,7 +14,7 @@ import type { RouteModule } from './services.ts'
 /** JSON writes some characters of one byte as six. */
 const BODY_BYTES_MAX = 6 * LIMITS.payloadBytesMax.value + 1024
 
-export const payloadRoutes: RouteModule = (app, { payloads, tracker, metrics, events, now }) => {
+export const payloadRoutes: RouteModule = (app, { payloads, store, tracker, metrics, events, now }) => {
   const counted = new Counter({
     name: 'shoal_tracker_payload_requests_total',
     help: 'payload strings put and asked for',
@@ -52,6 +52,8 @@ export const payloadRoutes: RouteModule = (app, { payloads, tracker, metrics, ev
       }
       const { record, isNew } = put(() => payloads.put(utf8.value, request.body.store ?? true, now()))
       counted.inc({ kind: isNew ? 'new' : 'known' })
+      // Who hears 201 finds it there tomorrow.
+      await store.flush()
       if (isNew) events.publish('payload', { payloadId: record.id, bytes: record.bytes })
       return reply
         .code(isNew ? 201 : 200)

@@ -11,6 +11,8 @@ export type ProgramEvent =
       readonly service: 'http' | 'tracker' | 'udp' | 'ring'
       readonly host: string
       readonly port: number
+      /** Of a tracker: where its API begins, as this machine reaches it. */
+      readonly api?: string
     }
   | {
       readonly event: 'created'

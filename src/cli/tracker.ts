@@ -1,5 +1,7 @@
 /** `shoal tracker`: runs a tracker until it is told to stop. */
+import { formatEndpoint } from '../wire/endpoint.ts'
 import type { CommandContext } from './command-context.ts'
+import { dialable } from './peer-address.ts'
 import { aborted } from './shutdown.ts'
 import { TrackerProgram } from './tracker-program.ts'
 import { formatCount } from './units.ts'
@@ -8,7 +10,10 @@ export async function run(context: CommandContext): Promise<number> {
   const { output, signal, words } = context
   const program = await TrackerProgram.start(context)
   const { server } = program
-  output.event({ event: 'listening', service: 'tracker', ...server.endpoint })
+  const { host, port } = server.endpoint
+  const api = `http://${formatEndpoint({ host: dialable(server.endpoint).host, port })}/api/v1`
+  output.event({ event: 'listening', service: 'tracker', host, port, api })
+  output.text(`API ${api}`)
   if (server.udpEndpoint) output.event({ event: 'listening', service: 'udp', ...server.udpEndpoint })
   const { newToken } = program.services.access
   if (newToken !== undefined)
