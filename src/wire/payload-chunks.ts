@@ -6,8 +6,6 @@
 
 /** Characters of a chunk; the last one may have fewer. */
 export const CHUNK_CHARACTERS = 4
-/** Four characters of four bytes each. */
-export const CHUNK_BYTES_MAX = 16
 
 /**
  * Where each chunk begins in well-formed UTF-8, and after them where the text ends: one entry more than there

@@ -208,7 +208,7 @@ test('W39 the log of a tracker has one line for each request', async () => {
   await mustRun(['payload', 'put', 'x', '--exit', '--tracker', url])
   const requests = await until('four requests', () => {
     const found = lines(log).filter(({ event }) => event === 'request')
-    return found.length >= 4 && found
+    return found.length >= 4 ? found : undefined
   })
   expect(
     requests.map(({ method, path, status }) => `${method} ${String(path).split('?')[0]} ${status}`),
