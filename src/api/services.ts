@@ -15,6 +15,7 @@ import type { PayloadBook } from '../nodejs/payload-book.ts'
 import type { Store } from '../nodejs/store.ts'
 import type { TrackerAccess } from '../nodejs/tracker-access.ts'
 import type { TrackerServer } from '../nodejs/tracker-server.ts'
+import type { CatalogService } from './catalog-service.ts'
 import type { EventHub } from './event-hub.ts'
 
 export interface ApiServices {
@@ -26,6 +27,7 @@ export interface ApiServices {
   readonly payloads: PayloadBook
   /** Who may use this tracker. */
   readonly access: TrackerAccess
+  readonly catalog: CatalogService
   readonly events: EventHub
   readonly metrics: Registry
   /** Milliseconds since 1970. */

@@ -6,6 +6,7 @@ import { MemoryStore } from '../nodejs/memory-store.ts'
 import { PayloadBook } from '../nodejs/payload-book.ts'
 import { TrackerAccess } from '../nodejs/tracker-access.ts'
 import { TrackerServer } from '../nodejs/tracker-server.ts'
+import { CatalogService } from './catalog-service.ts'
 import { ApiDescription, TrackerStatistics } from './contract.ts'
 import { EventHub } from './event-hub.ts'
 import { openTrackerApi, type TrackerApiOptions } from './tracker-api.ts'
@@ -27,8 +28,9 @@ type Asked = http.RequestOptions & { body?: string }
 async function start(options: Partial<TrackerApiOptions> = {}) {
   const tracker = await TrackerServer.listen({ port: 0, host: '127.0.0.1' })
   const events = new EventHub()
-  const failures: unknown[] = []
   const store = new MemoryStore()
+  const now = () => 1_700_000_000_000
+  const failures: unknown[] = []
   const api = await openTrackerApi(
     {
       payloads: await PayloadBook.open(store),
@@ -37,8 +39,9 @@ async function start(options: Partial<TrackerApiOptions> = {}) {
       tracker,
       events,
       store,
+      catalog: await CatalogService.open({ store, tracker, now, follows: new Set() }),
       metrics: new Registry(),
-      now: () => 1_700_000_000_000,
+      now,
     },
     { hosts: [], origins: [], onFailure: (error) => failures.push(error), ...options },
   )

@@ -1,5 +1,6 @@
 /** The groups of routes of a tracker, in the order in which `GET /api` lists them. */
 import { accessRoutes } from './routes-access.ts'
+import { catalogRoutes } from './routes-catalog.ts'
 import { describeRoutes } from './routes-describe.ts'
 import { eventRoutes } from './routes-events.ts'
 import { pageRoutes } from './routes-pages.ts'
@@ -11,6 +12,7 @@ export const TRACKER_ROUTES: readonly RouteModule[] = [
   describeRoutes,
   pageRoutes,
   statsRoutes,
+  catalogRoutes,
   eventRoutes,
   payloadRoutes,
   accessRoutes,

@@ -4,7 +4,7 @@
  * documentation is made from it too.
  */
 import type { CommandModule } from './command-context.ts'
-import { count, duration, type Kind, PATH, SWITCH, TEXT } from './setting-kinds.ts'
+import { choice, count, duration, type Kind, PATH, SWITCH, TEXT } from './setting-kinds.ts'
 import { LOCAL_TRACKER, type SettingName } from './settings.ts'
 
 export interface CommandOption {
@@ -50,6 +50,7 @@ const MEETING: OptionGroup = {
     'tracker',
     'useTracker',
     'requireTracker',
+    'follow',
     'rebuiltInfoHash',
     'ring',
     'dht',
@@ -102,6 +103,7 @@ const TRACKING: OptionGroup = {
     'store',
     'mode',
     'tokenFile',
+    'follow',
     'apiHost',
     'apiOrigin',
   ],
@@ -180,9 +182,14 @@ export const COMMANDS: readonly CommandDefinition[] = [
   {
     name: 'share',
     arguments: '<PATH...>',
-    summary: 'create, seed and print the share link',
-    description: `Makes a torrent of every PATH (a folder or a file), seeds them and prints which .torrent to send, and a share link for other programs. Without --tracker it announces to the tracker of this machine, ${LOCAL_TRACKER}, unless --no-tracker. ${CONSOLE_NOTE}`,
-    options: CREATE_OPTIONS,
+    summary: 'create, publish, seed and print the share link',
+    description: `Makes a torrent of every PATH (a folder or a file), seeds them, puts them in the catalog of the tracker, and prints which .torrent to send, and a share link for other programs. Without --tracker it announces to the tracker of this machine, ${LOCAL_TRACKER}, unless --no-tracker. ${CONSOLE_NOTE}`,
+    options: [
+      ...CREATE_OPTIONS,
+      { flags: '--description <TEXT>', kind: TEXT, about: 'what it is, for the catalog' },
+      { flags: '--tag <WORD>', kind: TEXT, about: 'a tag in the catalog', isRepeatable: true },
+      { flags: '--no-publish', kind: SWITCH, about: 'leave it out of the catalog' },
+    ],
     groups: [MAKING, ...PEER],
     examples: ['shoal share pictures', 'shoal share a.jpg b.jpg --tracker http://127.0.0.1:6969'],
     load: () => import('./share.ts'),
@@ -201,7 +208,7 @@ export const COMMANDS: readonly CommandDefinition[] = [
     name: 'get',
     arguments: '<SOURCE>',
     summary: 'download, then keep seeding',
-    description: `Downloads from a .torrent or magnet link into DIR; what is already there is checked and kept. Keeps seeding unless --exit. ${CONSOLE_NOTE}`,
+    description: `Downloads from a .torrent, a magnet link or share link, or the number or name of a library in the catalog (shoal ls) into DIR; what is already there is checked and kept. Keeps seeding unless --exit. ${CONSOLE_NOTE}`,
     options: [
       DIR,
       {
@@ -219,6 +226,26 @@ export const COMMANDS: readonly CommandDefinition[] = [
       "shoal get pictures.torrent --select '2024/**' --picker sequential",
     ],
     load: () => import('./get.ts'),
+  },
+  {
+    name: 'ls',
+    arguments: '[QUERY...]',
+    summary: 'list the catalog of a tracker',
+    description: `Lists the libraries that were published in the catalog of the tracker (--tracker, else ${LOCAL_TRACKER.replace('/announce', '')}) and that somebody has. With QUERY, those in whose name, description or tags all its words occur.`,
+    options: [
+      { flags: '--all', kind: SWITCH, about: 'also what nobody has any more' },
+      {
+        flags: '--sort <ORDER>',
+        kind: choice('ORDER', 'newest', 'number', 'name', 'size', 'files', 'seeders'),
+        about: 'newest (default), number, name, size, files or seeders',
+      },
+      { flags: '--tag <WORD>', kind: TEXT, about: 'only with this tag' },
+      { flags: '--publisher <KEY>', kind: TEXT, about: 'only of this publisher' },
+      { flags: '--page <N>', kind: count({ min: 1, max: 10_000 }), about: 'which page (default: 1)' },
+    ],
+    groups: [{ title: 'Network', settings: ['tracker', 'trackerTimeout', 'follow'] }, SAYING],
+    examples: ['shoal ls', 'shoal ls cats --sort seeders', 'shoal get 2'],
+    load: () => import('./ls.ts'),
   },
   {
     name: 'launch',
@@ -394,7 +421,9 @@ export const COMMANDS: readonly CommandDefinition[] = [
       MAKING,
       {
         title: 'Tracker',
-        settings: TRACKING.settings.filter((name) => name !== 'host' && name !== 'trackerPort'),
+        settings: TRACKING.settings.filter(
+          (name) => !MEETING.settings.includes(name) && name !== 'trackerPort',
+        ),
       },
       SAYING,
     ],

@@ -19,6 +19,9 @@ export interface ConsoleWord {
   run(args: readonly string[]): void
 }
 
+/** Takes lines that are no word; false leaves one to the help. */
+export type OtherLines = (line: string) => boolean
+
 export interface ConsoleWordsOptions {
   readonly input: NodeJS.ReadableStream & { readonly isTTY?: boolean; unref?(): unknown }
   readonly output: Output
@@ -36,6 +39,7 @@ const HELP_COLUMNS = 15
 export class ConsoleWords {
   readonly #options: ConsoleWordsOptions
   #words: readonly ConsoleWord[] = []
+  #others: OtherLines | undefined
   #lines: Interface | undefined
 
   constructor(options: ConsoleWordsOptions) {
@@ -43,9 +47,10 @@ export class ConsoleWords {
   }
 
   /** Begins to read standard input; until then it is left alone. */
-  listen(words: readonly ConsoleWord[]): void {
+  listen(words: readonly ConsoleWord[], others?: OtherLines): void {
     const { input, output } = this.#options
     this.#words = words
+    this.#others = others
     const isTerminal = input.isTTY === true && output.isLive
     const lines = createInterface({ input, output: nowhere(), terminal: isTerminal, prompt: '' })
     this.#lines = lines
@@ -81,7 +86,7 @@ export class ConsoleWords {
     const [first, ...args] = line.split(/\s+/)
     const word = this.#words.find((known) => known.word === first)
     if (word && (args.length === 0 || word.arguments !== undefined)) word.run(args)
-    else this.#help(line)
+    else if (line === 'help' || !this.#others?.(line)) this.#help(line)
   }
 
   #help(line: string): void {

@@ -173,6 +173,15 @@ const WRITERS: Writers = {
     sentence: `created ${e.file ?? e.name} infohash=${e.infoHash ?? e.infoHashV2} ${formatCount(e.files, 'file')} ${formatCount(e.pieces, 'piece')} of ${e.pieceLength} B`,
     isResult: true,
   }),
+  request: (e) => ({ log: tracker(1, `${e.address} ${e.method} ${e.path} ${e.status ?? ''}`.trim()) }),
+  published: (e) => ({
+    sentence: e.ok ? undefined : `${e.name} refused by ${e.tracker} (${e.message})`,
+    log: tracker(1, e.ok ? `${e.name} is number ${e.number} at ${e.tracker}` : `${e.name} refused`),
+  }),
+  registered: (e) => ({
+    sentence: `registered ${e.count === e.of ? '' : `${e.count} of `}${formatCount(e.of, 'library', 'libraries')} at ${e.tracker}`,
+    isWhole: true,
+  }),
   source: () => ({}),
   holding: (e) => ({ sentence: `holding ${e.payloadId}`, isResult: true, isWhole: true }),
   'share-link': (e) => ({ sentence: e.link, isResult: true, isWhole: true }),

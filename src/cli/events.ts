@@ -38,6 +38,34 @@ export type ProgramEvent =
       /** The `.torrent` to send; null where it could not be kept. */
       readonly file: string | null
     }
+  /** A tracker has answered; only with a log file or `--verbose tracker`. */
+  | {
+      readonly event: 'request'
+      readonly method: string
+      readonly path: string
+      readonly status: number | null
+      readonly address: string
+      readonly seconds: number
+    }
+  /** What a catalog said to one library. */
+  | {
+      readonly event: 'published'
+      /** `http://host:port`. */
+      readonly tracker: string
+      readonly name: string
+      readonly ok: boolean
+      /** In that catalog. */
+      readonly number: number | null
+      readonly code?: string
+      readonly message?: string
+    }
+  /** All that are shared, at one catalog. */
+  | {
+      readonly event: 'registered'
+      readonly tracker: string
+      readonly count: number
+      readonly of: number
+    }
   | { readonly event: 'refused'; readonly path: string; readonly code: string; readonly message: string }
   | {
       readonly event: 'launched'

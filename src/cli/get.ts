@@ -6,11 +6,11 @@ import { lacksPieceLayers } from '../swarm/layer-fetch.ts'
 import { metainfoOfMagnet } from '../swarm/magnet-torrent.ts'
 import type { Magnet } from '../wire/magnet.ts'
 import type { Metainfo } from '../wire/metainfo.ts'
+import { resolveSource } from './catalog-source.ts'
 import type { CommandContext } from './command-context.ts'
 import { Download, type Select } from './download.ts'
 import { trackerTiers } from './peer-options.ts'
 import { type MagnetPlan, runPeer, type TorrentPlan } from './peer-run.ts'
-import { readSource } from './torrent-source.ts'
 
 interface GetOptions {
   readonly dir?: string
@@ -28,7 +28,7 @@ export async function run(context: CommandContext): Promise<number> {
       '--exit and --seed-only contradict one another',
       'A seed never completes; leave one of them out.',
     )
-  const source = readSource(context.args[0]!, output)
+  const source = await resolveSource(context.args[0]!, context)
   const download = new Download(output)
   const role = seedOnly ? 'seed' : 'download'
   const selects = select && compileGlobs(select)

@@ -204,7 +204,7 @@ export class Output {
 /**
  * Fields in which addresses of trackers, or words of others, stand: what users paste when they ask for help.
  */
-const REDACTED_FIELDS = ['tracker', 'message', 'reason', 'hint'] as const
+const REDACTED_FIELDS = ['tracker', 'message', 'reason', 'hint', 'path'] as const
 
 /** Links and `.torrent` addresses that a command was asked to make stay whole. */
 function withoutSecrets(event: ShoalEvent): ShoalEvent {

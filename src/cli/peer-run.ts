@@ -13,7 +13,7 @@ import type { Endpoint } from '../wire/endpoint.ts'
 import type { Metainfo } from '../wire/metainfo.ts'
 import { askClaims } from './claims-query.ts'
 import type { CommandContext } from './command-context.ts'
-import type { ConsoleWord } from './console-words.ts'
+import type { ConsoleWord, OtherLines } from './console-words.ts'
 import type { KnownEvent } from './events.ts'
 import { peerNodeOptions, resolvePeers, trackerTiers } from './peer-options.ts'
 import { aborted } from './shutdown.ts'
@@ -39,6 +39,11 @@ export interface PeerPlan {
   readonly torrents: readonly (TorrentPlan | MagnetPlan)[]
   /** Ends when every torrent is complete; otherwise only when told to. */
   readonly endsWhenComplete: boolean
+  /** Words beside those of every peer, and what other lines mean. */
+  readonly menu?: (node: PeerNode) => {
+    readonly words: readonly ConsoleWord[]
+    readonly others: OtherLines
+  }
   /** Called once the node listens and has its torrents. */
   readonly onStarted?: (node: PeerNode) => void
   /** Called before the node is stopped, whatever the reason. */
@@ -53,7 +58,8 @@ export async function runPeer(context: CommandContext, plan: PeerPlan): Promise<
   const peers = await resolvePeers(settings.peer)
   const node = await startNode(context, plan)
   try {
-    words.listen(peerWords(context, () => [{ node }]))
+    const menu = plan.menu?.(node)
+    words.listen([...(menu?.words ?? []), ...peerWords(context, () => [{ node }])], menu?.others)
     const tasks = await addTorrents(context, node, plan.torrents, peers)
     plan.onStarted?.(node)
     const ends: Promise<unknown>[] = [aborted(signal), firstFailure(tasks)]
@@ -78,15 +84,25 @@ async function addTorrents(
     if (context.signal.aborted) break
     // Once a torrent is there, this thread has its peers to serve.
     const usesOwnThread = tasks.length === 0
-    const adding =
-      'magnet' in torrent
-        ? addMagnet(context, node, torrent, peers)
-        : node.add({ ...torrentOptions(context, torrent, peers), usesOwnThread })
+    const adding = addTorrent(context, node, torrent, peers, usesOwnThread)
     const task = await Promise.race([adding, aborted(context.signal)])
     if (task) tasks.push(task)
     else adding.catch(() => {})
   }
   return tasks
+}
+
+/** One more torrent of a node that runs. @param usesOwnThread as `TorrentAddOptions` says */
+export function addTorrent(
+  context: CommandContext,
+  node: PeerNode,
+  torrent: TorrentPlan | MagnetPlan,
+  peers: readonly Endpoint[],
+  usesOwnThread: boolean,
+): Promise<TorrentTask> {
+  return 'magnet' in torrent
+    ? addMagnet(context, node, torrent, peers)
+    : node.add({ ...torrentOptions(context, torrent, peers), usesOwnThread })
 }
 
 async function addMagnet(

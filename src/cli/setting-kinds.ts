@@ -19,6 +19,7 @@ export type KindType =
   | 'endpoints'
   | 'names'
   | 'origins'
+  | 'keys'
   | 'verbosity'
 
 export interface Kind<T> {
@@ -61,6 +62,8 @@ export const ENDPOINTS: Kind<readonly HostPort[]> = { type: 'endpoints', placeho
 export const HOST_NAMES: Kind<readonly string[]> = { type: 'names', placeholder: 'NAME' }
 /** Of web pages: `https://example.org`. */
 export const ORIGINS: Kind<readonly string[]> = { type: 'origins', placeholder: 'ORIGIN' }
+/** Public keys of publishers, in hex. */
+export const KEYS: Kind<readonly string[]> = { type: 'keys', placeholder: 'KEY' }
 export const VERBOSITY: Kind<Verbosity> = { type: 'verbosity', placeholder: 'CATEGORY[=LEVEL]' }
 
 export function count(range: Range): Kind<number> {
@@ -103,5 +106,5 @@ export function orWord<T, const W extends string>(kind: Kind<T>, word: W): Kind<
 
 /** True for kinds whose flag may be given more than once. */
 export function isListKind(kind: Kind<unknown>): boolean {
-  return ['urls', 'addresses', 'endpoints', 'names', 'origins', 'verbosity'].includes(kind.type)
+  return ['urls', 'addresses', 'endpoints', 'names', 'origins', 'keys', 'verbosity'].includes(kind.type)
 }

@@ -78,6 +78,8 @@ function parseList(kind: Kind<unknown>, items: readonly string[]): Result<unknow
       return everyItem(items, parseHostPort, 'must be HOST:PORT such as 127.0.0.1:6881 or [::1]:6881')
     case 'names':
       return everyItem(items, parseHostName, 'must be a name such as tracker.example.org')
+    case 'keys':
+      return everyItem(items, parseKey, 'must be the key of a publisher, 64 hex digits')
     case 'origins':
       return everyItem(items, parseOrigin, 'must be an origin such as https://example.org')
     default:
@@ -91,6 +93,10 @@ function parseIp(text: string): string | undefined {
 
 function parseHostName(text: string): string | undefined {
   return /^[a-z0-9]([a-z0-9._-]{0,252})$/i.test(text) ? text.toLowerCase() : undefined
+}
+
+function parseKey(text: string): string | undefined {
+  return /^[0-9a-f]{64}$/i.test(text) ? text.toLowerCase() : undefined
 }
 
 function parseOrigin(text: string): string | undefined {

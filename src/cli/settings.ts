@@ -18,6 +18,7 @@ import {
   ENDPOINTS,
   HOST_NAMES,
   type HostPort,
+  KEYS,
   type Kind,
   ORIGINS,
   orWord,
@@ -248,6 +249,11 @@ export const SETTINGS = {
     'auto',
     'file with the token of the operator; made when it is not there',
     { defaultText: 'auto: beside the file of --store' },
+  ),
+  follow: setting(
+    KEYS,
+    NO_NAMES,
+    'a publisher whose libraries come first in the catalog; may be given more than once',
   ),
   apiHost: setting(
     HOST_NAMES,

@@ -10,12 +10,14 @@ import type { Metainfo } from '../wire/metainfo.ts'
 
 /**
  * @param trackers tiers that are announced to
+ * @param exactSources addresses of its record in catalogs
  * @param listening where the peer that shares listens, once it does
  */
 export function shareLink(
   metainfo: Metainfo,
   trackers: readonly (readonly string[])[] = metainfo.trackers,
   listening?: Endpoint,
+  exactSources: readonly string[] = [],
 ): string {
   return formatMagnet({
     infoHashV1: metainfo.infoHashV1,
@@ -23,7 +25,7 @@ export function shareLink(
     name: metainfo.name,
     trackers: trackers.flat(),
     webSeeds: metainfo.webSeeds,
-    exactSources: [],
+    exactSources,
     // BEP 27: peers of a private torrent come from its trackers only.
     peers:
       metainfo.private || !listening ? [] : [{ host: reachableHost(listening.host), port: listening.port }],

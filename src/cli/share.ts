@@ -1,5 +1,6 @@
 /**
- * `shoal share`: makes a torrent of every path, seeds them where they are, and prints a share link for each.
+ * `shoal share`: makes a torrent of every path, seeds them where they are, publishes them in the catalogs of
+ * their trackers, and prints a share link for each.
  * The `.torrent` is kept beside the content in `.shoal/`, for those who need the file. A path that cannot be
  * shared is reported and the others go on; only when none is left does the command fail.
  */
@@ -10,14 +11,17 @@ import { createMetainfo } from '../nodejs/metainfo-creation.ts'
 import { ShoalError } from '../nodejs/shoal-error.ts'
 import { STATE_FOLDER } from '../nodejs/transfer-state.ts'
 import { writeWhole } from '../nodejs/whole-file.ts'
+import type { Metainfo } from '../wire/metainfo.ts'
 import type { CommandContext } from './command-context.ts'
 import { tellExclusion } from './exclusion.ts'
 import { HashingProgress } from './hashing-progress.ts'
 import { asShoalError, type Output } from './output.ts'
 import { trackerTiers } from './peer-options.ts'
 import { runPeer, type TorrentPlan } from './peer-run.ts'
+import { Publication } from './publication.ts'
 import { LOCAL_TRACKER } from './settings.ts'
 import { shareLink } from './share-link.ts'
+import { MENU_TEXT, ShareMenu } from './share-menu.ts'
 import { readVersion } from './version.ts'
 
 interface SharedTorrent extends TorrentPlan {
@@ -25,12 +29,18 @@ interface SharedTorrent extends TorrentPlan {
   readonly file: string | null
 }
 
+/** So long the link waits for the catalogs, to name them. */
+const LINK_WAIT_MS = 3000
+
 interface ShareOptions {
   readonly name?: string
   readonly private?: boolean
   readonly comment?: string
   readonly webSeed?: readonly string[]
   readonly exclude?: readonly string[]
+  readonly description?: string
+  readonly tag?: readonly string[]
+  readonly publish?: boolean
 }
 
 export async function run(context: CommandContext): Promise<number> {
@@ -57,15 +67,44 @@ export async function run(context: CommandContext): Promise<number> {
   await runPeer(context, {
     torrents: shared,
     endsWhenComplete: false,
+    menu: (node) => {
+      const menu = new ShareMenu(context, node, shared[0]!.dir)
+      return { words: menu.words, others: (line) => menu.choose(line) }
+    },
     onStarted: ({ endpoint }) => {
-      for (const { metainfo, file } of shared) {
-        const link = shareLink(metainfo, trackerTiers(context.settings, metainfo), endpoint)
-        output.text(file === null ? 'send this link:' : `send this file, or the link: ${file}`)
-        output.event({ event: 'share-link', name: metainfo.name, link, file })
-      }
+      void publish(context, shared).then((catalogs) => {
+        for (const { metainfo, file } of shared) {
+          const records = catalogs.map((base) => `${base}/api/v1/libraries/${toHex(idOf(metainfo))}`)
+          const link = shareLink(metainfo, trackerTiers(context.settings, metainfo), endpoint, records)
+          output.text(file === null ? 'send this link:' : `send this file, or the link: ${file}`)
+          output.event({ event: 'share-link', name: metainfo.name, link, file })
+        }
+        if (catalogs.length > 0) output.text(MENU_TEXT)
+      })
     },
   })
   return 0
+}
+
+/** Resolves with the catalogs that have it, as far as they answer soon. Never rejects. */
+async function publish(
+  { options, settings, output, signal }: CommandContext,
+  libraries: readonly SharedTorrent[],
+): Promise<readonly string[]> {
+  const { description = '', tag = [], publish = true } = options as ShareOptions
+  const trackers = libraries.flatMap(({ metainfo }) => trackerTiers(settings, metainfo).flat())
+  if (!publish || trackers.length === 0) return []
+  const timeoutMs = settings.trackerTimeout
+  const publication = new Publication({
+    ...{ libraries, description, tags: tag, trackers, timeoutMs, output, signal },
+  })
+  const soon = new Promise((resolve) => setTimeout(resolve, LINK_WAIT_MS).unref())
+  await Promise.race([publication.start(), soon])
+  return publication.published
+}
+
+function idOf({ infoHashV1, infoHashV2 }: Metainfo): Uint8Array {
+  return (infoHashV1 ?? infoHashV2)!
 }
 
 async function share(

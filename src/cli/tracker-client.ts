@@ -5,6 +5,7 @@
  * Invariants: an answer is read up to `apiReplyBytesMax`; redirects are not followed; errors never name the
  * passkey.
  */
+import { passkeyOf } from '../nodejs/catalog-client.ts'
 import { ShoalError } from '../nodejs/shoal-error.ts'
 import type { Settings } from './settings.ts'
 
@@ -34,7 +35,7 @@ export class TrackerClient {
   constructor(announceUrl: string, timeoutMs: number) {
     const url = new URL(announceUrl)
     this.origin = url.origin
-    this.#passkey = /^\/([\w-]{16,})\/announce$/.exec(url.pathname)?.[1]
+    this.#passkey = passkeyOf(announceUrl)
     this.#timeoutMs = timeoutMs
   }
 

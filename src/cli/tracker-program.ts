@@ -3,6 +3,7 @@
  * is asked of the API finds its parts here.
  */
 import { Registry } from 'prom-client'
+import { CatalogService } from '../api/catalog-service.ts'
 import { EventHub } from '../api/event-hub.ts'
 import type { ApiServices } from '../api/services.ts'
 import { openTrackerApi, type TrackerApi } from '../api/tracker-api.ts'
@@ -10,7 +11,6 @@ import { openStore } from '../nodejs/open-store.ts'
 import { PayloadBook } from '../nodejs/payload-book.ts'
 import type { Store } from '../nodejs/store.ts'
 import { TrackerAccess } from '../nodejs/tracker-access.ts'
-import type { AnsweredRequest } from '../nodejs/tracker-request-log.ts'
 import { TrackerServer } from '../nodejs/tracker-server.ts'
 import type { CommandContext } from './command-context.ts'
 import type { Settings } from './settings.ts'
@@ -35,11 +35,14 @@ export class TrackerProgram {
   }: Pick<CommandContext, 'settings' | 'output'>): Promise<TrackerProgram> {
     const store = await openStore(settings.store, settings.trackerPort)
     try {
-      const [payloads, access] = [await PayloadBook.open(store), await openAccess(settings, store)]
-      const onRequest = output.isLogged ? (request: AnsweredRequest) => output.log({ ...request }) : undefined
-      const server = await TrackerServer.listen({ ...trackerOptions(settings), onRequest })
-      server.guardAnnounces(access)
-      const services = openServices({ tracker: server, store, payloads, access })
+      const server = await TrackerServer.listen({
+        ...trackerOptions(settings),
+        onRequest: logsRequests(settings)
+          ? (request) => output.event({ event: 'request', ...request })
+          : undefined,
+      })
+      const services = await openServices(server, store, settings)
+      server.guardAnnounces(services.access)
       const api = await openTrackerApi(services, {
         hosts: settings.apiHost,
         origins: settings.apiOrigin,
@@ -66,14 +69,22 @@ function openAccess({ mode, tokenFile }: Settings, store: Store): Promise<Tracke
   return TrackerAccess.open({ mode, tokenFile: tokenFile === 'auto' ? beside : tokenFile }, store)
 }
 
-type Parts = Pick<ApiServices, 'tracker' | 'store' | 'payloads' | 'access'>
+/** A line for every request is for those who asked for one: with a log file, or `--verbose tracker`. */
+function logsRequests({ logFile, verbose }: Settings): boolean {
+  return logFile !== 'off' || verbose.tracker > 0
+}
 
-function openServices(parts: Parts): ApiServices {
+async function openServices(tracker: TrackerServer, store: Store, settings: Settings): Promise<ApiServices> {
+  const now = () => Date.now()
   return {
-    ...parts,
     version: readVersion().version,
+    tracker,
+    store,
+    catalog: await CatalogService.open({ store, tracker, now, follows: new Set(settings.follow) }),
+    payloads: await PayloadBook.open(store),
+    access: await openAccess(settings, store),
     events: new EventHub(),
     metrics: new Registry(),
-    now: () => Date.now(),
+    now,
   }
 }

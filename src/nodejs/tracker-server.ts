@@ -36,13 +36,13 @@ import {
   encodeFailure,
   encodeScrapeReply,
 } from '../wire/tracker-http-reply.ts'
+import { type ServedRequest, servedDatagram, watchRequest } from './access-log.ts'
 import { listenServer } from './listen.ts'
 import { nodeClock } from './node-clock.ts'
 import { nodeCrypto } from './node-crypto.ts'
 import { nodeHttp } from './node-http.ts'
 import { ShoalError } from './shoal-error.ts'
 import type { AnnounceGate } from './tracker-access.ts'
-import { type AnsweredRequest, watchedPackets, watchRequest } from './tracker-request-log.ts'
 import { TrackerUdpSocket } from './tracker-udp-socket.ts'
 
 export interface TrackerServerOptions extends Partial<TrackerOptions> {
@@ -59,13 +59,17 @@ export interface TrackerServerOptions extends Partial<TrackerOptions> {
    * trackerRequestsPerSourceMax, and all of this machine's own.
    */
   readonly sourceLimit?: number | 'off' | undefined
-  /** Told of every request, once it is answered; for a log, since it costs. */
-  readonly onRequest?: ((request: AnsweredRequest) => void) | undefined
+  /** Told of every request once it is answered. */
+  readonly onRequest?: ((request: ServedRequest) => void) | undefined
 }
 
 export type RequestHandler = (request: http.IncomingMessage, response: http.ServerResponse) => void
 
-type Manners = Pick<TrackerServerOptions, 'trustedProxies' | 'sourceLimit' | 'onRequest'>
+interface Manners {
+  readonly trustedProxies: readonly string[]
+  readonly sourceLimit: number | 'off' | undefined
+  readonly onRequest: ((request: ServedRequest) => void) | undefined
+}
 
 interface Sockets {
   readonly server: http.Server
@@ -125,7 +129,7 @@ export class TrackerServer {
   private constructor(
     { server, endpoint, udp }: Sockets,
     options: TrackerOptions,
-    { trustedProxies = [], sourceLimit, onRequest }: Manners,
+    { trustedProxies, sourceLimit, onRequest }: Manners,
   ) {
     const env = { prng: new Prng(randomInt(0x1_0000_0000)), crypto: nodeCrypto, buggify: () => false }
     const hash = new SipHash(randomBytes(SIPHASH_KEY_LENGTH))
@@ -145,10 +149,8 @@ export class TrackerServer {
           : (sourceLimit ?? LIMITS.trackerRequestsPerSourceMax.value),
       limitsLoopback: sourceLimit !== undefined,
     })
-    server.on('request', (request, response) => {
-      if (onRequest) watchRequest(request, response, onRequest)
-      this.#take(request, response)
-    })
+    if (onRequest) server.on('request', (request, response) => watchRequest(request, response, onRequest))
+    server.on('request', (request, response) => this.#take(request, response))
     server.on('clientError', (_error, socket) => refuseSocket(socket as Socket))
     const overUdp = new UdpTracker({
       connectionIds: new ConnectionIds(hash),
@@ -156,17 +158,21 @@ export class TrackerServer {
       askers: this.#askers,
       ask: (input) => this.#askForUdp(input),
     })
-    const answer = (packet: Uint8Array, address: Uint8Array, port: number) =>
-      overUdp.answer(nodeClock.now(), packet, address, port)
-    udp?.start(onRequest ? watchedPackets(answer, onRequest) : answer)
+    udp?.start((packet, address, port) => {
+      onRequest?.(servedDatagram(packet, address))
+      return overUdp.answer(nodeClock.now(), packet, address, port)
+    })
   }
 
   /** Throws ShoalError `listen/…`. */
   static async listen(options: TrackerServerOptions): Promise<TrackerServer> {
-    const { host, port, udpPort = 'off', trustedProxies, sourceLimit, onRequest, ...tracker } = options
+    const { host, port, udpPort = 'off', trustedProxies = [], sourceLimit, onRequest, ...tracker } = options
     const sockets = await listenOnBoth(host, port, udpPort)
-    const manners = { trustedProxies, sourceLimit, onRequest }
-    return new TrackerServer(sockets, { ...TRACKER_DEFAULTS, ...tracker }, manners as Manners)
+    return new TrackerServer(
+      sockets,
+      { ...TRACKER_DEFAULTS, ...tracker },
+      { trustedProxies, sourceLimit, onRequest },
+    )
   }
 
   stats(): TrackerStats & { readonly uptimeSeconds: number } {
