@@ -22,7 +22,7 @@ header .wrap { display: flex; flex-wrap: wrap; align-items: center; gap: 0.75rem
 .brand svg { width: 2rem; height: 2rem; }
 .figures { display: flex; flex-wrap: wrap; gap: 0.25rem 1.5rem; margin: 0 0 0 auto; padding: 0; list-style: none; color: var(--quiet); font-size: 0.9rem; }
 .figures b { color: var(--text); font-variant-numeric: tabular-nums; }
-main { padding-block: 1.5rem 3rem; }
+main.wrap { padding-block: 1.5rem 3rem; }
 .find { display: flex; flex-wrap: wrap; gap: 0.6rem; margin-bottom: 1.25rem; }
 .find input[type=search] { flex: 1 1 16rem; }
 .find input, .find select, .find button { font: inherit; padding: 0.55rem 0.8rem; border: 1px solid var(--line); border-radius: 0.6rem; background: var(--sheet); color: inherit; }

@@ -144,6 +144,12 @@ const WRITERS: Writers = {
   metadata: (e) => ({ sentence: `metadata received: ${e.name}` }),
   'metadata-failed': (e) => ({ sentence: `metadata from ${e.from.join(', ')} is wrong, retry` }),
   'piece-verified': (e) => ({ log: fetch(1, `piece ${e.piece} <- ${e.from}`) }),
+  'piece-served': (e) => ({ log: serve(1, `piece ${e.piece} ->`) }),
+  'block-served': (e) => ({ log: serve(2, `block ${e.piece}:${e.begin} ${e.length} B ->`) }),
+  'block-requested': (e) => ({
+    log: fetch(2, `request ${e.piece}:${e.begin} ${e.length} B -> ${e.address ?? 'a peer'}`),
+  }),
+  'piece-received': (e) => ({ log: fetch(2, `piece ${e.piece} is whole, checking`) }),
   'piece-failed': (e) => ({ sentence: `piece ${e.piece} failed from ${e.from}, retry` }),
   'piece-unreadable': (e) => ({ sentence: `piece ${e.piece} cannot be read any more: ${e.message}` }),
   progress: () => ({}),

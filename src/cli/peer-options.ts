@@ -13,7 +13,9 @@ import { readVersion } from './version.ts'
 
 /** @param portOffset for the second, third... peer of one command */
 export function peerNodeOptions(settings: Settings, portOffset = 0): PeerNodeOptions {
+  const { serve, fetch } = settings.verbose
   return {
+    trace: serve > 0 || fetch > 1 ? { serve, fetch } : undefined,
     host: settings.host === 'all' ? undefined : settings.host,
     ports: portsToTry(settings.port, portOffset),
     version: readVersion().version,

@@ -3,9 +3,11 @@
  * a contract with other programs.
  */
 import type { SwarmEvent } from '../swarm/events.ts'
+import type { TraceEvent } from './transfer-trace.ts'
 
 export type NodeEvent =
   | SwarmEvent
+  | TraceEvent
   | { readonly event: 'listening'; readonly service: 'peer'; readonly host: string; readonly port: number }
   /** Peers have sent what a magnet link only names. */
   | { readonly event: 'metadata'; readonly infoHash: string; readonly name: string }

@@ -13,6 +13,7 @@ import { LocalDiscoveryDriver } from '../runtime/local-discovery-driver.ts'
 import { SwarmDriver } from '../runtime/swarm-driver.ts'
 import { Client } from '../swarm/client.ts'
 import { countUploads } from '../swarm/drain.ts'
+import type { SwarmOutput } from '../swarm/effects.ts'
 import { LocalDiscovery } from '../swarm/local-discovery.ts'
 import { PieceBuffers } from '../swarm/piece-buffers.ts'
 import { PEER_ITSELF } from '../swarm/services.ts'
@@ -35,11 +36,14 @@ import { TcpNetwork } from './tcp-network.ts'
 import { ThreadVerifier } from './thread-verifier.ts'
 import { swarmOptions, type TorrentAddOptions, type TorrentDefaults, TorrentTask } from './torrent-task.ts'
 import { NodeTrackerTransport } from './tracker-transport.ts'
+import { type TraceLevels, TransferTrace } from './transfer-trace.ts'
 import { type WireEvent, WireLog } from './wire-log.ts'
 
 export interface PeerNodeOptions extends TorrentDefaults {
   /** Address to listen on and to connect from; undefined = all interfaces. */
   readonly host: string | undefined
+  /** Absent: requests and blocks are not told. */
+  readonly trace?: TraceLevels | undefined
   /** Tried in turn while they are in use; 0 = any free one. */
   readonly ports: readonly number[]
   /** `1.2.3`, told to peers. */
@@ -168,6 +172,7 @@ export class PeerNode {
           torrent === PEER_ITSELF ? this.#emit(event, undefined) : this.#member(torrent)?.swarmEvent(event),
         metadata: (torrent, result) => this.#metadata(torrent, result),
         stopped: () => settleStopped(),
+        ...(options.trace && { trace: this.#traceWith(options.trace) }),
       },
     )
     this.#local = this.#startLocal(options, new Prng(seed! ^ 1))
@@ -182,6 +187,13 @@ export class PeerNode {
     const { host, port } = network.endpoint
     node.#emit({ event: 'listening', service: 'peer', host, port }, undefined)
     return node
+  }
+
+  #traceWith(levels: TraceLevels): (output: SwarmOutput) => void {
+    const trace = new TransferTrace(levels, (torrent, event) =>
+      this.#emit(event, torrent === undefined ? undefined : this.#member(torrent)),
+    )
+    return (output) => trace.output(output)
   }
 
   get endpoint(): Endpoint {

@@ -28,6 +28,8 @@ export interface SwarmDriverEvents {
   /** What peers gave for a magnet link. */
   metadata(torrent: number, result: Result<Metainfo>): void
   stopped(): void
+  /** Sees every output before it is executed; absent, nothing is spent on it. */
+  readonly trace?: (output: SwarmOutput) => void
 }
 
 export class SwarmDriver {
@@ -40,8 +42,17 @@ export class SwarmDriver {
   constructor(client: Client, ports: SwarmPorts, events: SwarmDriverEvents) {
     this.#ports = ports
     this.#events = events
-    this.#pump = new Pump<SwarmInput, SwarmOutput>(client, ports.clock, { kind: 'tick' }, (output) =>
-      this.#execute(output),
+    const { trace } = events
+    const execute = (output: SwarmOutput) => this.#execute(output)
+    const traced = (output: SwarmOutput) => {
+      trace?.(output)
+      this.#execute(output)
+    }
+    this.#pump = new Pump<SwarmInput, SwarmOutput>(
+      client,
+      ports.clock,
+      { kind: 'tick' },
+      trace ? traced : execute,
     )
     ports.network.open({
       incoming: (connection, address) => this.push({ kind: 'incoming', connection, address }),
