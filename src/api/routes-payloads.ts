@@ -42,7 +42,7 @@ export const payloadRoutes: RouteModule = (app, { payloads, store, tracker, metr
       },
     },
     async (request, reply) => {
-      const utf8 = payloadBytes(request.body.payload)
+      const utf8 = payloadBytes(request.body.payload, (text) => Buffer.from(text))
       if (!utf8.ok) {
         const { code, message, hint } = utf8.error
         throw new ApiProblem(code === 'payload/too-large' ? 413 : 400, code, message, {
@@ -50,7 +50,7 @@ export const payloadRoutes: RouteModule = (app, { payloads, store, tracker, metr
           fields: [{ field: 'payload', message }],
         })
       }
-      const { record, isNew } = put(() => payloads.put(utf8.value, request.body.store ?? true, now()))
+      const { record, isNew } = await put(() => payloads.put(utf8.value, request.body.store ?? true, now()))
       counted.inc({ kind: isNew ? 'new' : 'known' })
       // Who hears 201 finds it there tomorrow.
       await store.flush()
@@ -105,9 +105,9 @@ function aboutOf({ id, infoHash, name, bytes, chunkCount, rootHash, isStored }: 
   return { payloadId: id, infoHash, name, bytes, chunkCount, ...PAYLOAD_HASHING, rootHash, stored: isStored }
 }
 
-function put<T>(work: () => T): T {
+async function put<T>(work: () => Promise<T>): Promise<T> {
   try {
-    return work()
+    return await work()
   } catch (error) {
     if (error instanceof ShoalError && error.code === 'payload/full')
       throw new ApiProblem(507, error.code, error.message, { hint: error.hint })

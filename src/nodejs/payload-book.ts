@@ -5,7 +5,7 @@
  * `payloadBytesStoredMax` bytes; what a reply says of a string was computed here, never believed.
  */
 import { LIMITS } from '../base/limits.ts'
-import { chunkDigests, type PayloadTorrent, payloadTorrent, rootHash } from '../catalog/payload.ts'
+import { digestChunks, type PayloadTorrent, payloadTorrent, rootHash } from '../catalog/payload.ts'
 import { countChunks } from '../wire/payload-chunks.ts'
 import { nodeCrypto } from './node-crypto.ts'
 import { ShoalError } from './shoal-error.ts'
@@ -26,6 +26,12 @@ export interface PayloadRecord {
   readonly putAt: number
 }
 
+export interface PutPayload {
+  readonly record: PayloadRecord
+  /** It was not there before. */
+  readonly isNew: boolean
+}
+
 const RECORDS = 'payloads'
 const TEXTS = 'payload-texts'
 const DIGESTS = 'payload-digests'
@@ -41,6 +47,8 @@ export class PayloadBook {
   /** By id, the newest last. Bounded by DIGESTS_KEPT. */
   readonly #digests = new Map<string, Uint8Array>()
   #bytes = 0
+  /** Settles when the work that was given last is done. */
+  #last: Promise<unknown> = Promise.resolve()
 
   private constructor(store: Store) {
     this.#store = store
@@ -61,11 +69,15 @@ export class PayloadBook {
    * The entry, and whether it was there before. Throws ShoalError `payload/full`.
    * @param utf8 of a string that was checked; @param isStored false keeps hashes only
    */
-  put(utf8: Uint8Array, isStored: boolean, now: number): { record: PayloadRecord; isNew: boolean } {
+  put(utf8: Uint8Array, isStored: boolean, now: number): Promise<PutPayload> {
+    return this.#inTurn(() => this.#put(utf8, isStored, now))
+  }
+
+  async #put(utf8: Uint8Array, isStored: boolean, now: number): Promise<PutPayload> {
     const torrent = payloadTorrent(utf8, nodeCrypto)
     const known = this.#records.get(torrent.id)
     if (known !== undefined && (known.isStored || !isStored)) return { record: known, isNew: false }
-    const digests = this.#computed(torrent.id, utf8)
+    const digests = await this.#computed(torrent.id, utf8)
     const record = known ? { ...known, isStored } : recordOf(torrent, utf8, digests, isStored, now)
     const isFull = known === undefined && this.#records.size >= LIMITS.payloadsStoredMax.value
     if (isFull || this.#bytes + costOf(record) > LIMITS.payloadBytesStoredMax.value)
@@ -99,11 +111,20 @@ export class PayloadBook {
     const kept = this.#digests.get(record.id) ?? (await this.#store.get(DIGESTS, record.id))
     if (kept !== undefined) return kept
     const text = await this.text(record)
-    return text === undefined ? new Uint8Array(0) : this.#computed(record.id, text)
+    if (text === undefined) return new Uint8Array(0)
+    return this.#inTurn(() => this.#computed(record.id, text))
   }
 
-  #computed(id: string, utf8: Uint8Array): Uint8Array {
-    const digests = this.#digests.get(id) ?? chunkDigests(utf8, nodeCrypto)
+  /** One after the other, so that many large ones take neither all memory nor all time. */
+  #inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const done = this.#last.then(work)
+    this.#last = done.catch(() => {})
+    return done
+  }
+
+  /** Announces are answered in between. */
+  async #computed(id: string, utf8: Uint8Array): Promise<Uint8Array> {
+    const digests = this.#digests.get(id) ?? (await inSteps(digestChunks(utf8, nodeCrypto)))
     this.#digests.delete(id)
     this.#digests.set(id, digests)
     for (const oldest of this.#digests.keys())
@@ -115,6 +136,13 @@ export class PayloadBook {
     this.#records.set(record.id, record)
     this.#ids.set(record.infoHash, record.id)
     this.#bytes += costOf(record)
+  }
+}
+
+async function inSteps<T>(work: Generator<undefined, T>): Promise<T> {
+  for (let step = work.next(); ; step = work.next()) {
+    if (step.done) return step.value
+    await new Promise((resolve) => setImmediate(resolve))
   }
 }
 

@@ -5,7 +5,7 @@ import { describe, expect, test } from 'vitest'
 import { temporaryFolder } from '../kit/clean-up.ts'
 import { startOwnTracker } from '../kit/own-tracker.ts'
 import { announceHttp, announceUdp, httpGet } from '../kit/raw-announce.ts'
-import { mustRun, runShoal, Shoal } from '../kit/shoal.ts'
+import { ALONE, mustRun, runShoal, Shoal } from '../kit/shoal.ts'
 import { stage, startGet, startSeed } from '../kit/stage.ts'
 import { until } from '../kit/waiting.ts'
 
@@ -63,6 +63,25 @@ describe('announces', () => {
     await get.event('complete')
     const third = startGet(file, target + 2, { tracker: `${tracker.url}/announce` })
     expect((await third.event('announce-failed')).message).toMatch(/for members/)
+  })
+
+  test('a private library that a member publishes on an open tracker is for members', async () => {
+    const tracker = await startClosed('open')
+    const { source, target, torrent } = stage()
+    const share = Shoal.start([
+      ...['share', join(source, torrent.name), '--private', '--tracker', await tracker.member()],
+      ...['--host', '127.0.0.1', '--port', '0', ...ALONE],
+    ])
+    await share.event('registered')
+    const { file } = await share.event('share-link')
+    const outside = startGet(file, target, {
+      tracker: `${tracker.url}/announce`,
+      args: ['--peer', '127.0.0.1:1'],
+    })
+    expect((await outside.event('announce-failed')).message).toMatch(/for members/)
+    const inside = startGet(file, target + 2, { tracker: await tracker.member() })
+    await inside.event('announced')
+    expect((await announceHttp(tracker.http, ANNOUNCE)).failure).toBeUndefined()
   })
 
   test('open is open', async () => {
