@@ -166,11 +166,21 @@ describe('the API of a closed tracker', () => {
     expect((await ask('/api/v1/stats', 'x'.repeat(43))).status).toBe(401)
     const passkey = new URL(await tracker.member()).pathname.split('/')[1]!
     expect((await ask('/api/v1/stats', passkey)).status).toBe(200)
-    expect((await ask('/api/v1/members', passkey)).status).toBe(403)
-    const { members } = (await (await ask('/api/v1/members', tracker.token())).json()) as {
-      members: { id: string }[]
-    }
-    expect(members).toHaveLength(1)
+    await tracker.member()
+    const members = async (token: string) =>
+      ((await (await ask('/api/v1/members', token)).json()) as { members: { id: string }[] }).members
+    expect(await members(tracker.token())).toHaveLength(2)
+    const [self, ...others] = await members(passkey)
+    expect(others).toEqual([])
+    const expel = (token: string) =>
+      fetch(`${tracker.url}/api/v1/members/${self?.id}`, {
+        method: 'DELETE',
+        headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' },
+        body: '{}',
+      })
+    expect((await expel(passkey)).status).toBe(403)
+    expect((await expel(tracker.token())).status).toBe(200)
+    expect((await ask('/api/v1/stats', passkey)).status).toBe(401)
   })
 
   test('the token of the operator is kept for its owner alone, or shown once', async () => {
