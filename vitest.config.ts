@@ -23,6 +23,8 @@ export default defineConfig({
           testTimeout: 120_000,
           hookTimeout: 120_000,
           maxWorkers: 2,
+          // real clients mostly wait for their next round
+          maxConcurrency: 10,
         },
       },
       {

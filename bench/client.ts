@@ -117,6 +117,7 @@ class Bench {
       announceIntervalSeconds: undefined,
       announcesRebuilt: false,
       exchangesPeers: false,
+      usesWebSeeds: false,
     }
     this.input({ kind: 'add-torrent', torrent: id, options })
     this.input({ kind: 'checked', torrent: id, pieces })

@@ -37,6 +37,8 @@ const TORRENTS = 'torrents'
 const FACTS = 'catalog'
 /** Of what a store in a file may take, for one in memory. */
 const MEMORY_SHARE = 1 / 16
+/** Counts of shared swarms may be this old. */
+const REFRESH_MS = 2000
 
 export class CatalogService {
   readonly catalog: Catalog
@@ -45,6 +47,12 @@ export class CatalogService {
    * How many entries name a picture, by its hash in hex. Bounded by catalogEntriesMax and catalogPreviewsMax.
    */
   readonly #previewUses = new Map<string, number>()
+  /** What each entry was last counted with. */
+  readonly #counted = new WeakMap<CatalogEntry, readonly string[]>()
+  readonly #lastCounts = new Map<string, LiveCounts>()
+  /** Questions about counts that are on their way. */
+  readonly #asked: Promise<void>[] = []
+  #refreshedAt = Number.NEGATIVE_INFINITY
   /** Bytes of each `.torrent` that is kept, by id. */
   readonly #torrents = new Map<string, number>()
   #torrentBytes = 0
@@ -62,13 +70,18 @@ export class CatalogService {
     const service = new CatalogService(options)
     for (const { value } of await options.store.rows(LIBRARIES)) {
       const entry = restore(service.catalog, value)
-      if (entry) service.#usePreviews(entry, 1)
+      if (entry) service.#countPreviews(entry, previewsOf(entry))
     }
     const facts = await options.store.get(FACTS, 'last-number')
     if (facts) service.catalog.skipNumbers(Number(Buffer.from(facts).toString()))
     for (const { key, value } of await options.store.rows(`${TORRENTS} sizes`))
       service.#noteTorrent(key, Number(Buffer.from(value).toString()))
     return service
+  }
+
+  /** Memory is dearer than disk. */
+  get #share(): number {
+    return this.#options.store.description === 'memory' ? MEMORY_SHARE : 1
   }
 
   get follows(): ReadonlySet<string> {
@@ -80,14 +93,46 @@ export class CatalogService {
     let seeders = 0
     let leechers = 0
     for (const hash of swarmHashes(record)) {
-      const counts = this.#options.tracker.counts(hash)
+      const counts = this.#countsOf(hash)
       seeders = Math.max(seeders, counts.seeders)
       leechers = Math.max(leechers, counts.leechers)
     }
     return { seeders, leechers }
   }
 
-  search(query: CatalogQuery): Found {
+  /**
+   * Counts of swarms that other processes share come later; until then those heard last are told. Bounded by
+   * catalogEntriesMax.
+   */
+  #countsOf(hash: Uint8Array): LiveCounts {
+    const counts = this.#options.tracker.counts(hash)
+    if (!(counts instanceof Promise)) return counts
+    const key = toHex(hash)
+    if (this.#asked.length > LIMITS.catalogEntriesMax.value * 2) this.#asked.length = 0
+    this.#asked.push(
+      counts.then(
+        (known) => void this.#lastCounts.set(key, known),
+        () => {},
+      ),
+    )
+    return this.#lastCounts.get(key) ?? { seeders: 0, leechers: 0 }
+  }
+
+  /** Where swarms are shared, asks for the counts of all first, unless that was done just now. */
+  async #refreshCounts(): Promise<void> {
+    const now = this.#options.now()
+    if (now - this.#refreshedAt < REFRESH_MS) return
+    this.#asked.length = 0
+    for (const { sources } of this.catalog.entries()) {
+      this.counts(sources[0]!.record)
+      if (this.#asked.length === 0) return
+    }
+    this.#refreshedAt = now
+    await Promise.all(this.#asked.splice(0))
+  }
+
+  async search(query: CatalogQuery): Promise<Found> {
+    await this.#refreshCounts()
     return searchCatalog(this.catalog, query, ({ record }) => this.counts(record))
   }
 
@@ -104,9 +149,10 @@ export class CatalogService {
     const { entry, isNew, displaced } = published.value
     for (const other of displaced) this.#forget(other)
     this.#keep(entry)
+    const hasRoom = this.#previewUses.size <= LIMITS.catalogPreviewsKeptMax.value * this.#share
     for (const hash of previewsOf(entry)) {
       const bytes = pictures.get(hash)
-      if (bytes) this.#options.store.put(PREVIEWS, hash, bytes)
+      if (bytes && hasRoom) this.#options.store.put(PREVIEWS, hash, bytes)
     }
     return ok({ entry, isNew, wantsTorrent: !this.#torrents.has(entry.id) })
   }
@@ -117,12 +163,12 @@ export class CatalogService {
     if (source === undefined) return ok(false)
     if (!verifyPublisher(source.record.publisher, encodeWithdrawal(source.signed.bytes), signature))
       return fail('catalog/bad-signature', 'the withdrawal is not signed by the publisher')
-    this.#usePreviews(entry, -1)
     const wasLast = entry.sources.length === 1
     const removed = this.catalog.withdraw(entry, publisher)
-    if (wasLast) this.#drop(entry)
+    if (!removed) return ok(false)
+    if (wasLast) this.#forget(entry)
     else this.#keep(entry)
-    return ok(removed)
+    return ok(true)
   }
 
   async preview(hash: string): Promise<Uint8Array | undefined> {
@@ -149,8 +195,7 @@ export class CatalogService {
       (infoHashV2 === null || toHex(nodeCrypto.sha256(infoBytes)) === toHex(infoHashV2))
     if (!isIt) return fail('catalog/wrong-torrent', 'this is not the .torrent of that library')
     if (this.#torrents.has(entry.id)) return ok(undefined)
-    const share = this.#options.store.description === 'memory' ? MEMORY_SHARE : 1
-    if (this.#torrentBytes + bytes.length > LIMITS.catalogTorrentsBytesMax.value * share)
+    if (this.#torrentBytes + bytes.length > LIMITS.catalogTorrentsBytesMax.value * this.#share)
       return fail('catalog/full', 'there is no room for more .torrent files; peers give the metadata')
     this.#options.store.put(TORRENTS, entry.id, bytes)
     this.#options.store.put(`${TORRENTS} sizes`, entry.id, Buffer.from(String(bytes.length)))
@@ -164,20 +209,15 @@ export class CatalogService {
   }
 
   #keep(entry: CatalogEntry): void {
-    this.#recountPreviews(entry)
+    this.#countPreviews(entry, previewsOf(entry))
     this.#options.store.put(LIBRARIES, keyOf(entry), encodeEntry(entry))
     this.#options.store.put(FACTS, 'last-number', Buffer.from(String(this.catalog.lastNumber)))
   }
 
   #forget(entry: CatalogEntry): void {
-    this.#usePreviews(entry, -1)
-    this.#drop(entry)
-  }
-
-  #drop(entry: CatalogEntry): void {
     const { store } = this.#options
+    this.#countPreviews(entry, [])
     store.delete(LIBRARIES, keyOf(entry))
-    this.#counted.delete(entry)
     const length = this.#torrents.get(entry.id)
     if (length === undefined) return
     this.#torrents.delete(entry.id)
@@ -186,22 +226,19 @@ export class CatalogService {
     store.delete(`${TORRENTS} sizes`, entry.id)
   }
 
-  /** What each entry was last counted with. */
-  readonly #counted = new WeakMap<CatalogEntry, readonly string[]>()
-
-  #recountPreviews(entry: CatalogEntry): void {
-    this.#usePreviews(entry, -1)
-    this.#usePreviews(entry, 1)
-  }
-
-  #usePreviews(entry: CatalogEntry, change: 1 | -1): void {
-    const hashes = change === 1 ? previewsOf(entry) : (this.#counted.get(entry) ?? [])
-    for (const hash of hashes) {
-      const uses = (this.#previewUses.get(hash) ?? 0) + change
+  /** The entry names these pictures now; one that no entry names any more goes. */
+  #countPreviews(entry: CatalogEntry, hashes: readonly string[]): void {
+    const before = this.#counted.get(entry) ?? []
+    for (const hash of hashes) this.#previewUses.set(hash, (this.#previewUses.get(hash) ?? 0) + 1)
+    for (const hash of before) {
+      const uses = (this.#previewUses.get(hash) ?? 0) - 1
       if (uses > 0) this.#previewUses.set(hash, uses)
-      else this.#previewUses.delete(hash)
+      else {
+        this.#previewUses.delete(hash)
+        this.#options.store.delete(PREVIEWS, hash)
+      }
     }
-    this.#counted.set(entry, change === 1 ? hashes : [])
+    this.#counted.set(entry, hashes)
   }
 }
 

@@ -48,8 +48,9 @@ export type ApiDescription = Static<typeof ApiDescription>
 /** The body of `/stats.json` and of `GET /api/v1/stats`. */
 export const TrackerStatistics = Type.Object(
   {
-    swarms: Type.Integer(),
-    peers: Type.Integer(),
+    /** Null where they are not counted, because several trackers share them. */
+    swarms: Type.Union([Type.Integer(), Type.Null()]),
+    peers: Type.Union([Type.Integer(), Type.Null()]),
     announces: Type.Integer(),
     scrapes: Type.Integer(),
     refusals: Type.Integer(),

@@ -2,6 +2,7 @@
  * The catalog as a page: a card for each library, and a sheet for one. No script; names are escaped (S36).
  */
 import { thumbHashToDataURL } from 'thumbhash'
+import { LIMITS } from '../base/limits.ts'
 import type { Library, LibraryDetails, LibraryList } from './contract-catalog.ts'
 import { formatSize } from './format-size.ts'
 import { type Html, html } from './html.ts'
@@ -73,10 +74,21 @@ function cover(library: Library, preview: string | undefined): Html {
   return html`${blurred !== undefined && html`<img src="${blurred}" alt="">`}<img src="/api/v1/previews/${preview}" alt="" loading="lazy">`
 }
 
+/** Drawn before: each takes a millisecond. Bounded by catalogPlaceholdersKeptMax. */
+const placeholderUrls = new Map<string, string | undefined>()
+
 /** Undefined for bytes that are no ThumbHash. */
 function placeholderUrl(placeholder: string): string | undefined {
+  if (placeholderUrls.has(placeholder)) return placeholderUrls.get(placeholder)
+  if (placeholderUrls.size >= LIMITS.catalogPlaceholdersKeptMax.value) placeholderUrls.clear()
+  const url = drawPlaceholder(Buffer.from(placeholder, 'base64'))
+  placeholderUrls.set(placeholder, url)
+  return url
+}
+
+function drawPlaceholder(bytes: Uint8Array): string | undefined {
   try {
-    return thumbHashToDataURL(Buffer.from(placeholder, 'base64'))
+    return thumbHashToDataURL(bytes)
   } catch {
     return undefined
   }

@@ -27,8 +27,8 @@ export function page({ title, main }: PageParts, { tracker, catalog, version }: 
 <a class="brand" href="/">${LOGO} Shoal</a>
 <ul class="figures">
 <li><b>${catalog.catalog.size}</b> libraries</li>
-<li><b>${swarms}</b> swarms</li>
-<li><b>${peers}</b> peers</li>
+${swarms !== null && html`<li><b>${swarms}</b> swarms</li>`}
+${peers !== null && html`<li><b>${peers}</b> peers</li>`}
 </ul>
 </div></header>
 <main class="wrap">

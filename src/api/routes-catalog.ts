@@ -1,4 +1,5 @@
 /** `/api/v1/libraries`: what was published, found by words, number or infohash; and publishing itself. */
+import type { FastifyReply } from 'fastify'
 import { LIMITS } from '../base/limits.ts'
 import type { CatalogEntry } from '../catalog/catalog.ts'
 import { swarmHashes } from '../catalog/catalog.ts'
@@ -28,7 +29,22 @@ const FOREVER = 'public, max-age=31536000, immutable'
 export const catalogRoutes: RouteModule = (app, services) => {
   addReading(app, services)
   addFiles(app, services)
-  addPublishing(app, services)
+  const uploads = new Uploads()
+  addPublishing(app, services, uploads)
+  addTorrents(app, services, uploads)
+}
+
+/** Large bodies that are on their way: beyond a number, others must wait. Bounded by apiUploadsMax. */
+class Uploads {
+  #count = 0
+
+  /** As an `onRequest` hook. Throws ApiProblem. */
+  readonly begin = async (_request: unknown, reply: FastifyReply): Promise<void> => {
+    if (this.#count >= LIMITS.apiUploadsMax.value)
+      throw new ApiProblem(503, 'api/busy', 'too many are publishing right now; try again soon')
+    this.#count++
+    reply.raw.once('close', () => this.#count--)
+  }
 }
 
 function addReading(app: ApiApp, { catalog, tracker }: ApiServices): void {
@@ -41,8 +57,8 @@ function addReading(app: ApiApp, { catalog, tracker }: ApiServices): void {
         response: { 200: LibraryList, ...problems(400) },
       },
     },
-    ({ query: { q, follow, ...query } }) => {
-      const { rows, total } = catalog.search({ ...query, text: q, follows: followsOf(follow, catalog) })
+    async ({ query: { q, follow, ...query } }) => {
+      const { rows, total } = await catalog.search({ ...query, text: q, follows: followsOf(follow, catalog) })
       const pages = Math.max(1, Math.ceil(total / query.limit))
       return { total, page: query.page, pages, count: rows.length, libraries: rows.map(libraryRow) }
     },
@@ -99,11 +115,12 @@ function addFiles(app: ApiApp, { catalog }: ApiServices): void {
   )
 }
 
-function addPublishing(app: ApiApp, { catalog, events, access }: ApiServices): void {
+function addPublishing(app: ApiApp, { catalog, events, access }: ApiServices, uploads: Uploads): void {
   app.post(
     '/api/v1/libraries',
     {
       bodyLimit: LIMITS.catalogBodyBytesMax.value,
+      onRequest: uploads.begin,
       schema: {
         summary: 'publish libraries, each signed by its publisher',
         body: Publication,
@@ -154,6 +171,9 @@ function addPublishing(app: ApiApp, { catalog, events, access }: ApiServices): v
       return { removed: removed.value }
     },
   )
+}
+
+function addTorrents(app: ApiApp, { catalog }: ApiServices, uploads: Uploads): void {
   app.addContentTypeParser(
     TORRENT_TYPE,
     { parseAs: 'buffer', bodyLimit: LIMITS.catalogTorrentBytesMax.value },
@@ -163,6 +183,7 @@ function addPublishing(app: ApiApp, { catalog, events, access }: ApiServices): v
     '/api/v1/libraries/:id/torrent',
     {
       bodyLimit: LIMITS.catalogTorrentBytesMax.value,
+      onRequest: uploads.begin,
       schema: {
         summary: 'keep its .torrent file (application/x-bittorrent)',
         consumes: [TORRENT_TYPE],

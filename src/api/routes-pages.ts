@@ -16,9 +16,9 @@ const CARDS_PER_PAGE = 24
 
 export const pageRoutes: RouteModule = (app, services) => {
   const { catalog, tracker } = services
-  app.get('/', { schema: { hide: true, querystring: LibraryQuery } }, ({ query }, reply) => {
+  app.get('/', { schema: { hide: true, querystring: LibraryQuery } }, async ({ query }, reply) => {
     const { q, sort, all, tag, page: wanted } = query
-    const found = catalog.search({
+    const found = await catalog.search({
       ...{ text: q, tag: tag || undefined, sort, all, page: wanted },
       ...{ limit: CARDS_PER_PAGE, follows: catalog.follows },
     })

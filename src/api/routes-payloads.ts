@@ -95,7 +95,7 @@ export const payloadRoutes: RouteModule = (app, { payloads, store, tracker, metr
         ...aboutOf(record),
         payload: text === undefined ? null : Buffer.from(text).toString('utf8'),
         ...(request.query.hashes && { chunks: chunkHashes(await payloads.digests(record)) }),
-        holders: tracker.counts(fromHex(record.infoHash)!).seeders,
+        holders: (await tracker.counts(fromHex(record.infoHash)!)).seeders,
       })
     },
   )

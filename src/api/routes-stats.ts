@@ -39,7 +39,7 @@ function addTrackerMetrics({ tracker, metrics, events }: ApiServices): void {
       help,
       registers: [metrics],
       collect() {
-        this.set(tracker.stats()[key as keyof typeof TRACKER_METRICS])
+        this.set(tracker.stats()[key as keyof typeof TRACKER_METRICS] ?? Number.NaN)
       },
     })
   new Gauge({

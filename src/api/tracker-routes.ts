@@ -5,6 +5,7 @@ import { describeRoutes } from './routes-describe.ts'
 import { eventRoutes } from './routes-events.ts'
 import { pageRoutes } from './routes-pages.ts'
 import { payloadRoutes } from './routes-payloads.ts'
+import { peerRoutes } from './routes-peers.ts'
 import { statsRoutes } from './routes-stats.ts'
 import type { RouteModule } from './services.ts'
 
@@ -14,6 +15,7 @@ export const TRACKER_ROUTES: readonly RouteModule[] = [
   statsRoutes,
   catalogRoutes,
   eventRoutes,
+  peerRoutes,
   payloadRoutes,
   accessRoutes,
 ]

@@ -35,6 +35,20 @@ export const LIMITS = {
   pieceLengthMax: limit(512 * 1024 * 1024, 'largest piece that is read', 'libtorrent 2.0 max_piece_size'),
   trackersMax: limit(200, 'announce addresses kept of one torrent', 'design'),
   webSeedsMax: limit(200, 'web seeds kept of one torrent', 'design'),
+  webSeedConnectionsPerSeedMax: limit(2, 'requests to one web seed at a time', 'design: polite to servers'),
+  webSeedConnectionsMax: limit(8, 'requests to web seeds at a time, all torrents together', 'design'),
+  webSeedRangeBytesMax: limit(
+    4 * 1024 * 1024,
+    'bytes asked of a web seed in one go, or one piece if that is longer',
+    'design: a small part of the pool of unverified bytes',
+  ),
+  webSeedSkippedBytesMax: limit(
+    1024 * 1024,
+    'bytes read for nothing from a web seed that can only send whole files',
+    'design',
+  ),
+  webSeedRedirectsMax: limit(3, 'redirects followed for one request to a web seed', 'design'),
+  webSeedBadPiecesMax: limit(3, 'wrong pieces after which a web seed is dropped', 'design'),
   duplicateNamesMax: limit(
     500,
     'entries that share one path and are told apart by a number',
@@ -115,6 +129,49 @@ export const LIMITS = {
     'peers a tracker holds, per address family',
     'design: about 0.3 GB of IPv4',
   ),
+  trackerProbesPerSecondMax: limit(
+    200,
+    'probes of peers our tracker begins in a second; more peers are probed less often',
+    'product',
+  ),
+  trackerProbesOpenMax: limit(
+    1024,
+    'probes of our tracker under way, each with a socket',
+    'design: what begins in five seconds; below the usual limit of open files with its clients',
+  ),
+  trackerProbeBytesMax: limit(
+    4096,
+    'bytes read of a peer that is probed, before its handshake',
+    'design: pads of an encrypted one are 1 KiB at most',
+  ),
+  trackerReportsMax: limit(1024, 'reported peers that wait for their probe, or had it just now', 'design'),
+  trackerReportersPerSecondMax: limit(
+    5,
+    'reports of one address that our tracker acts on in a second, after the first twenty',
+    'design: a peer that finds fifty dead ones needs ten seconds',
+  ),
+  trackerReporterScanMax: limit(
+    4096,
+    'members looked at to find who reports, when it does not say on which port it listens',
+    'design: a tenth of a millisecond',
+  ),
+  trackerListedMax: limit(10_000, 'peers in one list for people', 'design: 2 MB of JSON'),
+  trackerHaveRangesMax: limit(
+    256,
+    'ranges of pieces our tracker keeps of one peer; further ones are not kept',
+    'design: 2 KiB; the map is advice',
+  ),
+  trackerHaveRangesTotalMax: limit(4_194_304, 'ranges of pieces our tracker keeps in all', 'design: 32 MiB'),
+  registeredRangesMax: limit(
+    512,
+    'ranges of pieces told to a tracker at once; the rest waits for the next time',
+    'design: 8 KiB of JSON',
+  ),
+  extendedTrackersMax: limit(
+    4,
+    'trackers of a torrent that are told of pieces and of peers that do not answer',
+    'design: more than one is rare',
+  ),
   trackerConnectionsMax: limit(
     20_000,
     'open HTTP connections to our tracker',
@@ -183,6 +240,18 @@ export const LIMITS = {
     'blocks of those copies in all; a piece with more convicts nobody but a sole sender',
     'design: 128 MiB of pieces, 80 KiB of digests and 64 KiB of senders',
   ),
+  trialsMax: limit(4, 'failed v2 pieces of a torrent that wait for the hashes of their blocks', 'design'),
+  trialBytesMax: limit(
+    16 * 1024 * 1024,
+    'bytes of those pieces, unless it is only one',
+    'design: a quarter of the memory for unverified bytes',
+  ),
+  blockHashBytesMax: limit(
+    64 * 1024 * 1024,
+    'content a peer may have us read at once for hashes of blocks; a 64th of it anew each second',
+    'design: one piece of any length in use',
+  ),
+  blockHashJobsMax: limit(16, 'requests for hashes of blocks that wait, of one torrent', 'design'),
   peersPerTorrentMax: limit(200, 'connected peers of one torrent by default', 'design; --max-peers'),
   connectionsPerHostMax: limit(
     50,
@@ -261,6 +330,11 @@ export const LIMITS = {
   apiParameterMax: limit(256, 'characters of one part of a path of the HTTP API', 'design'),
   apiPageMax: limit(10_000, 'pages of a list', 'design'),
   apiPageRowsMax: limit(500, 'rows of one page of a list', 'design'),
+  apiUploadsMax: limit(
+    16,
+    'large bodies a tracker takes in at once',
+    'design: 512 MiB when all are .torrent files',
+  ),
   apiEventStreamsMax: limit(1000, 'listeners to live news of a tracker', 'design: a socket each'),
   apiStreamBytesMax: limit(
     256 * 1024,
@@ -284,7 +358,13 @@ export const LIMITS = {
   catalogSampleMax: limit(20, 'files named in a record, for people to look at', 'design'),
   catalogPreviewsMax: limit(4, 'small pictures of a library', 'design'),
   catalogPreviewBytesMax: limit(32 * 1024, 'one small picture', '320 pixels wide, WebP, take 10 to 20 KiB'),
+  catalogPreviewsKeptMax: limit(
+    64_000,
+    'small pictures kept by a catalog in a file; in memory a sixteenth of it',
+    'design: 2 GiB at most',
+  ),
   catalogPlaceholderBytesMax: limit(32, 'placeholder of a picture', 'a ThumbHash has at most 25'),
+  catalogPlaceholdersKeptMax: limit(1000, 'placeholders drawn and kept by a tracker', 'design: 4 MiB'),
   catalogTorrentBytesMax: limit(
     32 * 1024 * 1024,
     '.torrent kept by a catalog; of a larger one, peers give the metadata',

@@ -36,6 +36,13 @@ export class TokenBucket {
     return true
   }
 
+  /** Charges for what cannot be refused any more, such as bytes that have arrived. */
+  draw(now: Instant, bytes: number): void {
+    if (this.#rate === Infinity) return
+    this.#refill(now)
+    this.#tokens -= bytes
+  }
+
   /** When `take` will next succeed; undefined when it would now. */
   readyAt(now: Instant): Instant | undefined {
     if (this.#rate === Infinity) return undefined

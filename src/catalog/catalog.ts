@@ -146,7 +146,7 @@ export class Catalog {
   /** The publisher no longer offers it. @returns whether it did */
   withdraw(entry: CatalogEntry, publisher: string): boolean {
     const index = entry.sources.findIndex((source) => source.publisher === publisher)
-    if (index < 0) return false
+    if (index < 0 || this.#byNumber.get(entry.number) !== entry) return false
     if (entry.sources.length === 1) this.#remove(entry)
     else {
       entry.sources.splice(index, 1)

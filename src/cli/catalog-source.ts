@@ -3,7 +3,7 @@
  * name. What the catalog says is only believed as far as the publisher signed it, and the `.torrent` it
  * hands out only when it has the infohash of the record.
  */
-import { existsSync } from 'node:fs'
+import { statSync } from 'node:fs'
 import { fold } from '../catalog/catalog-search.ts'
 import {
   CatalogClient,
@@ -71,8 +71,11 @@ async function libraryNamed(
   )
 }
 
+/** A folder of that name may be the library itself, half fetched. */
 function isFileOrLink(source: string): boolean {
-  return /^[a-z][a-z0-9+.-]*:/i.test(source) || /[/\\]|\.torrent$/i.test(source) || existsSync(source)
+  if (/^[a-z][a-z0-9+.-]*:/i.test(source) || /[/\\]|\.torrent$/i.test(source)) return true
+  const stat = statSync(source, { throwIfNoEntry: false })
+  return stat !== undefined && !stat.isDirectory()
 }
 
 /** Of the only library that has this name, or the only one that is alive, or of a followed publisher. */

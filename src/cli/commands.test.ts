@@ -29,6 +29,8 @@ describe('the table', () => {
       'get',
       'ls',
       'launch',
+      'peers',
+      'locations',
       'tracker',
       'payload',
       'invite',

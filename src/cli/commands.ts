@@ -56,6 +56,7 @@ const MEETING: OptionGroup = {
     'dht',
     'lan',
     'pex',
+    'webSeeds',
     'encryption',
   ],
 }
@@ -75,6 +76,7 @@ const TRANSFERRING: OptionGroup = {
     'waitLimit',
     'uploadDelay',
     'refreshLocations',
+    'registerEvery',
     'finalCheck',
     'tmpDir',
     'handshakeTimeout',
@@ -224,6 +226,7 @@ export const COMMANDS: readonly CommandDefinition[] = [
     examples: [
       'shoal get pictures.torrent --dir downloads --exit',
       "shoal get pictures.torrent --select '2024/**' --picker sequential",
+      'shoal get 2',
     ],
     load: () => import('./get.ts'),
   },
@@ -244,7 +247,7 @@ export const COMMANDS: readonly CommandDefinition[] = [
       { flags: '--page <N>', kind: count({ min: 1, max: 10_000 }), about: 'which page (default: 1)' },
     ],
     groups: [{ title: 'Network', settings: ['tracker', 'trackerTimeout', 'follow'] }, SAYING],
-    examples: ['shoal ls', 'shoal ls cats --sort seeders', 'shoal get 2'],
+    examples: ['shoal ls', 'shoal ls cats --sort seeders'],
     load: () => import('./ls.ts'),
   },
   {
@@ -263,6 +266,25 @@ export const COMMANDS: readonly CommandDefinition[] = [
     groups: [PICKING, ...PEER],
     examples: ['shoal launch reader1 reader2 reader3 --torrent book.torrent'],
     load: () => import('./launch.ts'),
+  },
+  {
+    name: 'peers',
+    arguments: '[ID]',
+    summary: 'who is in a swarm, by its tracker',
+    description: `Asks a Shoal tracker who is in the swarm of ID: an infohash, a magnet link or a .torrent file. Without ID: who has registered with the tracker itself. Shows as many as a peer would get from it. Without --tracker it asks the tracker of this machine.`,
+    options: [{ flags: '--all', kind: SWITCH, about: 'everybody, not a sample' }],
+    groups: [{ title: 'Network', settings: ['tracker', 'trackerTimeout'] }, SAYING],
+    examples: ['shoal peers pictures.torrent --tracker http://tracker.example:6969'],
+    load: () => import('./peers.ts'),
+  },
+  {
+    name: 'locations',
+    arguments: '<ID>',
+    summary: 'which peer has which pieces, by its tracker',
+    description: `Asks a Shoal tracker which pieces each peer says it has. ID is an infohash, a magnet link or a .torrent file. Only Shoal tells its tracker, and only while it downloads. Without --tracker it asks the tracker of this machine.`,
+    groups: [{ title: 'Network', settings: ['tracker', 'trackerTimeout'] }, SAYING],
+    examples: ['shoal locations pictures.torrent --tracker http://tracker.example:6969'],
+    load: () => import('./locations.ts'),
   },
   {
     name: 'tracker',

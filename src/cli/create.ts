@@ -11,7 +11,7 @@ import type { FoundContent } from '../nodejs/folder-walk.ts'
 import { type CreatedMetainfo, createMetainfo } from '../nodejs/metainfo-creation.ts'
 import { nodeCrypto } from '../nodejs/node-crypto.ts'
 import { ShoalError } from '../nodejs/shoal-error.ts'
-import { writeWhole } from '../nodejs/whole-file.ts'
+import { removeLeftovers, writeWhole } from '../nodejs/whole-file.ts'
 import { formatMagnet } from '../wire/magnet.ts'
 import { type Metainfo, parseMetainfo } from '../wire/metainfo.ts'
 import type { CommandContext } from './command-context.ts'
@@ -166,6 +166,8 @@ class OutputFile {
         { cause },
       )
     }
+    // It is no content, should it lie among it.
+    removeLeftovers(this.path)
     const old = statSync(this.#path, { throwIfNoEntry: false })
     if (old !== undefined) this.#replaced = old.isFile() ? torrentIn(this.#path) : undefined
     if (old !== undefined && this.#replaced === undefined)

@@ -79,6 +79,8 @@ const WRITERS: Writers = {
   warning: (e) => ({ sentence: `warning: ${e.message}` }),
   draining: (e) => ({ sentence: `draining ${formatCount(e.uploads, 'upload')}` }),
   'lan-unavailable': (e) => ({ log: fetch(2, `no discovery in the local network: ${e.message}`) }),
+  'store-lost': (e) => ({ sentence: `Redis is away: ${e.message}; announces are refused until it is back` }),
+  'store-regained': () => ({ sentence: 'Redis is back' }),
   stopped: () => ({ sentence: 'stopped' }),
   bye: () => ({ sentence: 'bye' }),
 
@@ -110,7 +112,23 @@ const WRITERS: Writers = {
     log: tracker(1, `announce to ${e.tracker} failed: ${e.message}`),
   }),
   'no-peers-left': () => ({ sentence: 'no peers left, re-announcing' }),
+  reported: (e) => ({ sentence: `reported ${e.address} unreachable` }),
+  registered: (e) => ({ log: tracker(1, `registered ${e.pieces}/${e.total} pieces at ${e.tracker}`) }),
+  'locations-refreshed': (e, said) => {
+    const message = `locations refreshed, ${formatCount(e.sources, 'source')}`
+    return said.isNews(`sources ${trackerOf(e)}`, message)
+      ? { sentence: message }
+      : { log: tracker(1, message) }
+  },
   deregistered: (e) => ({ sentence: 'deregistered', log: tracker(1, `deregistered at ${e.tracker}`) }),
+
+  // Who is there, as our tracker finds out.
+  heartbeat: (e) => ({
+    log: tracker(1, `heartbeat ${e.address} ${e.result}${e.result === 'ok' ? ` ${e.milliseconds}ms` : ''}`),
+  }),
+  probe: (e) => ({ log: tracker(1, `probe (reported) ${e.address}`) }),
+  removed: (e) => ({ sentence: `removed ${e.address} reason=${e.reason}` }),
+  kept: (e) => ({ sentence: `kept ${e.address}` }),
 
   // Peers. A dial that leads nowhere is everyday life in a swarm; only peers that were there are missed.
   connecting: (e) => ({ log: fetch(1, `connecting to ${e.address}`) }),
@@ -139,6 +157,14 @@ const WRITERS: Writers = {
   'stats-asked': (e) => ({
     log: serve(1, `${e.address} asked for the counters${e.isAnswered ? '' : ', in vain'}`),
   }),
+
+  // Web seeds.
+  'web-seed-lacks': (e) => ({ log: fetch(1, `web seed ${e.url} lacks file ${e.file}: ${e.message}`) }),
+  'web-seed-waits': (e, said) => ({
+    sentence: said.isNews(`web seed ${e.url}`, e.code) ? `web seed ${e.url}: ${e.message}` : undefined,
+    log: fetch(1, `web seed ${e.url}: ${e.message}, again in ${formatDuration(e.seconds)}`),
+  }),
+  'web-seed-dropped': (e) => ({ sentence: `web seed ${e.url} is not used any more: ${e.message}` }),
 
   // Pieces.
   metadata: (e) => ({ sentence: `metadata received: ${e.name}` }),
@@ -184,7 +210,7 @@ const WRITERS: Writers = {
     sentence: e.ok ? undefined : `${e.name} refused by ${e.tracker} (${e.message})`,
     log: tracker(1, e.ok ? `${e.name} is number ${e.number} at ${e.tracker}` : `${e.name} refused`),
   }),
-  registered: (e) => ({
+  listed: (e) => ({
     sentence: `registered ${e.count === e.of ? '' : `${e.count} of `}${formatCount(e.of, 'library', 'libraries')} at ${e.tracker}`,
     isWhole: true,
   }),

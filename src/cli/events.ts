@@ -4,6 +4,7 @@
  * Hashes are hex, sizes bytes, rates bytes per second, durations seconds; what does not exist is null.
  */
 import type { NodeEvent } from '../nodejs/node-events.ts'
+import type { LivenessEvent } from '../tracker/heartbeat.ts'
 
 export type ProgramEvent =
   | {
@@ -61,7 +62,7 @@ export type ProgramEvent =
     }
   /** All that are shared, at one catalog. */
   | {
-      readonly event: 'registered'
+      readonly event: 'listed'
       readonly tracker: string
       readonly count: number
       readonly of: number
@@ -84,6 +85,9 @@ export type ProgramEvent =
     }
   /** This peer has the whole payload string and answers for it. */
   | { readonly event: 'holding'; readonly payloadId: string }
+  /** The Redis of a tracker: announces are refused until it is back. */
+  | { readonly event: 'store-lost'; readonly message: string }
+  | { readonly event: 'store-regained' }
   | { readonly event: 'bye' }
 
 export type ProgressEvent = Extract<NodeEvent, { event: 'progress' }>
@@ -99,7 +103,7 @@ export interface EventContext {
   readonly node?: string
 }
 
-export type KnownEvent = (NodeEvent | ProgramEvent) & EventContext
+export type KnownEvent = (NodeEvent | ProgramEvent | LivenessEvent) & EventContext
 
 /** Any event, also one that has no sentence of its own. */
 export interface ShoalEvent {

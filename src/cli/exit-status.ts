@@ -29,7 +29,7 @@ const INPUT_CODES: ReadonlySet<string> = new Set([
   'listen/not-permitted',
   'listen/no-such-address',
   'tracker/required',
-  'tracker/store-unsupported',
+  'store/bad-url',
   'store/not-ours',
   'store/too-new',
   'tracker/none-registered',

@@ -87,6 +87,7 @@ function warnIfNowhereToLook(
   peerCount = settings.peer.length,
 ): void {
   if (signal.aborted || peerCount > 0 || trackerTiers(settings, metainfo).length > 0) return
+  if (settings.webSeeds && metainfo.webSeeds.length > 0 && metainfo.pieceCount > 0) return
   const until = exit ? '; --exit waits for them' : ''
   output.warning({
     code: 'get/nowhere-to-look',

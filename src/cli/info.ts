@@ -16,6 +16,13 @@ import { shareLink } from './share-link.ts'
 import { readTorrent } from './torrent-source.ts'
 import { formatBytes } from './units.ts'
 
+/** SHA-1 can be made to collide, so that one piece passes for another (S11). */
+const HASHES = {
+  v1: 'SHA-1 only: whoever made the torrent could have made two contents for it',
+  v2: 'SHA-256',
+  hybrid: 'SHA-1 and SHA-256',
+}
+
 /** One line for people; those without a value are left out. */
 type Line = readonly [label: string, value: string | number | null | undefined]
 
@@ -103,6 +110,7 @@ function infoLines(metainfo: Metainfo, info: ReturnType<typeof infoEvent>): Line
     ['name', info.name],
     ...hashLines(info),
     ['format', info.format],
+    ['hashes', HASHES[info.format]],
     ['size', `${formatBytes(info.bytes)} (${info.bytes} B)`],
     ['pieces', `${info.pieces} of ${info.pieceLength} B`],
     ['files', info.files],

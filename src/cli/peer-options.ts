@@ -29,8 +29,10 @@ export function peerNodeOptions(settings: Settings, portOffset = 0): PeerNodeOpt
     requiresTracker: settings.requireTracker,
     announceIntervalSeconds:
       settings.refreshLocations === 'off' ? undefined : settings.refreshLocations / 1000,
+    registerEverySeconds: settings.registerEvery === 'off' ? undefined : settings.registerEvery / 1000,
     announcesRebuilt: settings.rebuiltInfoHash,
     exchangesPeers: settings.pex,
+    usesWebSeeds: settings.webSeeds,
     usesLocalNetwork: settings.lan,
     handshakeTimeoutSeconds: settings.handshakeTimeout / 1000,
     requestTimeoutSeconds: settings.requestTimeout / 1000,

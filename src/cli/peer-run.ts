@@ -111,9 +111,15 @@ async function addMagnet(
   { magnet, dir, plan }: MagnetPlan,
   peers: readonly Endpoint[],
 ): Promise<TorrentTask> {
-  const { trackers } = magnet.metainfo
+  const { trackers, webSeeds, infoBytes } = magnet.metainfo
+  // A link is a stranger's word; a file that only lacks piece layers is the user's own.
+  const webSeedScopeMin = infoBytes.length > 0 ? 'machine' : 'global'
+  const options = (metainfo: Metainfo, known: readonly Endpoint[]): TorrentAddOptions => ({
+    ...torrentOptions(context, plan({ ...metainfo, trackers, webSeeds }), known),
+    webSeedScopeMin,
+  })
   const kept = keptMetadata(dir, magnet.metainfo)
-  if (kept) return node.add(torrentOptions(context, plan({ ...kept, trackers }), [...peers, ...magnet.peers]))
+  if (kept) return node.add(options(kept, [...peers, ...magnet.peers]))
   const task = node.addMagnet({
     ...magnet,
     trackers: trackerTiers(context.settings, magnet.metainfo),
@@ -121,7 +127,7 @@ async function addMagnet(
   })
   const metainfo = await task.metadata
   keepMetadata(dir, magnet.metainfo, metainfo)
-  return node.add({ ...torrentOptions(context, plan({ ...metainfo, trackers }), []), magnet: task })
+  return node.add({ ...options(metainfo, []), magnet: task })
 }
 
 export function torrentOptions(

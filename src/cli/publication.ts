@@ -115,7 +115,7 @@ export class Publication {
         }
       }
       if (!this.#published.has(base))
-        output.event({ event: 'registered', tracker: base, count: registered, of: prepared.length })
+        output.event({ event: 'listed', tracker: base, count: registered, of: prepared.length })
       this.#published.add(base)
       this.#later(base, prepared, REPEAT_MS, RETRY_MS_MIN)
     } catch (error) {

@@ -107,6 +107,7 @@ export const SETTINGS = {
   dht: setting(SWITCH, true, 'look for peers in the DHT', { flag: '--no-dht', ...LATER }),
   lan: setting(SWITCH, true, 'look for peers in the local network', { flag: '--no-lan' }),
   pex: setting(SWITCH, true, 'exchange peer addresses with peers', { flag: '--no-pex' }),
+  webSeeds: setting(SWITCH, true, 'fetch from web seeds too', { flag: '--no-web-seeds' }),
   encryption: setting(
     choice('WHEN', 'off', 'prefer', 'require'),
     'prefer',
@@ -179,6 +180,11 @@ export const SETTINGS = {
     'off',
     'ask the trackers again this often while downloading',
   ),
+  registerEvery: setting(
+    orWord(duration({ min: 1000, max: 3_600_000 }), 'off'),
+    1000,
+    'tell a Shoal tracker of new pieces this often at most while downloading',
+  ),
   handshakeTimeout: setting(
     duration(TIMEOUT),
     10_000,
@@ -236,9 +242,14 @@ export const SETTINGS = {
       defaultText: `auto: ${LIMITS.trackerRequestsPerSourceMax.value}, off for this machine’s own`,
     },
   ),
-  store: setting(orWord(TEXT, 'auto'), 'auto', 'where the catalog is kept: sqlite:FILE or memory', {
-    defaultText: 'auto: a file in your data folder for each port; memory with --port 0',
-  }),
+  store: setting(
+    orWord(TEXT, 'auto'),
+    'auto',
+    'where what it knows is kept: sqlite:FILE, memory, or redis://HOST:PORT',
+    {
+      defaultText: 'auto: a file in your data folder for each port; memory with --port 0',
+    },
+  ),
   mode: setting(
     choice('MODE', 'open', 'invite', 'members'),
     'open',
@@ -269,10 +280,9 @@ export const SETTINGS = {
   heartbeat: setting(
     orWord(duration({ min: 100, max: 86_400_000 }), 'off'),
     60_000,
-    'how often each peer is probed',
-    LATER,
+    'how often each peer is probed, to see whether it is there; off for a public tracker',
   ),
-  heartbeatWindow: setting(duration(TIMEOUT), 3000, 'a probed peer has this long to answer', LATER),
+  heartbeatWindow: setting(duration(TIMEOUT), 3000, 'a probed peer has this long to answer'),
   fullList: setting(
     orWord(count({ min: 0, max: 100_000 }), 'all'),
     50,

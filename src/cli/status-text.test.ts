@@ -51,6 +51,7 @@ const status: NodeStatus = {
       downloadRate: 3_100_000,
       uploadRate: 0,
       peers: [peer],
+      webSeeds: [],
       knownPeers: { tracker: 5, pex: 6 },
     },
   ],
@@ -102,6 +103,30 @@ test('one row for each peer', () => {
     "
   `)
   expect(shown((output) => showPeers({ ...status, torrents: [] }, output))).toBe('')
+})
+
+test('web seeds stand among the peers, with what is wrong with them', () => {
+  const seed = {
+    url: 'http://w/mirror/',
+    state: 'waiting',
+    fault: { code: 'web-seed/busy', message: 'it answers with HTTP status 503' },
+    requestsInFlight: 0,
+    downloaded: 1_000_000,
+    downloadRate: 0,
+    piecesFrom: 4,
+    pieces: 9,
+  } as const
+  const torrent = { ...status.torrents[0]!, webSeeds: [seed] }
+  const withSeed = { ...status, torrents: [torrent] }
+  expect(shown((output) => showPeers(withSeed, output))).toMatchInlineSnapshot(`
+    "peer              client              found by  has    down   up  pieces from   in flight  flags
+    127.0.0.3:6881    Transmission 4.0.6  tracker   50%  1.5 MB  0 B            6     1 piece  serving us
+    http://w/mirror/  web seed            torrent   50%  1.0 MB    -            4  0 requests  waiting: it answers with HTTP status 503
+    "
+  `)
+  expect(shown((output) => showStatus(withSeed, OFF, output))).toContain(
+    '  web seed http://w/mirror/: waiting (it answers with HTTP status 503)\n',
+  )
 })
 
 test('a narrow terminal loses columns, never part of an address', () => {

@@ -1,6 +1,6 @@
 /** What the console words `status` and `peers` show: the state of each torrent, and one row for each peer. */
 import type { NodeStatus } from '../nodejs/peer-node.ts'
-import type { PeerStatus, TorrentStatus } from '../swarm/torrent-status.ts'
+import type { PeerStatus, TorrentStatus, WebSeedStatus } from '../swarm/torrent-status.ts'
 import { formatRangeList } from './event-text.ts'
 import type { Output } from './output.ts'
 import { formatPercent } from './progress-renderer.ts'
@@ -32,6 +32,10 @@ function torrentLines(torrent: TorrentStatus, limits: Limits, node: string | und
   ]
   const known = Object.entries(torrent.knownPeers).map(([source, count]) => `${count} ${source}`)
   if (known.length > 0) lines.push(`  peers: ${known.join(', ')}`)
+  for (const { url, state, downloadRate, fault } of torrent.webSeeds) {
+    const why = fault === undefined ? '' : ` (${fault.message})`
+    lines.push(`  web seed ${url}: ${state === 'active' ? `down ${formatRate(downloadRate)}` : state + why}`)
+  }
   if (isComplete) return lines
   const inFlightMax = Number.isFinite(torrent.piecesInFlightMax) ? `/${torrent.piecesInFlightMax}` : ''
   const { piecesInFlight, picker } = torrent
@@ -67,12 +71,14 @@ export function showPeers(status: NodeStatus, output: Output, node?: string): vo
     for (const peer of torrent.peers) output.event({ event: 'peer', node, infoHash, name, ...peer }, '')
     if (status.torrents.length > 1 || node !== undefined)
       output.text(`${[node, name].filter(Boolean).join(' ')}:`)
-    if (torrent.peers.length === 0) output.text('no peers')
-    else
-      output.table(
-        PEER_COLUMNS,
-        torrent.peers.map((peer) => peerRow(peer, torrent.pieces)),
-      )
+    for (const seed of torrent.webSeeds)
+      output.event({ event: 'web-seed', node, infoHash, name, ...seed }, '')
+    const rows = [
+      ...torrent.peers.map((peer) => peerRow(peer, torrent.pieces)),
+      ...torrent.webSeeds.map((seed) => webSeedRow(seed, torrent.pieces)),
+    ]
+    if (rows.length === 0) output.text('no peers')
+    else output.table(PEER_COLUMNS, rows)
   }
 }
 
@@ -99,6 +105,20 @@ function peerRow(peer: PeerStatus, pieceCount: number): (string | number)[] {
     peer.piecesFrom,
     `${formatCount(peer.piecesInFlight, 'piece')}`,
     flagsText(peer),
+  ]
+}
+
+function webSeedRow(seed: WebSeedStatus, pieceCount: number): (string | number)[] {
+  return [
+    seed.url,
+    'web seed',
+    'torrent',
+    pieceCount === 0 ? '-' : formatPercent(seed.pieces / pieceCount),
+    formatBytes(seed.downloaded),
+    '-',
+    seed.piecesFrom,
+    formatCount(seed.requestsInFlight, 'request'),
+    seed.fault === undefined ? seed.state : `${seed.state}: ${seed.fault.message}`,
   ]
 }
 

@@ -245,7 +245,7 @@ describe('info', () => {
     })
     const { text } = await runText(info, { args: [at('out.torrent')] })
     expect(text).toMatch(
-      /^name: Hamilton\ninfohash: [0-9a-f]{40}\nformat: v1\nsize: 60\.0 kB \(60000 B\)\npieces: 5 of 16384 B\nfiles: 3\naligned: yes\n/,
+      /^name: Hamilton\ninfohash: [0-9a-f]{40}\nformat: v1\nhashes: SHA-1 only: [^\n]+\nsize: 60\.0 kB \(60000 B\)\npieces: 5 of 16384 B\nfiles: 3\naligned: yes\n/,
     )
     expect(text).toMatch(/\n +3 +20000 {2}sub\/two\.png\n$/)
   })

@@ -1,6 +1,7 @@
 /** Torrents as users name them: a `.torrent` file, a folder of them, a magnet link. */
 import { readdirSync, statSync } from 'node:fs'
 import { join } from 'node:path'
+import { expectOnHeap } from '../nodejs/heap-growth.ts'
 import { nodeCrypto } from '../nodejs/node-crypto.ts'
 import { ShoalError } from '../nodejs/shoal-error.ts'
 import { type Magnet, parseMagnet } from '../wire/magnet.ts'
@@ -12,6 +13,7 @@ import type { Output } from './output.ts'
 export function readTorrent(path: string, output: Output): Metainfo {
   refuseLinks(path)
   const bytes = readInputFile(path)
+  expectOnHeap({ metainfoBytes: bytes.length })
   const parsed = parseMetainfo(bytes, nodeCrypto)
   if (!parsed.ok) {
     const { code, message, hint } = parsed.error

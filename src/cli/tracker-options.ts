@@ -12,5 +12,12 @@ export function trackerOptions(settings: Settings): TrackerServerOptions {
     intervalSeconds: Math.max(1, Math.round(settings.interval / 1000)),
     fullListPeers: settings.fullList === 'all' ? Number.POSITIVE_INFINITY : settings.fullList,
     samplePeers: settings.sample === 'all' ? Number.POSITIVE_INFINITY : settings.sample,
+    heartbeat:
+      settings.heartbeat === 'off'
+        ? undefined
+        : {
+            periodSeconds: settings.heartbeat / 1000,
+            windowSeconds: settings.heartbeatWindow / 1000,
+          },
   }
 }

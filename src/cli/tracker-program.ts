@@ -7,11 +7,16 @@ import { CatalogService } from '../api/catalog-service.ts'
 import { EventHub } from '../api/event-hub.ts'
 import type { ApiServices } from '../api/services.ts'
 import { openTrackerApi, type TrackerApi } from '../api/tracker-api.ts'
-import { openStore } from '../nodejs/open-store.ts'
+import type { ServedRequest } from '../nodejs/access-log.ts'
+import type { LocalTrackerOptions } from '../nodejs/local-tracker.ts'
 import { PayloadBook } from '../nodejs/payload-book.ts'
+import { ShoalError } from '../nodejs/shoal-error.ts'
 import type { Store } from '../nodejs/store.ts'
 import { TrackerAccess } from '../nodejs/tracker-access.ts'
 import { TrackerServer } from '../nodejs/tracker-server.ts'
+import { openTrackerState, type StateListener, type TrackerState } from '../nodejs/tracker-state.ts'
+import { TRACKER_DEFAULTS } from '../tracker/announce-policy.ts'
+import type { LivenessEvent } from '../tracker/heartbeat.ts'
 import type { CommandContext } from './command-context.ts'
 import type { Settings } from './settings.ts'
 import { trackerOptions } from './tracker-options.ts'
@@ -21,11 +26,13 @@ export class TrackerProgram {
   readonly server: TrackerServer
   readonly services: ApiServices
   readonly #api: TrackerApi
+  readonly #state: TrackerState
 
-  private constructor(server: TrackerServer, services: ApiServices, api: TrackerApi) {
+  private constructor(server: TrackerServer, services: ApiServices, api: TrackerApi, state: TrackerState) {
     this.server = server
     this.services = services
     this.#api = api
+    this.#state = state
   }
 
   /** Throws ShoalError `listen/…`, `store/…`, `tracker/…`. */
@@ -33,15 +40,18 @@ export class TrackerProgram {
     settings,
     output,
   }: Pick<CommandContext, 'settings' | 'output'>): Promise<TrackerProgram> {
-    const store = await openStore(settings.store, settings.trackerPort)
+    const options = {
+      ...trackerOptions(settings),
+      onLiveness: (event: LivenessEvent) => output.event(event),
+      onRequest: logsRequests(settings)
+        ? (request: ServedRequest) => output.event({ event: 'request', ...request })
+        : undefined,
+    }
+    const state = await openOrForget(settings, output, { ...TRACKER_DEFAULTS, ...options })
+    let server: TrackerServer | undefined
     try {
-      const server = await TrackerServer.listen({
-        ...trackerOptions(settings),
-        onRequest: logsRequests(settings)
-          ? (request) => output.event({ event: 'request', ...request })
-          : undefined,
-      })
-      const services = await openServices(server, store, settings)
+      server = await TrackerServer.listen({ ...options, desk: state.desk })
+      const services = await openServices(server, state.store, settings)
       server.guardAnnounces(services.access)
       const api = await openTrackerApi(services, {
         hosts: settings.apiHost,
@@ -49,9 +59,10 @@ export class TrackerProgram {
         onFailure: (error) => output.error(error),
       })
       server.serveOthers(api.handle)
-      return new TrackerProgram(server, services, api)
+      return new TrackerProgram(server, services, api, state)
     } catch (error) {
-      await store.close()
+      await server?.close()
+      await state.close()
       throw error
     }
   }
@@ -59,7 +70,28 @@ export class TrackerProgram {
   async close(): Promise<void> {
     await this.#api.close()
     await this.server.close()
-    await this.services.store.close()
+    await this.#state.close()
+  }
+}
+
+/** Where nobody named a store and the user's data folder cannot be written, a tracker still runs. */
+async function openOrForget(
+  { store, trackerPort }: CommandContext['settings'],
+  output: CommandContext['output'],
+  options: LocalTrackerOptions,
+): Promise<TrackerState> {
+  const listener: StateListener = {
+    lost: (message) => output.event({ event: 'store-lost', message }),
+    regained: () => output.event({ event: 'store-regained' }),
+    failed: (error) => output.error(error),
+  }
+  try {
+    return await openTrackerState(store, trackerPort, options, listener)
+  } catch (error) {
+    if (store !== 'auto' || !(error instanceof ShoalError)) throw error
+    const { code, message, hint } = error
+    output.warning({ code, message: `${message}; what it knows is kept in memory`, hint })
+    return openTrackerState('memory', trackerPort, options, listener)
   }
 }
 

@@ -1,4 +1,5 @@
 /** `shoal tracker`: runs a tracker until it is told to stop. */
+import type { TrackerStats } from '../tracker/tracker.ts'
 import { formatEndpoint } from '../wire/endpoint.ts'
 import type { CommandContext } from './command-context.ts'
 import { dialable } from './peer-address.ts'
@@ -27,8 +28,7 @@ export async function run(context: CommandContext): Promise<number> {
       about: 'swarms, peers and requests so far',
       run: () => {
         const stats = server.stats()
-        const sentence = `${formatCount(stats.swarms, 'swarm')}, ${formatCount(stats.peers, 'peer')}, ${formatCount(stats.announces, 'announce')}`
-        output.event({ event: 'tracker-status', ...stats }, sentence)
+        output.event({ event: 'tracker-status', ...stats }, sentenceOf(stats))
       },
     },
   ])
@@ -36,4 +36,10 @@ export async function run(context: CommandContext): Promise<number> {
   await program.close()
   output.event({ event: 'stopped' })
   return 0
+}
+
+function sentenceOf({ swarms, peers, announces }: TrackerStats): string {
+  const asked = `${formatCount(announces, 'announce')} so far`
+  if (swarms === null || peers === null) return `swarms are in Redis; ${asked}`
+  return `${formatCount(swarms, 'swarm')}, ${formatCount(peers, 'peer')}, ${asked}`
 }

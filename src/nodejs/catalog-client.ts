@@ -6,13 +6,8 @@
  */
 import { equalBytes } from '../base/bytes.ts'
 import { LIMITS } from '../base/limits.ts'
-import {
-  type CatalogRecord,
-  decodeCatalogRecord,
-  encodeWithdrawal,
-  signedBytes,
-} from '../wire/catalog-record.ts'
-import { type PublisherKey, verifyPublisher } from './publisher-key.ts'
+import { type CatalogRecord, decodeCatalogRecord, signedBytes } from '../wire/catalog-record.ts'
+import { verifyPublisher } from './publisher-key.ts'
 import { ShoalError } from './shoal-error.ts'
 
 export interface LibraryRow {
@@ -64,6 +59,8 @@ export interface PublishedResult {
 
 type Fields = Readonly<Record<string, unknown>>
 
+/** A `.torrent` of 32 MiB at 2 Mbit/s. */
+const TORRENT_MS = 120_000
 const ANSWER_BYTES_MAX = 4 * 1024 * 1024
 const HEX_64 = /^[0-9a-f]{64}$/
 
@@ -154,16 +151,6 @@ export class CatalogClient {
     })
   }
 
-  /** @returns whether it was offered there until now */
-  async withdraw(id: number, record: Uint8Array, key: PublisherKey): Promise<boolean> {
-    const body = {
-      publisher: Buffer.from(key.publicKey).toString('hex'),
-      signature: base64(key.sign(encodeWithdrawal(record))),
-    }
-    const answer = await this.#json(`/api/v1/libraries/${id}/withdraw`, jsonRequest('POST', body))
-    return answer.removed === true
-  }
-
   /** An answer other than 2xx is thrown as its problem says; with `missing`, 404 is given back. */
   async #json(path: string, init: RequestInit & { missing?: boolean } = {}): Promise<Fields> {
     const response = await this.#fetch(path, init)
@@ -188,8 +175,8 @@ export class CatalogClient {
           ...(init.headers as Record<string, string> | undefined),
           ...(this.#passkey !== undefined && { authorization: `Bearer ${this.#passkey}` }),
         },
-        redirect: path.endsWith('/preview') ? 'manual' : 'error',
-        signal: AbortSignal.timeout(this.#timeoutMs),
+        redirect: 'error',
+        signal: AbortSignal.timeout(path.endsWith('/torrent') ? TORRENT_MS : this.#timeoutMs),
       })
     } catch (cause) {
       throw new ShoalError(
@@ -213,6 +200,12 @@ export function passkeyOf(trackerUrl: string): string | undefined {
   return URL.canParse(trackerUrl)
     ? /^\/([\w-]{16,})\/announce$/.exec(new URL(trackerUrl).pathname)?.[1]
     : undefined
+}
+
+/** The same tracker without it, for what is handed to others: they have passkeys of their own. */
+export function withoutPasskey(trackerUrl: string): string {
+  const passkey = passkeyOf(trackerUrl)
+  return passkey === undefined ? trackerUrl : trackerUrl.replace(`/${passkey}/`, '/')
 }
 
 /** Whether the record speaks of exactly this torrent. */

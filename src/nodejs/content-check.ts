@@ -23,6 +23,13 @@ export interface ContentCheckOptions {
   readonly signal: AbortSignal
 }
 
+export interface Findings {
+  /** What is there and right. */
+  readonly found: Bitfield
+  /** Files that resume data does not vouch for: all of their pieces that can be checked were read. */
+  readonly changed: ReadonlySet<number>
+}
+
 export class ContentCheck {
   /** All that `check` can say something about. */
   readonly checkable: Bitfield
@@ -58,41 +65,64 @@ export class ContentCheck {
     }
   }
 
-  /** The same, hashing only what the resume data cannot vouch for. */
-  async checkSince(resume: Resume, usesOwnThread = false): Promise<Bitfield> {
-    const doubtful = this.#doubtful(resume)
-    const found = resume.pieces.copy()
-    for (const piece of found.ones())
-      if (!this.checkable.has(piece) || doubtful.has(piece)) found.clear(piece)
-    for (const piece of (await this.check(doubtful, usesOwnThread)).ones()) found.set(piece)
-    return found
+  /**
+   * The same, reading only what resume data cannot vouch for.
+   * @param isProof where everything is there, all of it is read: no piece is then only believed
+   */
+  async find(resume: Resume | undefined, usesOwnThread: boolean, isProof: boolean): Promise<Findings> {
+    const { metainfo, geometry } = this.#options
+    const changed = new Set<number>()
+    /** In files of which none has changed; a piece of padding alone is in none, and is read. */
+    const unchanged = new Bitfield(metainfo.pieceCount)
+    const doubtful = this.checkable.copy()
+    for (const [file, entry] of metainfo.files.entries()) {
+      if (entry.isPad) continue
+      const isUnchanged = resume?.isUnchanged(file, () => this.#look(file)) === true
+      if (!isUnchanged) changed.add(file)
+      const { first, end } = geometry.filePieces(file)
+      for (let piece = first; piece < end && isUnchanged; piece++) unchanged.set(piece)
+    }
+    for (const piece of unchanged.ones()) doubtful.clear(piece)
+    for (const file of changed) {
+      const { first, end } = geometry.filePieces(file)
+      for (let piece = first; piece < end; piece++) if (this.checkable.has(piece)) doubtful.set(piece)
+    }
+    const believed = new Bitfield(metainfo.pieceCount)
+    for (const piece of resume?.pieces.ones() ?? [])
+      if (this.checkable.has(piece) && !doubtful.has(piece)) believed.set(piece)
+    const found = await this.check(doubtful, usesOwnThread)
+    const isWhole = believed.count + found.count === this.checkable.count
+    const vouched = isProof && isWhole ? await this.check(believed, usesOwnThread) : believed
+    for (const piece of vouched.ones()) found.set(piece)
+    return { found, changed }
   }
 
   /**
-   * Leaves resume data that vouches for these pieces; nothing when there are none. What `saveResume` throws.
+   * So that the next start of a seed need not read unchanged files. Where nothing can be written, it does.
    */
-  remember(path: string, pieces: Bitfield): void {
-    const { metainfo } = this.#options
+  rememberSeed(path: string, pieces: Bitfield): void {
+    const { files } = this.#options.metainfo
     const kept = pieces.copy()
     for (const piece of kept.ones()) if (!this.checkable.has(piece)) kept.clear(piece)
     if (kept.count === 0) return
-    saveResume(
-      path,
-      kept,
-      metainfo.files.map((_, file) => this.#stat(file)),
-    )
+    try {
+      saveResume(
+        path,
+        kept,
+        files.map((_, file) => this.#stat(file)),
+      )
+    } catch {
+      // Somebody else's folder, perhaps; seeding goes on all the same.
+    }
   }
 
-  /** Pieces in files that changed since they were remembered. */
-  #doubtful(resume: Resume): Bitfield {
-    const { metainfo, geometry } = this.#options
-    const doubtful = new Bitfield(metainfo.pieceCount)
-    for (const [file, entry] of metainfo.files.entries()) {
-      if (entry.isPad || resume.isUnchanged(file, this.#stat(file))) continue
-      const { first, end } = geometry.filePieces(file)
-      for (let piece = first; piece < end; piece++) doubtful.set(piece)
+  /** What cannot be looked at is not as it was. */
+  #look(file: number): ContentStat | undefined {
+    try {
+      return this.#stat(file)
+    } catch {
+      return undefined
     }
-    return doubtful
   }
 
   #stat(file: number): ContentStat | undefined {

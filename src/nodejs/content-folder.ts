@@ -17,12 +17,14 @@ import {
   constants,
   existsSync,
   fstatSync,
+  fsyncSync,
   ftruncateSync,
   lstatSync,
   mkdirSync,
   openSync,
   readSync,
   renameSync,
+  rmdirSync,
   unlinkSync,
   writeSync,
 } from 'node:fs'
@@ -42,7 +44,12 @@ export interface ContentStat {
   readonly size: number
   /** Nanoseconds since 1970; tells a changed file from an unchanged one. */
   readonly mtimeNs: bigint
+  /** Of the last change to content, name or rights; no program can set it. */
+  readonly ctimeNs: bigint
+  readonly inode: bigint
   readonly isFile: boolean
+  /** Blocks of the disk behind it. */
+  readonly blocks: number
 }
 
 /** O_NONBLOCK: a pipe put in a file's place must not block the thread. */
@@ -87,7 +94,14 @@ export class ContentFolder {
   statSync(components: readonly PathComponent[]): ContentStat | undefined {
     try {
       const stat = this.#inParent(components, false, false, (file) => lstatSync(file, { bigint: true }))
-      return { size: Number(stat.size), mtimeNs: stat.mtimeNs, isFile: stat.isFile() }
+      return {
+        size: Number(stat.size),
+        mtimeNs: stat.mtimeNs,
+        ctimeNs: stat.ctimeNs,
+        inode: stat.ino,
+        isFile: stat.isFile(),
+        blocks: Number(stat.blocks),
+      }
     } catch (error) {
       if (error instanceof ShoalError && error.code === 'storage/not-found') return undefined
       throw error
@@ -137,6 +151,17 @@ export class ContentFolder {
     }
   }
 
+  /** Removes a folder below the root if it is empty; false when it is not, or not there. */
+  removeFolder(components: readonly PathComponent[]): boolean {
+    forgetTree(this.#key(components))
+    try {
+      this.#inParent(components, false, true, (folder) => rmdirSync(folder))
+      return true
+    } catch {
+      return false
+    }
+  }
+
   /** Lets go of the folders kept open. The object stays usable. */
   close(): void {
     forgetTree(this.root)
@@ -178,6 +203,8 @@ export class ContentFolder {
           done += writeSync(copy, buffer, done, count - done, position + done)
       }
       ftruncateSync(copy, position)
+      // The source goes next.
+      fsyncSync(copy)
     } catch (error) {
       throw storageError(error, target.display(components), true)
     } finally {

@@ -20,6 +20,7 @@ import type { PathComponent } from './content-folder.ts'
 import { type ContentHash, hashContent } from './content-hashing.ts'
 import { type FoundContent, findContent, type SkippedFile } from './folder-walk.ts'
 import { HashPool } from './hash-pool.ts'
+import { expectOnHeap } from './heap-growth.ts'
 import { nodeCrypto } from './node-crypto.ts'
 import type { ContentEntry } from './piece-plan.ts'
 import { ShoalError } from './shoal-error.ts'
@@ -92,6 +93,7 @@ export async function createMetainfo(request: CreationRequest): Promise<CreatedM
   // Threads take a while to start; meanwhile the files are found.
   pool.start(request.usesOwnThread)
   const content = await findContent(request.paths, request)
+  expectOnHeap({ files: content.files.length })
   request.onFound?.(content)
   const contentLength = content.files.reduce((sum, file) => sum + file.length, 0)
   if (contentLength === 0) {

@@ -13,27 +13,22 @@ import type { Store } from './store.ts'
 const SQLITE = 'sqlite:'
 
 /**
- * Throws ShoalError `tracker/store-unsupported` or `store/…`.
+ * Throws ShoalError `usage/bad-option` or `store/…`.
  * @param port what the tracker was told to listen on; 0 = any free one
  */
 export async function openStore(
   name: string,
   port: number,
+  onFailure: (error: unknown) => void = () => {},
   environment: Readonly<Record<string, string | undefined>> = process.env,
 ): Promise<Store> {
   if (name === 'memory' || (name === 'auto' && port === 0)) return new MemoryStore()
-  if (name === 'auto') return SqliteStore.open(defaultFile(port, environment))
+  if (name === 'auto') return SqliteStore.open(defaultFile(port, environment), onFailure)
   if (name.startsWith(SQLITE) && name.length > SQLITE.length)
-    return SqliteStore.open(name.slice(SQLITE.length))
-  if (/^rediss?:/.test(name))
-    throw new ShoalError(
-      'tracker/store-unsupported',
-      `--store ${name.split('://', 1)[0]} is not available in this version`,
-      'Use --store sqlite:FILE, or leave it out.',
-    )
+    return SqliteStore.open(name.slice(SQLITE.length), onFailure)
   throw new ShoalError(
     'usage/bad-option',
-    '--store must be sqlite:FILE or memory',
+    '--store must be sqlite:FILE, memory or redis://HOST:PORT',
     'Leave it out for a file in your data folder.',
   )
 }

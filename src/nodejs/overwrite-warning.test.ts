@@ -33,7 +33,9 @@ function overwritten(
     isSelected: (file) => selected.includes(NAMES[file]!),
     stat: (file) => {
       const size = sizes[NAMES[file]!]
-      return size === undefined ? undefined : { size, mtimeNs: 0n, isFile: true }
+      return size === undefined
+        ? undefined
+        : { size, mtimeNs: 0n, ctimeNs: 0n, inode: 0n, isFile: true, blocks: 8 }
     },
   })
   return indexes.map((file) => NAMES[file]).join('')

@@ -24,6 +24,7 @@ import { type AddressScope, scopeOfHost } from '../wire/address-scope.ts'
 import type { Endpoint } from '../wire/endpoint.ts'
 import { MERKLE_BLOCK_LENGTH } from '../wire/merkle.ts'
 import type { Metainfo } from '../wire/metainfo.ts'
+import { connectionsWithin } from './descriptor-limit.ts'
 import { type MagnetAddOptions, MagnetTask } from './magnet-task.ts'
 import { MulticastNetwork } from './multicast-network.ts'
 import { nodeClock } from './node-clock.ts'
@@ -35,8 +36,10 @@ import { ShoalError } from './shoal-error.ts'
 import { TcpNetwork } from './tcp-network.ts'
 import { ThreadVerifier } from './thread-verifier.ts'
 import { swarmOptions, type TorrentAddOptions, type TorrentDefaults, TorrentTask } from './torrent-task.ts'
+import { HttpTrackerCalls } from './tracker-calls.ts'
 import { NodeTrackerTransport } from './tracker-transport.ts'
 import { type TraceLevels, TransferTrace } from './transfer-trace.ts'
+import { NodeWebSeedTransport } from './web-seed-fetch.ts'
 import { type WireEvent, WireLog } from './wire-log.ts'
 
 export interface PeerNodeOptions extends TorrentDefaults {
@@ -102,6 +105,8 @@ export class PeerNode {
   readonly #client: Client
   readonly #driver: SwarmDriver
   readonly #trackers: NodeTrackerTransport
+  readonly #trackerCalls: HttpTrackerCalls
+  readonly #webSeeds: NodeWebSeedTransport
   readonly #verifier = new ThreadVerifier()
   readonly #local: LocalDiscoveryDriver | undefined
   readonly #listeners = new Set<NodeListener>()
@@ -131,8 +136,11 @@ export class PeerNode {
     this.#trackers = new NodeTrackerTransport({
       timeoutMs: trackerTimeoutMs,
       udpTimeoutMs: trackerTimeoutMs,
+      encryption: options.encryption,
       ...(host === undefined ? {} : { localAddress: host }),
     })
+    this.#trackerCalls = new HttpTrackerCalls({ timeoutMs: trackerTimeoutMs, localAddress: host })
+    this.#webSeeds = new NodeWebSeedTransport({ localAddress: host, userAgent: `Shoal/${options.version}` })
     this.#client = new Client(
       nodeClock.now(),
       {
@@ -166,7 +174,14 @@ export class PeerNode {
     })
     this.#driver = new SwarmDriver(
       this.#client,
-      { clock: nodeClock, network, verifier: this.#verifier, trackers: this.#trackers },
+      {
+        clock: nodeClock,
+        network,
+        verifier: this.#verifier,
+        trackers: this.#trackers,
+        trackerCalls: this.#trackerCalls,
+        webSeeds: this.#webSeeds,
+      },
       {
         event: (torrent, event) =>
           torrent === PEER_ITSELF ? this.#emit(event, undefined) : this.#member(torrent)?.swarmEvent(event),
@@ -182,10 +197,21 @@ export class PeerNode {
   /** Listens; throws ShoalError `listen/…`. The listener hears everything from the first event on. */
   static async start(options: PeerNodeOptions, listener: NodeListener): Promise<PeerNode> {
     const network = await TcpNetwork.listen({ host: options.host, ports: options.ports })
-    const node = new PeerNode(options, network)
+    const connectionsMax = connectionsWithin(options.connectionsMax)
+    const node = new PeerNode({ ...options, connectionsMax }, network)
     node.onEvent(listener)
     const { host, port } = network.endpoint
     node.#emit({ event: 'listening', service: 'peer', host, port }, undefined)
+    if (connectionsMax < options.connectionsMax)
+      node.#emit(
+        {
+          event: 'warning',
+          code: 'listen/few-descriptors',
+          message: `this system allows too few open files for ${options.connectionsMax} peers: ${connectionsMax} are the most`,
+          hint: 'Raise the limit (ulimit -n), or ask for fewer: --max-peers.',
+        },
+        undefined,
+      )
     return node
   }
 
@@ -293,9 +319,11 @@ export class PeerNode {
     this.#driver.push({ kind: 'stop' })
     await this.#stopped
     this.#trackers.close()
+    this.#trackerCalls.close()
+    this.#webSeeds.close()
     await this.#network.stop()
     await this.#verifier.close()
-    for (const task of this.#tasks.values()) task.stop()
+    for (const task of this.#tasks.values()) await task.stop()
     for (const magnet of this.#magnets.values()) magnet.stop()
     this.#emit({ event: 'stopped' }, undefined)
     this.counters.close()

@@ -13,6 +13,7 @@ import { MERKLE_BLOCK_LENGTH, MERKLE_HASH_LENGTH, rootOfPieceLayer } from '../wi
 import type { Metainfo } from '../wire/metainfo.ts'
 import { ContentFolder, type PathComponent } from './content-folder.ts'
 import { locateFiles } from './content-location.ts'
+import { hollowPieces, type ZeroPiece, zeroPiece } from './file-holes.ts'
 import type { PieceHashes } from './hash-job.ts'
 import { HashPool, type HashWork } from './hash-pool.ts'
 import { nodeCrypto } from './node-crypto.ts'
@@ -57,6 +58,12 @@ export async function checkPieces(
   if (options.pieces === undefined) wanted.fill()
   else for (const piece of options.pieces) wanted.set(piece)
   if (!isAnythingThere(folder, entries)) for (const piece of wanted.copy().ones()) reject(piece)
+  let zeros: ZeroPiece | undefined
+  for (const [first, end] of hollowPieces(entries, pieceLength, folder)) {
+    zeros ??= zeroPiece(pieceLength)
+    for (let piece = first; piece < end; piece++)
+      if (wanted.has(piece) && judge.judgeZeros(piece, zeros)) wanted.clear(piece)
+  }
   if (wanted.count === 0) {
     folder.close()
     return judge.conclude()
@@ -253,6 +260,17 @@ class Judge {
         if (file.seen.isFull) this.#judgeFile(file)
       }
     }
+  }
+
+  /** False when zeros prove nothing yet. */
+  judgeZeros(piece: number, zeros: ZeroPiece): boolean {
+    if (this.#unproven.has(piece)) return false
+    const { pieceHashesV1, infoHashV2 } = this.#metainfo
+    const isRightV1 =
+      pieceHashesV1 === null || equalBytes(zeros.sha1, hashAt(pieceHashesV1, piece, SHA1_LENGTH))
+    const expectedV2 = infoHashV2 === null ? undefined : this.#geometry.merkleHash(piece)
+    this.#report(piece, isRightV1 && (!expectedV2 || equalBytes(zeros.merkleRoot, expectedV2)))
+    return true
   }
 
   reject(piece: number): void {

@@ -20,8 +20,13 @@ export function digestPiece(
 }
 
 function pieceRoot(content: Uint8Array, leafCount: number): Uint8Array {
+  return merkleRoot(digestBlocks(content), nodeCrypto, 0, leafCount)
+}
+
+/** 32 bytes for each block of 16 KiB. */
+export function digestBlocks(content: Uint8Array): Uint8Array {
   const leaves = new Uint8Array(Math.ceil(content.length / MERKLE_BLOCK_LENGTH) * MERKLE_HASH_LENGTH)
   for (let at = 0, leaf = 0; at < content.length; at += MERKLE_BLOCK_LENGTH, leaf += MERKLE_HASH_LENGTH)
     leaves.set(hash('sha256', content.subarray(at, at + MERKLE_BLOCK_LENGTH), 'buffer'), leaf)
-  return merkleRoot(leaves, nodeCrypto, 0, leafCount)
+  return leaves
 }

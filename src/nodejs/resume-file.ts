@@ -1,7 +1,7 @@
 /**
- * What is remembered of a torrent: which pieces were verified, and size and time of every file they lie in.
- * An orderly stop writes it for an unfinished download, the check at the start for a seed. It is read once,
- * at the next start, and deleted then; where there is none, everything is checked.
+ * What is remembered of a torrent that is only seeded: which pieces were verified, and size and time of every
+ * file they lie in. The check at the start writes it; it is read once, at the next start, and deleted then.
+ * Where there is none, everything is checked. What a download remembers is `resume-log.ts`.
  * Invariant: a piece is only believed while every file it lies in looks exactly as it did.
  */
 import { hash } from 'node:crypto'
@@ -23,8 +23,8 @@ interface ResumeRecord {
 
 export interface Resume {
   readonly pieces: Bitfield
-  /** Does the file still look as it did then? */
-  isUnchanged(file: number, stat: ContentStat | undefined): boolean
+  /** Does the file still look as it did then? @param stat looks at it */
+  isUnchanged(file: number, stat: () => ContentStat | undefined): boolean
 }
 
 export function saveResume(
@@ -54,6 +54,8 @@ export function takeResume(
 ): Resume | 'corrupt' | undefined {
   let content: string
   try {
+    // A run that was killed while it wrote left this.
+    rmSync(`${path}.new`, { force: true })
     content = readFileSync(path, 'utf8')
   } catch (error) {
     const errno = errnoOf(error)
@@ -66,8 +68,9 @@ export function takeResume(
   if (pieces === undefined) return 'corrupt'
   return {
     pieces,
-    isUnchanged: (file, stat) => {
+    isUnchanged: (file, look) => {
       const saved = record.files[file]
+      const stat = look()
       if (!saved || stat === undefined) return !saved && stat === undefined
       return saved[0] === stat.size && saved[1] === String(stat.mtimeNs)
     },

@@ -18,6 +18,7 @@ import type { Store, StoredRow } from './store.ts'
 const APPLICATION_ID = 0x73686f61
 /** How often what waits is written; a crash of this program loses no more than this. */
 const FLUSH_MS = 200
+const RETRY_MS = 10_000
 
 /** Step n makes version n + 1 of version n. Never changed once published. */
 const MIGRATIONS: readonly string[] = [
@@ -34,6 +35,7 @@ interface Change {
 export class SqliteStore implements Store {
   readonly description: string
   readonly #database: DatabaseSync
+  readonly #onFailure: (error: unknown) => void
   readonly #select: StatementSync
   readonly #selectAll: StatementSync
   readonly #upsert: StatementSync
@@ -43,8 +45,9 @@ export class SqliteStore implements Store {
   #waitingBytes = 0
   #timer: NodeJS.Timeout | undefined
 
-  private constructor(database: DatabaseSync, file: string) {
+  private constructor(database: DatabaseSync, file: string, onFailure: (error: unknown) => void) {
     this.description = file
+    this.#onFailure = onFailure
     this.#database = database
     this.#select = database.prepare('SELECT value FROM rows WHERE name = ? AND key = ?')
     this.#selectAll = database.prepare('SELECT key, value FROM rows WHERE name = ? ORDER BY key')
@@ -52,8 +55,8 @@ export class SqliteStore implements Store {
     this.#remove = database.prepare('DELETE FROM rows WHERE name = ? AND key = ?')
   }
 
-  /** Throws ShoalError `store/…`. */
-  static async open(file: string): Promise<SqliteStore> {
+  /** Throws ShoalError `store/…`. @param onFailure told when what waits could not be written */
+  static async open(file: string, onFailure: (error: unknown) => void = () => {}): Promise<SqliteStore> {
     const { DatabaseSync } = await import('node:sqlite')
     let database: DatabaseSync | undefined
     try {
@@ -62,7 +65,7 @@ export class SqliteStore implements Store {
       // One program at a time: the lock is taken by the first write below and kept.
       database.exec('PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL')
       migrate(database, file)
-      return new SqliteStore(database, file)
+      return new SqliteStore(database, file, onFailure)
     } catch (cause) {
       database?.close()
       throw cause instanceof ShoalError ? cause : openingFailed(file, cause)
@@ -104,7 +107,17 @@ export class SqliteStore implements Store {
     this.#waiting.set(waitingKey(change.table, change.key), change)
     this.#waitingBytes += change.key.length + (change.value?.length ?? 0)
     if (this.#waitingBytes > LIMITS.storeBatchBytesMax.value) this.#write()
-    else this.#timer ??= setTimeout(() => this.#write(), FLUSH_MS)
+    else this.#timer ??= setTimeout(() => this.#writeLater(), FLUSH_MS)
+  }
+
+  /** A full disk must not end the tracker: what waits stays, and is written when there is room. */
+  #writeLater(): void {
+    try {
+      this.#write()
+    } catch (error) {
+      this.#onFailure(error)
+      this.#timer = setTimeout(() => this.#writeLater(), RETRY_MS)
+    }
   }
 
   #write(): void {
@@ -112,10 +125,20 @@ export class SqliteStore implements Store {
     this.#timer = undefined
     if (this.#waiting.size === 0) return
     this.#database.exec('BEGIN')
-    for (const { table, key, value } of this.#waiting.values())
-      if (value === undefined) this.#remove.run(table, key)
-      else this.#upsert.run(table, key, value)
-    this.#database.exec('COMMIT')
+    try {
+      for (const { table, key, value } of this.#waiting.values())
+        if (value === undefined) this.#remove.run(table, key)
+        else this.#upsert.run(table, key, value)
+      this.#database.exec('COMMIT')
+    } catch (cause) {
+      if (this.#database.isTransaction) this.#database.exec('ROLLBACK')
+      throw new ShoalError(
+        'store/cannot-write',
+        `the catalog cannot be written to ${this.description}: ${cause instanceof Error ? cause.message : cause}`,
+        'Make room on the disk; it is tried again.',
+        { cause },
+      )
+    }
     this.#waiting.clear()
     this.#waitingBytes = 0
   }

@@ -80,7 +80,7 @@ test('which store is meant', async () => {
   const stores = [
     await openStore('memory', 6969),
     await openStore('auto', 0),
-    await openStore('auto', 6969, { XDG_DATA_HOME: data }),
+    await openStore('auto', 6969, undefined, { XDG_DATA_HOME: data }),
     await openStore(`sqlite:${join(data, 'x.sqlite')}`, 0),
   ]
   expect(stores.map(({ description }) => description)).toEqual([
@@ -90,6 +90,6 @@ test('which store is meant', async () => {
     join(data, 'x.sqlite'),
   ])
   for (const store of stores) await store.close()
-  await expect(openStore('redis://localhost', 0)).rejects.toMatchObject({ code: 'tracker/store-unsupported' })
+  await expect(openStore('redis://localhost', 0)).rejects.toMatchObject({ code: 'usage/bad-option' })
   await expect(openStore('sqlite:', 0)).rejects.toMatchObject({ code: 'usage/bad-option' })
 })

@@ -11,7 +11,7 @@ import { ok, type Result } from '../base/result.ts'
 import type { PieceVerifier } from '../ports/piece-verifier.ts'
 import type { PieceDigests } from '../swarm/effects.ts'
 import type { MerklePiece } from '../swarm/geometry.ts'
-import { digestPiece } from './piece-digests.ts'
+import { digestBlocks, digestPiece } from './piece-digests.ts'
 
 /** Beside the source it is TypeScript, in the built package JavaScript. */
 const WORKER = new URL(`./verify-worker${import.meta.url.endsWith('.ts') ? '.ts' : '.js'}`, import.meta.url)
@@ -22,21 +22,26 @@ const THREAD_BYTES_MIN = 64 * 1024
 export interface VerifyJob {
   readonly id: number
   readonly bytes: Uint8Array
+  readonly of: WholePiece | 'blocks'
+}
+
+interface WholePiece {
   readonly wantsSha1: boolean
   readonly merkle: MerklePiece | undefined
 }
 
 export interface VerifyResult {
   readonly id: number
-  readonly digests: PieceDigests
+  /** As the job says, of the piece or of its blocks. */
+  readonly hashes: PieceDigests | Uint8Array
 }
 
-type Done = (result: Result<PieceDigests>) => void
+type Done<Hashes> = (result: Result<Hashes>) => void
 
 export class ThreadVerifier implements PieceVerifier {
   #worker: Worker | undefined
-  /** Bounded by `unverifiedBytesMax`: each job holds a buffer of the pool. */
-  readonly #waiting = new Map<number, Done>()
+  /** Bounded by `unverifiedBytesMax`: each job holds a buffer of the pool, or the one of its torrent. */
+  readonly #waiting = new Map<number, (hashes: PieceDigests | Uint8Array) => void>()
   #queue: VerifyJob[] = []
   #isBusy = false
   #lastId = 0
@@ -47,15 +52,22 @@ export class ThreadVerifier implements PieceVerifier {
     if (!this.#isBusy) this.#worker.unref()
   }
 
-  digest(bytes: Uint8Array, wantsSha1: boolean, merkle: MerklePiece | undefined, done: Done): void {
-    if (bytes.length < THREAD_BYTES_MIN || !(bytes.buffer instanceof SharedArrayBuffer)) {
+  digest(
+    bytes: Uint8Array,
+    wantsSha1: boolean,
+    merkle: MerklePiece | undefined,
+    done: Done<PieceDigests>,
+  ): void {
+    if (isForHere(bytes)) {
       setImmediate(() => done(ok(digestPiece(bytes, wantsSha1, merkle))))
       return
     }
-    const id = ++this.#lastId
-    this.#waiting.set(id, done)
-    this.#queue.push({ id, bytes, wantsSha1, merkle })
-    this.#post()
+    this.#enqueue(bytes, { wantsSha1, merkle }, (hashes) => done(ok(hashes as PieceDigests)))
+  }
+
+  digestBlocks(bytes: Uint8Array, done: Done<Uint8Array>): void {
+    if (isForHere(bytes)) setImmediate(() => done(ok(digestBlocks(bytes))))
+    else this.#enqueue(bytes, 'blocks', (hashes) => done(ok(hashes as Uint8Array)))
   }
 
   /** Ends the thread; what it was asked for is never answered. */
@@ -63,6 +75,13 @@ export class ThreadVerifier implements PieceVerifier {
     this.#waiting.clear()
     this.#queue = []
     await this.#worker?.terminate()
+  }
+
+  #enqueue(bytes: Uint8Array, of: VerifyJob['of'], done: (hashes: PieceDigests | Uint8Array) => void): void {
+    const id = ++this.#lastId
+    this.#waiting.set(id, done)
+    this.#queue.push({ id, bytes, of })
+    this.#post()
   }
 
   #post(): void {
@@ -80,12 +99,16 @@ export class ThreadVerifier implements PieceVerifier {
       this.#isBusy = false
       this.#post()
       if (!this.#isBusy) worker.unref()
-      for (const { id, digests } of results) {
+      for (const { id, hashes } of results) {
         const done = this.#waiting.get(id)
         this.#waiting.delete(id)
-        done?.(ok(digests))
+        done?.(hashes)
       }
     })
     return worker
   }
+}
+
+function isForHere(bytes: Uint8Array): boolean {
+  return bytes.length < THREAD_BYTES_MIN || !(bytes.buffer instanceof SharedArrayBuffer)
 }

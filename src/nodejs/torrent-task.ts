@@ -6,26 +6,32 @@
  */
 import type { Bitfield } from '../base/bitfield.ts'
 import { toHex } from '../base/bytes.ts'
+import type { ContentStore } from '../ports/content-store.ts'
 import type { SwarmInput } from '../swarm/effects.ts'
 import type { SwarmEvent } from '../swarm/events.ts'
 import { Geometry } from '../swarm/geometry.ts'
-import { lacksPieceLayers } from '../swarm/layer-fetch.ts'
 import type { PickOrder } from '../swarm/piece-picker.ts'
 import type { Torrent } from '../swarm/torrent.ts'
 import type { TorrentOptions } from '../swarm/torrent-options.ts'
+import type { AddressScope } from '../wire/address-scope.ts'
 import type { Endpoint } from '../wire/endpoint.ts'
 import { MERKLE_BLOCK_LENGTH } from '../wire/merkle.ts'
 import type { Metainfo } from '../wire/metainfo.ts'
 import { ContentCheck } from './content-check.ts'
 import { ContentFolder, type PathComponent } from './content-folder.ts'
 import { locateFiles } from './content-location.ts'
+import { beginsIn, endMove, moveContent } from './content-move.ts'
 import { FileStore } from './file-store.ts'
+import { expectOnHeap } from './heap-growth.ts'
 import type { MagnetTask } from './magnet-task.ts'
 import type { NodeEvent } from './node-events.ts'
 import { filesOverwritten, overwriteWarning } from './overwrite-warning.ts'
 import { type Resume, takeResume } from './resume-file.ts'
+import { type KeptResume, ResumeKeeper, readResume } from './resume-keeper.ts'
 import { ShoalError } from './shoal-error.ts'
-import { seedResumePath, TransferState } from './transfer-state.ts'
+import { checkSidePieces } from './side-check.ts'
+import { refuseUnverifiable, selectFiles } from './torrent-selection.ts'
+import { seedResumePath, sideFileOf, TransferState } from './transfer-state.ts'
 
 /** A download that paused because of the disk tries again after this. */
 const RESUME_AFTER_MS = 10_000
@@ -50,6 +56,8 @@ export interface TorrentAddOptions {
   readonly finalCheck: 'before' | 'after' | 'off'
   /** What is there and wrong is to be written over; nobody has to be told. */
   readonly isRepair?: boolean
+  /** How far the addresses of its web seeds must reach; `machine` (any) by default. */
+  readonly webSeedScopeMin?: AddressScope
   /** Whose place it takes, when it began as a magnet link. */
   readonly magnet?: MagnetTask
   /** Where content stands until it is complete. */
@@ -69,15 +77,19 @@ export interface TorrentDefaults {
   /** The first announce must succeed. */
   readonly requiresTracker: boolean
   readonly announceIntervalSeconds: number | undefined
+  /** How often a Shoal tracker is told of new pieces at most; undefined = never. */
+  readonly registerEverySeconds?: number | undefined
   /** Hybrids announce under the infohash that aria2 computes, too. */
   readonly announcesRebuilt: boolean
   /** Peer exchange (BEP 11). */
   readonly exchangesPeers: boolean
+  /** Fetches from web seeds (BEP 19). */
+  readonly usesWebSeeds: boolean
 }
 
 export interface TaskSurroundings {
   push(input: SwarmInput): void
-  openStore(torrent: number, store: FileStore): void
+  openStore(torrent: number, store: ContentStore): void
   /** The machine's state of this torrent; undefined before it was added. */
   torrent(id: number): Torrent | undefined
   emit(id: number, event: NodeEvent): void
@@ -110,19 +122,21 @@ export class TorrentTask {
   #folder: ContentFolder
   #store: FileStore
   #state: TransferState | undefined
+  #keeper: ResumeKeeper | undefined
   #seconds = 0
   #bytes = 0
 
   constructor(id: number, options: TorrentAddOptions, defaults: TorrentDefaults, around: TaskSurroundings) {
     this.id = id
     this.options = options
+    expectOnHeap({ files: options.metainfo.files.length })
     this.infoHash = toHex(options.metainfo.infoHashV1 ?? options.metainfo.infoHashV2!)
     this.#defaults = defaults
     this.#hasAnnounced = options.magnet?.hasAnnounced ?? false
     this.#around = around
     this.#geometry = new Geometry(options.metainfo, MERKLE_BLOCK_LENGTH)
-    this.#selectedFiles = selectFiles(options)
-    this.#folder = new ContentFolder(firstFolder(options))
+    this.#selectedFiles = selectFiles(options.metainfo, options.select)
+    this.#folder = new ContentFolder(options.role === 'seed' ? options.dir : beginsIn(options))
     this.#paths = locateFiles(options.metainfo, this.#folder)
     this.#content = new ContentCheck({
       metainfo: options.metainfo,
@@ -154,17 +168,20 @@ export class TorrentTask {
     const { metainfo, role } = this.options
     if (role === 'download') refuseUnverifiable(metainfo)
     if (role === 'download') {
+      if (this.options.tmpDir !== undefined && this.#isInPlace())
+        endMove(this.options.tmpDir, this.infoHash, { ...this.#movable, to: this.#folder })
       this.#state = TransferState.open(this.#folder.root, this.infoHash)
       if (this.options.tmpDir !== undefined) new ContentFolder(this.options.dir).mkdirsSync([])
+      this.#keeper = this.#openKeeper(this.#state)
     }
     this.#isNew = !this.#isThere()
     this.#addTorrent()
     const isContinued = this.#state?.isContinued ?? false
-    const found = await this.#found()
+    const found = await (role === 'download' ? this.#found() : this.#foundBySeed())
     if (this.#abort.signal.aborted) return
     if (role === 'download' && !isContinued && !this.options.isRepair) this.#warnOfOverwriting(found)
     this.#around.emit(this.id, { event: 'checked', pieces: found.count, total: metainfo.pieceCount })
-    this.#join(found)
+    await this.#join(found)
   }
 
   swarmEvent(event: SwarmEvent): void {
@@ -177,6 +194,7 @@ export class TorrentTask {
     this.#around.emit(this.id, event)
     if (event.event === 'announced') this.#hasAnnounced = true
     if (event.event === 'paused') this.#paused(event)
+    if (event.event === 'piece-unreadable') this.#keeper?.lost([event.piece])
     if (event.event === 'announce-failed' && this.#defaults.requiresTracker && !this.#hasAnnounced)
       this.#reject(new ShoalError('tracker/required', event.message, event.hint))
   }
@@ -188,11 +206,11 @@ export class TorrentTask {
   }
 
   /** After the machine has stopped: remembers what is there and lets go of everything. */
-  stop(): void {
+  async stop(): Promise<void> {
     this.abort()
-    const torrent = this.#around.torrent(this.id)
-    const isComplete = torrent?.isComplete ?? false
-    if (torrent !== undefined && !isComplete) this.#remember(torrent)
+    await this.#keeper?.close()
+    const isComplete = this.#around.torrent(this.id)?.isComplete === true && this.#isInPlace()
+    if (!isComplete) this.#remember()
     this.#store.close()
     this.#folder.close()
     this.#state?.close(isComplete)
@@ -206,10 +224,9 @@ export class TorrentTask {
     )
   }
 
-  #remember(torrent: Torrent): void {
-    if (this.#state === undefined) return
+  #remember(): void {
     try {
-      this.#content.remember(this.#state.resumePath, torrent.core.pieces.have)
+      this.#keeper?.save()
     } catch (cause) {
       this.#around.emit(this.id, {
         event: 'warning',
@@ -217,16 +234,6 @@ export class TorrentTask {
         message: `the resume data could not be saved: ${(cause as Error).message}`,
         hint: 'nothing is lost: all files are checked at the next start',
       })
-    }
-  }
-
-  /** So that the next start need not read unchanged files. Where nothing can be written, it does. */
-  #rememberSeed(found: Bitfield): void {
-    const path = seedResumePath(this.#folder.root, this.infoHash)
-    try {
-      if (found.count > 0) this.#content.remember(path, found)
-    } catch {
-      // Somebody else's folder, perhaps; seeding goes on all the same.
     }
   }
 
@@ -259,25 +266,55 @@ export class TorrentTask {
       folder: this.#folder,
       pathOf: (file) => this.#paths[file]!,
       selectedFiles: this.#selectedFiles,
-      sideFile: ['.shoal', `${this.infoHash}.parts`],
+      sideFile: sideFileOf(this.infoHash),
     })
   }
 
+  #openKeeper(state: TransferState): ResumeKeeper {
+    return new ResumeKeeper(state.resumePath, {
+      metainfo: this.options.metainfo,
+      geometry: this.#geometry,
+      content: this.#content,
+      folder: this.#folder,
+      paths: this.#paths,
+    })
+  }
+
+  /** Where the machine's bytes go now. */
+  #connectStore(): void {
+    this.#around.openStore(this.id, this.#keeper?.watch(this.#store) ?? this.#store)
+  }
+
+  /** With the check at the end left out, what an earlier run vouches for is enough. */
   async #found(): Promise<Bitfield> {
-    const { role, usesOwnThread = false } = this.options
-    const resume = this.#resume()
-    const found =
-      resume === undefined
-        ? await this.#content.check(this.#content.checkable, usesOwnThread)
-        : await this.#content.checkSince(resume, usesOwnThread)
-    if (role === 'seed' && !this.#abort.signal.aborted) this.#rememberSeed(found)
+    const { metainfo, usesOwnThread = false, finalCheck } = this.options
+    const resume = this.#told(readResume(this.#state!.resumePath, metainfo.pieceCount, metainfo.files.length))
+    const findings = await this.#content.find(resume, usesOwnThread, finalCheck !== 'off')
+    const found = findings.found.copy()
+    for (const piece of await this.#sidePieces()) found.set(piece)
+    if (!this.#abort.signal.aborted) this.#keeper!.begin(findings, resume)
     return found
   }
 
-  #resume(): Resume | undefined {
-    const { files, pieceCount } = this.options.metainfo
-    const path = this.#state?.resumePath ?? seedResumePath(this.#folder.root, this.infoHash)
-    const resume = takeResume(path, pieceCount, files.length)
+  async #foundBySeed(): Promise<Bitfield> {
+    const { metainfo, usesOwnThread = false } = this.options
+    const path = seedResumePath(this.#folder.root, this.infoHash)
+    const resume = this.#told(takeResume(path, metainfo.pieceCount, metainfo.files.length))
+    const { found } = await this.#content.find(resume, usesOwnThread, false)
+    if (!this.#abort.signal.aborted) this.#content.rememberSeed(path, found)
+    return found
+  }
+
+  /** What is there of pieces that lie partly in files not selected. */
+  async #sidePieces(): Promise<number[]> {
+    if (this.#folder.statSync(sideFileOf(this.infoHash)) === undefined) return []
+    const { metainfo } = this.options
+    const isSelected = (file: number) => this.#content.isSelected(file)
+    const options = { metainfo, geometry: this.#geometry, store: this.#store, isSelected }
+    return checkSidePieces({ ...options, signal: this.#abort.signal }, this.#content.checkable.zeros())
+  }
+
+  #told<T extends Resume | KeptResume>(resume: T | 'corrupt' | undefined): T | undefined {
     if (resume !== 'corrupt') return resume
     this.#around.emit(this.id, {
       event: 'warning',
@@ -291,7 +328,7 @@ export class TorrentTask {
   #addTorrent(): void {
     const { metainfo, role, picker, trackers } = this.options
     const defaults = this.#defaults
-    this.#around.openStore(this.id, this.#store)
+    this.#connectStore()
     this.#around.push({
       kind: 'add-torrent',
       torrent: this.id,
@@ -300,6 +337,9 @@ export class TorrentTask {
         role: role === 'seed' ? 'seed-only' : 'download',
         order: picker,
         selectedFiles: this.#selectedFiles,
+        ...(defaults.usesWebSeeds && {
+          webSeeds: { urls: metainfo.webSeeds, scopeMin: this.options.webSeedScopeMin ?? 'machine' },
+        }),
       },
     })
   }
@@ -319,14 +359,15 @@ export class TorrentTask {
     if (files.length > 0) this.#around.emit(this.id, overwriteWarning(metainfo, files))
   }
 
-  #join(found: Bitfield): void {
+  async #join(found: Bitfield): Promise<void> {
     const { role, peers } = this.options
     this.#around.push({ kind: 'checked', torrent: this.id, pieces: found.ones() })
     this.#around.push({ kind: 'add-peers', torrent: this.id, peers, source: 'manual' })
     const isComplete = this.#around.torrent(this.id)?.isComplete ?? false
     // Everything was there, and has just been checked.
     if (isComplete && role === 'download') {
-      this.#putInPlace()
+      await this.#putInPlace()
+      if (this.#abort.signal.aborted) return
       if (this.options.finalCheck === 'before') this.#emitVerified()
       this.#around.emit(this.id, this.#completeEvent())
       if (this.options.finalCheck === 'after') this.#emitVerified()
@@ -337,7 +378,8 @@ export class TorrentTask {
 
   async #complete(): Promise<void> {
     const { finalCheck } = this.options
-    this.#putInPlace()
+    await this.#putInPlace()
+    if (this.#abort.signal.aborted) return
     if (finalCheck === 'before' && !(await this.#finalCheck())) return
     this.#around.emit(this.id, this.#completeEvent())
     this.#around.emit(this.id, { event: 'seeding' })
@@ -364,6 +406,7 @@ export class TorrentTask {
     }
     const pieces = [...wrong.ones()]
     this.#around.emit(this.id, { event: 'compromised', pieces })
+    this.#keeper?.lost(pieces)
     if (finalCheck === 'before')
       this.#reject(
         new ShoalError(
@@ -385,20 +428,43 @@ export class TorrentTask {
     this.#around.emit(this.id, { event: 'verified', pieces, files: files.length })
   }
 
-  #putInPlace(): void {
+  async #putInPlace(): Promise<void> {
     this.#store.finish(this.#isNew)
-    const { dir, tmpDir, metainfo } = this.options
-    if (tmpDir === undefined || this.#folder.root === new ContentFolder(dir).root) return
-    const target = new ContentFolder(dir)
-    this.#store.close()
-    for (const [file, entry] of metainfo.files.entries()) {
-      const isStored = !entry.isPad && entry.symlink === undefined && this.#content.isSelected(file)
-      if (isStored) this.#folder.moveTo(this.#paths[file]!, target)
+    if (this.#isInPlace()) return
+    const target = new ContentFolder(this.options.dir)
+    await this.#keeper?.close()
+    if (this.#abort.signal.aborted) return
+    const state = TransferState.open(target.root, this.infoHash)
+    try {
+      this.#state?.beginMove()
+      this.#store.close()
+      moveContent({ ...this.#movable, from: this.#folder, to: target })
+    } catch (error) {
+      state.close(false)
+      throw error
     }
     this.#folder.close()
     this.#folder = target
     this.#store = this.#openStore()
-    this.#around.openStore(this.id, this.#store)
+    this.#state?.close(true)
+    this.#state = state
+    this.#keeper = this.#openKeeper(state)
+    this.#connectStore()
+    this.#keeper.beginMoved(this.#around.torrent(this.id)!.core.pieces.have)
+  }
+
+  /** Not in the temporary folder. */
+  #isInPlace(): boolean {
+    return this.options.tmpDir === undefined || this.#folder.root === new ContentFolder(this.options.dir).root
+  }
+
+  get #movable() {
+    return {
+      metainfo: this.options.metainfo,
+      paths: this.#paths,
+      isSelected: (file: number) => this.#content.isSelected(file),
+      sideFile: sideFileOf(this.infoHash),
+    }
   }
 }
 
@@ -419,31 +485,8 @@ export function swarmOptions(
     connectionsMax: defaults.connectionsMax,
     uploadSlotCount: defaults.uploadSlotCount,
     announceIntervalSeconds: defaults.announceIntervalSeconds,
+    registerEverySeconds: defaults.registerEverySeconds,
     announcesRebuilt: defaults.announcesRebuilt,
     exchangesPeers: defaults.exchangesPeers,
   }
-}
-
-function selectFiles({ metainfo, select }: TorrentAddOptions): ReadonlySet<number> | undefined {
-  if (select === undefined) return undefined
-  const selected = new Set<number>()
-  for (const [file, entry] of metainfo.files.entries())
-    if (!entry.isPad && select(entry.path)) selected.add(file)
-  return selected
-}
-
-/** The temporary folder is for what begins here; what stands in its place already is continued there. */
-function firstFolder({ dir, tmpDir, role, metainfo }: TorrentAddOptions): string {
-  if (tmpDir === undefined || role === 'seed') return dir
-  return new ContentFolder(dir).statSync([metainfo.name]) === undefined ? tmpDir : dir
-}
-
-/** Without the piece hashes of every file nothing that comes in could be checked (BEP 52 `piece layers`). */
-function refuseUnverifiable(metainfo: Metainfo): void {
-  if (!lacksPieceLayers(metainfo)) return
-  throw new ShoalError(
-    'transfer/missing-piece-layers',
-    'this v2 torrent lacks the hashes of its pieces',
-    'get the complete .torrent file from where it was published',
-  )
 }

@@ -21,20 +21,23 @@ const REASONS: Readonly<Record<string, readonly [what: string, hint: string]>> =
   EINVAL: ['cannot be reached from the chosen source address', 'Give --host an address of the same network.'],
 }
 
-/** @param where host and port; never the whole URL, which may carry a passkey (S26) */
-export function unreachable(where: string, error: NodeJS.ErrnoException): TrackerFault {
+/**
+ * @param where host and port; never the whole URL, which may carry a passkey (S26)
+ * @param who what is to be found there
+ */
+export function unreachable(where: string, error: NodeJS.ErrnoException, who = 'the tracker'): TrackerFault {
   const code = error.code ?? ''
   if (/CERT|TLS|SSL|SIGNATURE|ISSUER/.test(code))
     return {
       code: 'tracker/unreachable',
-      message: `the tracker ${where} has no valid certificate (${code})`,
+      message: `${who} ${where} has no valid certificate (${code})`,
       hint: 'Check the host name and the clock of this machine; an invalid certificate is never accepted.',
     }
   const [what, hint] = REASONS[code] ?? [
     `cannot be reached (${code === '' ? error.message : code})`,
     'Check the address and the network connection.',
   ]
-  return { code: 'tracker/unreachable', message: `the tracker ${where} ${what}`, hint }
+  return { code: 'tracker/unreachable', message: `${who} ${where} ${what}`, hint }
 }
 
 export function timedOut(where: string, waitedMs: number): TrackerFault {

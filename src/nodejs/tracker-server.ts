@@ -8,25 +8,19 @@
  * believed of proxies that were named, and of nobody else (S23, S24).
  * Invariants: every request over HTTP gets one answer; `close` leaves no socket and no timer behind.
  */
-import { randomBytes, randomInt } from 'node:crypto'
+import { randomBytes } from 'node:crypto'
 import type http from 'node:http'
 import type { Socket } from 'node:net'
 import { LIMITS } from '../base/limits.ts'
-import { Prng } from '../base/prng.ts'
 import { SIPHASH_KEY_LENGTH, SipHash } from '../base/siphash.ts'
-import { Pump } from '../runtime/pump.ts'
+import type { Instant } from '../base/time.ts'
+import { TRACKER_DEFAULTS } from '../tracker/announce-policy.ts'
 import { AskerAddress } from '../tracker/asker-address.ts'
 import { ConnectionIds } from '../tracker/connection-ids.ts'
+import type { PeerDesk } from '../tracker/peer-desk.ts'
 import { SourceLimits } from '../tracker/source-limits.ts'
-import {
-  TRACKER_DEFAULTS,
-  Tracker,
-  type TrackerInput,
-  type TrackerOptions,
-  type TrackerOutput,
-  type TrackerStats,
-} from '../tracker/tracker.ts'
-import { UDP_REQUEST_ID, UdpTracker } from '../tracker/udp-tracker.ts'
+import type { TrackerAnswer, TrackerStats } from '../tracker/tracker.ts'
+import { UdpTracker } from '../tracker/udp-tracker.ts'
 import { type Endpoint, parseAddress } from '../wire/endpoint.ts'
 import type { ScrapeCounts } from '../wire/tracker-announce.ts'
 import { decodeAnnounceQuery, decodeScrapeQuery } from '../wire/tracker-http.ts'
@@ -38,14 +32,15 @@ import {
 } from '../wire/tracker-http-reply.ts'
 import { type ServedRequest, servedDatagram, watchRequest } from './access-log.ts'
 import { listenServer } from './listen.ts'
+import { LocalTracker, type LocalTrackerOptions } from './local-tracker.ts'
 import { nodeClock } from './node-clock.ts'
-import { nodeCrypto } from './node-crypto.ts'
 import { nodeHttp } from './node-http.ts'
 import { ShoalError } from './shoal-error.ts'
 import type { AnnounceGate } from './tracker-access.ts'
+import type { TrackerBackend } from './tracker-backend.ts'
 import { TrackerUdpSocket } from './tracker-udp-socket.ts'
 
-export interface TrackerServerOptions extends Partial<TrackerOptions> {
+export interface TrackerServerOptions extends Partial<LocalTrackerOptions> {
   /** Address to listen on; undefined = all interfaces, IPv4 and IPv6. */
   readonly host?: string | undefined
   /** 0 = any free one. */
@@ -61,6 +56,10 @@ export interface TrackerServerOptions extends Partial<TrackerOptions> {
   readonly sourceLimit?: number | 'off' | undefined
   /** Told of every request once it is answered. */
   readonly onRequest?: ((request: ServedRequest) => void) | undefined
+  /**
+   * Where questions are answered, and who closes it is the caller. Absent: in this process, by the options.
+   */
+  readonly desk?: TrackerBackend
 }
 
 export type RequestHandler = (request: http.IncomingMessage, response: http.ServerResponse) => void
@@ -87,21 +86,13 @@ const SAME_PORT_ATTEMPTS = 20
 /** What a source that asks too often is told over HTTP. */
 const LIMIT_RETRY_MINUTES = 1
 
-/** A request must have arrived in full by then. */
-const REQUEST_MS = 10_000
+/** A request must have arrived in full by then: a .torrent of 32 MiB at 2 Mbit/s. */
+const REQUEST_MS = 120_000
+/** Its head must have arrived by then; so long a client may stall that sends nothing but announces. */
+const HEAD_MS = 10_000
 /** Clients that announce in short intervals keep their connection; others close theirs anyway. */
 const KEEP_ALIVE_MS = 75_000
 const CHECK_MS = 5000
-
-/** What the answer to an open request needs besides what the tracker says. */
-interface Waiting {
-  readonly response: http.ServerResponse
-  /** Of the asker, 4 or 16 bytes. */
-  readonly address: Uint8Array
-  readonly wantsDictionaries: boolean
-  /** Of a scrape, in the order asked. */
-  readonly infoHashes: readonly Uint8Array[]
-}
 
 export class TrackerServer {
   readonly endpoint: Endpoint
@@ -109,38 +100,32 @@ export class TrackerServer {
   readonly udpEndpoint: Endpoint | undefined
   readonly #server: http.Server
   readonly #udp: TrackerUdpSocket | undefined
-  readonly #tracker: Tracker
-  readonly #pump: Pump<TrackerInput, TrackerOutput>
+  readonly #desk: TrackerBackend
+  /** To be closed with the server. */
+  readonly #own: TrackerBackend | undefined
   readonly #askers: AskerAddress
   readonly #limits: SourceLimits
-  /** Open requests by id. Bounded by trackerConnectionsMax: a connection has one at a time. */
-  readonly #waiting = new Map<number, Waiting>()
   /** Parsed once per connection, since clients keep theirs. */
   readonly #addresses = new WeakMap<Socket, Uint8Array>()
   readonly #startedAt = performance.now()
-  #lastId = 0
   /** Who answers what is neither announce nor scrape. */
   #others: RequestHandler | undefined
   /** Everybody may by default. */
   #gate: AnnounceGate | undefined
-  /** What the request over UDP that is being answered was told. */
-  #udpOutput: TrackerOutput | undefined
+  #closing: Promise<void> | undefined
 
   private constructor(
     { server, endpoint, udp }: Sockets,
-    options: TrackerOptions,
+    { own, desk }: { own: TrackerBackend | undefined; desk: TrackerBackend },
     { trustedProxies, sourceLimit, onRequest }: Manners,
   ) {
-    const env = { prng: new Prng(randomInt(0x1_0000_0000)), crypto: nodeCrypto, buggify: () => false }
     const hash = new SipHash(randomBytes(SIPHASH_KEY_LENGTH))
     this.endpoint = endpoint
     this.udpEndpoint = udp?.endpoint
     this.#server = server
     this.#udp = udp
-    this.#tracker = new Tracker(env, options)
-    this.#pump = new Pump<TrackerInput, TrackerOutput>(this.#tracker, nodeClock, { kind: 'tick' }, (output) =>
-      this.#answer(output),
-    )
+    this.#own = own
+    this.#desk = desk
     this.#askers = new AskerAddress(trustedProxies)
     this.#limits = new SourceLimits(hash, {
       requestsPerSecond:
@@ -156,28 +141,26 @@ export class TrackerServer {
       connectionIds: new ConnectionIds(hash),
       limits: this.#limits,
       askers: this.#askers,
-      ask: (input) => this.#askForUdp(input),
+      desk: { ask: (question, answer) => this.#askForUdp(question, answer) },
     })
-    udp?.start((packet, address, port) => {
+    udp?.start((packet, address, port, send) => {
       onRequest?.(servedDatagram(packet, address))
-      return overUdp.answer(nodeClock.now(), packet, address, port)
+      overUdp.take(nodeClock.now(), packet, address, port, send)
     })
   }
 
   /** Throws ShoalError `listen/…`. */
   static async listen(options: TrackerServerOptions): Promise<TrackerServer> {
-    const { host, port, udpPort = 'off', trustedProxies = [], sourceLimit, onRequest, ...tracker } = options
+    const { host, port, udpPort = 'off', ...others } = options
+    const { trustedProxies = [], sourceLimit, onRequest, desk, ...rest } = others
     const sockets = await listenOnBoth(host, port, udpPort)
-    return new TrackerServer(
-      sockets,
-      { ...TRACKER_DEFAULTS, ...tracker },
-      { trustedProxies, sourceLimit, onRequest },
-    )
+    const own = desk === undefined ? new LocalTracker({ ...TRACKER_DEFAULTS, ...rest, host }) : undefined
+    return new TrackerServer(sockets, { own, desk: own ?? desk! }, { trustedProxies, sourceLimit, onRequest })
   }
 
   stats(): TrackerStats & { readonly uptimeSeconds: number } {
     return {
-      ...this.#tracker.stats(),
+      ...this.#desk.stats(),
       uptimeSeconds: Math.floor((performance.now() - this.#startedAt) / 1000),
     }
   }
@@ -187,35 +170,72 @@ export class TrackerServer {
     this.#others = handler
   }
 
+  /** How many seeds and others there are; rejects with `store/away`. @param infoHash 20 bytes */
+  counts(infoHash: Uint8Array): ScrapeCounts | Promise<ScrapeCounts> {
+    return this.#desk.counts(infoHash)
+  }
+
   /** From now on this one decides who may announce and scrape. */
   guardAnnounces(gate: AnnounceGate): void {
     this.#gate = gate
   }
 
-  /** How many seeds and others there are. @param infoHash 20 bytes */
-  counts(infoHash: Uint8Array): ScrapeCounts {
-    return this.#tracker.counts(infoHash)
-  }
-
-  async close(): Promise<void> {
-    this.#pump.stop()
-    await Promise.all([this.#udp?.close(), closeServer(this.#server)])
-  }
-
-  #askForUdp(input: TrackerInput): TrackerOutput | undefined {
-    this.#udpOutput = undefined
-    const reason = this.#refusalOverUdp(input)
-    if (reason !== undefined) return { kind: 'refused', id: UDP_REQUEST_ID, reason }
-    this.#pump.push(input)
-    return this.#udpOutput
-  }
-
   /** No passkey fits into a packet, so what is for members is not to be had over UDP. */
-  #refusalOverUdp(input: TrackerInput): string | undefined {
-    if (this.#gate === undefined || input.kind === 'tick') return undefined
-    if (input.kind === 'announce') return this.#gate.refusal(undefined, input.request.infoHash, input.address)
-    const [refusal] = input.infoHashes.map((hash) => this.#gate?.refusal(undefined, hash, NO_ADDRESS))
-    return refusal
+  #askForUdp(...[question, answer]: Parameters<TrackerBackend['ask']>): void {
+    const [address, infoHashes] =
+      question.kind === 'announce'
+        ? [question.address, [question.request.infoHash]]
+        : [NO_ADDRESS, question.infoHashes]
+    const reason = this.#refusal(undefined, infoHashes, address)
+    if (reason === undefined) this.#desk.ask(question, answer)
+    else answer({ kind: 'refused', id: 0, reason })
+  }
+
+  #refusal(
+    passkey: string | undefined,
+    infoHashes: readonly Uint8Array[],
+    address: Uint8Array,
+  ): string | undefined {
+    if (this.#gate === undefined) return undefined
+    for (const infoHash of infoHashes) {
+      const refusal = this.#gate.refusal(passkey, infoHash, address)
+      if (refusal !== undefined) return refusal
+    }
+    return undefined
+  }
+
+  /** Undefined where peers are not known one by one (`TrackerBackend.withPeers`). */
+  withPeers<T>(use: (peers: PeerDesk, now: Instant) => T): T | undefined {
+    return this.#desk.withPeers?.(use)
+  }
+
+  /** Peers can ask and tell more than announces hold: docs/tracker-extension.md. */
+  get #offersApi(): boolean {
+    return this.#others !== undefined && this.#desk.withPeers !== undefined
+  }
+
+  /**
+   * Whose request this is: 4 or 16 bytes; undefined when the connection has gone.
+   * @param claimed an address the request names, believed of trusted proxies
+   */
+  askerOf(request: http.IncomingMessage, claimed?: string): Uint8Array | undefined {
+    const source = this.#addressOf(request.socket)
+    return source === undefined ? undefined : this.#askerOf(request, source, claimed)
+  }
+
+  /** False when that address has asked too often; counted with its announces. */
+  admits(address: Uint8Array): boolean {
+    return this.#limits.take(nodeClock.now(), address)
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#close()
+    return this.#closing
+  }
+
+  async #close(): Promise<void> {
+    await Promise.all([this.#udp?.close(), closeServer(this.#server)])
+    this.#own?.close()
   }
 
   #take(request: http.IncomingMessage, response: http.ServerResponse): void {
@@ -253,11 +273,14 @@ export class TrackerServer {
     const address = this.#askerOf(request, source, decoded.ok ? decoded.value.ip : undefined)
     if (!this.#limits.take(nodeClock.now(), address)) return refuseTooMany(response)
     if (!decoded.ok) return refuse(response, decoded.error.message)
-    const refusal = this.#gate?.refusal(passkey, decoded.value.infoHash, address)
+    const refusal = this.#refusal(passkey, [decoded.value.infoHash], address)
     if (refusal !== undefined) return refuse(response, refusal)
-    const wantsDictionaries = decoded.value.compact === false
-    const id = this.#wait({ response, address, wantsDictionaries, infoHashes: [] })
-    this.#pump.push({ kind: 'announce', id, address, request: decoded.value })
+    const encode = decoded.value.compact === false ? encodeDictionaryReply : encodeCompactReply
+    const from = address === source ? undefined : source
+    this.#desk.ask({ kind: 'announce', address, from, request: decoded.value }, (output) => {
+      if (output.kind === 'announced') sendBencoded(response, encode(output.answer, address, this.#offersApi))
+      else sendRefusal(response, output)
+    })
   }
 
   #scrape(
@@ -274,47 +297,18 @@ export class TrackerServer {
     const decoded = decodeScrapeQuery(query)
     if (!decoded.ok) return refuse(response, decoded.error.message)
     const infoHashes = decoded.value
-    for (const infoHash of infoHashes) {
-      const refusal = this.#gate?.refusal(passkey, infoHash, address)
-      if (refusal !== undefined) return refuse(response, refusal)
-    }
-    const id = this.#wait({ response, address, wantsDictionaries: false, infoHashes })
-    this.#pump.push({ kind: 'scrape', id, infoHashes })
+    const refusal = this.#refusal(passkey, infoHashes, address)
+    if (refusal !== undefined) return refuse(response, refusal)
+    this.#desk.ask({ kind: 'scrape', infoHashes }, (output) => {
+      if (output.kind !== 'scraped') return sendRefusal(response, output)
+      const counts = output.counts.map((each, i) => [infoHashes[i]!, each] as const)
+      sendBencoded(response, encodeScrapeReply(counts))
+    })
   }
 
   #askerOf(request: http.IncomingMessage, source: Uint8Array, claimed?: string): Uint8Array {
     if (!this.#askers.trustsProxies) return source
     return this.#askers.of(source, claimed, forwardedFor(request))
-  }
-
-  #wait(waiting: Waiting): number {
-    const id = ++this.#lastId
-    this.#waiting.set(id, waiting)
-    return id
-  }
-
-  #answer(output: TrackerOutput): void {
-    if (output.id === UDP_REQUEST_ID) {
-      this.#udpOutput = output
-      return
-    }
-    const waiting = this.#waiting.get(output.id)
-    if (waiting === undefined) return
-    this.#waiting.delete(output.id)
-    const { response, address, wantsDictionaries, infoHashes } = waiting
-    switch (output.kind) {
-      case 'announced': {
-        const encode = wantsDictionaries ? encodeDictionaryReply : encodeCompactReply
-        return sendBencoded(response, encode(output.answer, address))
-      }
-      case 'scraped':
-        return sendBencoded(
-          response,
-          encodeScrapeReply(output.counts.map((counts, i) => [infoHashes[i]!, counts])),
-        )
-      case 'refused':
-        return sendBencoded(response, encodeFailure(output.reason, output.retryInMinutes))
-    }
   }
 
   /** 4 or 16 bytes; undefined when the connection is already gone. */
@@ -352,7 +346,7 @@ function createServer(): http.Server {
   const server = nodeHttp().createServer({
     keepAlive: true,
     maxHeaderSize: LIMITS.trackerHeadBytesMax.value,
-    headersTimeout: REQUEST_MS,
+    headersTimeout: HEAD_MS,
     requestTimeout: REQUEST_MS,
     keepAliveTimeout: KEEP_ALIVE_MS,
     connectionsCheckingInterval: CHECK_MS,
@@ -382,6 +376,10 @@ function withoutZone(address: string): string {
 
 function refuse(response: http.ServerResponse, reason: string, status = 200): void {
   sendBencoded(response, encodeFailure(reason), status)
+}
+
+function sendRefusal(response: http.ServerResponse, output: TrackerAnswer): void {
+  if (output.kind === 'refused') sendBencoded(response, encodeFailure(output.reason, output.retryInMinutes))
 }
 
 function refuseTooMany(response: http.ServerResponse): void {

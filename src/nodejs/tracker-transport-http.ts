@@ -5,17 +5,18 @@
  * Certificates are always verified, whatever the environment says (S41).
  * Invariant: every request lives in `#open` until `done` was called or it was cancelled; `close` empties it.
  */
-import dns from 'node:dns'
 import type http from 'node:http'
-import { isIP, type LookupFunction } from 'node:net'
+import { isIP } from 'node:net'
 import { LIMITS } from '../base/limits.ts'
 import { fail, ok, type Result } from '../base/result.ts'
 import type { TrackerTransport } from '../ports/tracker-transport.ts'
+import type { EncryptionMode } from '../swarm/stream-encryption.ts'
 import { type AddressScope, addressScope, reachesAsFar } from '../wire/address-scope.ts'
 import { formatAddress, parseAddress } from '../wire/endpoint.ts'
 import type { AnnounceReply, AnnounceRequest, TrackerFault } from '../wire/tracker-announce.ts'
 import { announceUrl } from '../wire/tracker-http.ts'
 import { decodeAnnounceReply } from '../wire/tracker-http-reply.ts'
+import { BlockedAddress, lookupWithin } from './lookup-within.ts'
 import { nodeHttp, nodeHttps } from './node-http.ts'
 import type { Family } from './tracker-families.ts'
 import { timedOut, unreachable } from './tracker-fault.ts'
@@ -26,6 +27,8 @@ export interface HttpTrackerTransportOptions {
   /** For one announce with all its redirects. */
   readonly timeoutMs?: number
   readonly userAgent?: string
+  /** Of connections to peers, which trackers are told of; off by default. */
+  readonly encryption?: EncryptionMode
   /** How far an address reaches, for the rule about redirects. */
   readonly scopeOf?: (address: Uint8Array) => AddressScope
 }
@@ -58,7 +61,7 @@ export class HttpTrackerTransport implements TrackerTransport {
       done(result)
     })
     this.#open.add(announce)
-    announce.get(new URL(announceUrl(url, request)))
+    announce.get(new URL(announceUrl(url, request, this.#options.encryption)))
     return () => {
       this.#open.delete(announce)
       announce.cancel()
@@ -191,25 +194,6 @@ class HttpAnnounce {
     this.#isOver = true
     clearTimeout(this.#timer)
     this.#done(result)
-  }
-}
-
-class BlockedAddress extends Error {}
-
-/** Looks names up as usual, then drops the addresses that are not allowed. */
-function lookupWithin(isAllowed: (address: Uint8Array) => boolean): LookupFunction {
-  return (hostname, options, callback) => {
-    dns.lookup(hostname, { ...options, all: true }, (error, addresses) => {
-      if (error) return callback(error, [])
-      const allowed = addresses.filter(({ address }) => {
-        const bytes = parseAddress(address)
-        return bytes !== undefined && isAllowed(bytes)
-      })
-      const [first] = allowed
-      if (first === undefined) callback(new BlockedAddress(), [])
-      else if (options.all) callback(null, allowed)
-      else callback(null, first.address, first.family)
-    })
   }
 }
 

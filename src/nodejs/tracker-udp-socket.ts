@@ -6,12 +6,16 @@
 import dgram from 'node:dgram'
 import { isIPv6 } from 'node:net'
 import { LIMITS } from '../base/limits.ts'
+import type { SendReply } from '../tracker/udp-tracker.ts'
 import { type Endpoint, parseAddress } from '../wire/endpoint.ts'
 import { listenError } from './listen.ts'
 import { ShoalError } from './shoal-error.ts'
 
-/** The reply to a packet, or silence. `address` has 4 or 16 bytes, and must not be changed. */
-export type PacketHandler = (packet: Uint8Array, address: Uint8Array, port: number) => Uint8Array | undefined
+/**
+ * @param address 4 or 16 bytes, not to be changed
+ * @param send takes the reply, now or later, or is not called
+ */
+export type PacketHandler = (packet: Uint8Array, address: Uint8Array, port: number, send: SendReply) => void
 
 /** Room for bursts while the process is busy; the system may grant less. */
 const RECEIVE_BUFFER_BYTES = 4 * 1024 * 1024
@@ -22,6 +26,7 @@ export class TrackerUdpSocket {
   readonly endpoint: Endpoint
   readonly #socket: dgram.Socket
   readonly #known = new Map<string, Uint8Array>()
+  #isClosed = false
 
   private constructor(socket: dgram.Socket) {
     const { address, port } = socket.address()
@@ -46,15 +51,18 @@ export class TrackerUdpSocket {
       // A packet from port 0 cannot be answered.
       if (port === 0) return
       const bytes = this.#addressOf(address)
-      const reply = bytes && handler(packet, bytes, port)
-      if (reply === undefined) return
-      if (this.#socket.getSendQueueSize() > LIMITS.trackerSendQueueBytesMax.value) return
-      this.#socket.send(reply, port, address, ignoreError)
+      if (bytes !== undefined) handler(packet, bytes, port, (reply) => this.#send(reply, port, address))
     })
   }
 
   close(): Promise<void> {
+    this.#isClosed = true
     return new Promise((resolve) => this.#socket.close(resolve))
+  }
+
+  #send(reply: Uint8Array, port: number, address: string): void {
+    if (this.#isClosed || this.#socket.getSendQueueSize() > LIMITS.trackerSendQueueBytesMax.value) return
+    this.#socket.send(reply, port, address, ignoreError)
   }
 
   #addressOf(text: string): Uint8Array | undefined {

@@ -3,7 +3,7 @@
  * named by the infohash. Invariant: nothing of it is left once the download is complete and stopped, but what
  * a magnet link needs to be seeded again (`kept-metadata.ts`).
  */
-import { existsSync, mkdirSync, rmdirSync, rmSync } from 'node:fs'
+import { existsSync, mkdirSync, rmdirSync, rmSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { storageError } from './storage-error.ts'
 import { TransferLock } from './transfer-lock.ts'
@@ -15,8 +15,24 @@ export function seedResumePath(dir: string, id: string): string {
   return path.join(dir, STATE_FOLDER, `${id}.seed`)
 }
 
+/** Where resume data is written before it takes its place. */
+export function newResumePath(resumePath: string): string {
+  return `${resumePath}.new`
+}
+
+const KINDS = ['lock', 'resume', 'parts', 'moving']
+
+/** Bytes of files not selected that share a piece with selected ones; below the content folder. */
+export function sideFileOf(id: string): readonly string[] {
+  return [STATE_FOLDER, `${id}.parts`]
+}
+
 export class TransferState {
   readonly resumePath: string
+  /**
+   * Stands there while complete content goes from the temporary folder, where this state is, to its place.
+   */
+  readonly movingPath: string
   /** An earlier run of this download has left something here, in good order or not. */
   readonly isContinued: boolean
   /** Below the content folder. */
@@ -29,7 +45,8 @@ export class TransferState {
     this.#folder = folder
     this.#lock = lock
     this.resumePath = path.join(folder, `${id}.resume`)
-    this.sideFile = [STATE_FOLDER, `${id}.parts`]
+    this.movingPath = path.join(folder, `${id}.moving`)
+    this.sideFile = sideFileOf(id)
   }
 
   /** Makes DIR if need be. Throws ShoalError `storage/…` or `transfer/…`. @param id infohash in hex */
@@ -38,13 +55,21 @@ export class TransferState {
     try {
       mkdirSync(folder, { recursive: true })
       const lock = path.join(folder, `${id}.lock`)
-      const isContinued = ['lock', 'resume', 'parts'].some((kind) =>
-        existsSync(path.join(folder, `${id}.${kind}`)),
-      )
+      const isContinued = KINDS.some((kind) => existsSync(path.join(folder, `${id}.${kind}`)))
       return new TransferState(folder, id, TransferLock.take(lock), isContinued)
     } catch (cause) {
       throw storageError(cause, dir, true)
     }
+  }
+
+  /** A run was killed while it put complete content in its place. */
+  static isMoving(dir: string, id: string): boolean {
+    return existsSync(path.join(dir, STATE_FOLDER, `${id}.moving`))
+  }
+
+  /** From now on until `close` some files may be in the one place, some in the other. */
+  beginMove(): void {
+    writeFileSync(this.movingPath, '')
   }
 
   /** @param isComplete nothing is needed any more to go on */
@@ -53,11 +78,19 @@ export class TransferState {
       rmSync(this.resumePath, { force: true })
       rmSync(path.join(path.dirname(this.#folder), ...this.sideFile), { force: true })
     }
+    rmSync(newResumePath(this.resumePath), { force: true })
     this.#lock.release()
+    // The last, so that a run that is killed before this is ended by the next one.
+    if (isComplete) rmSync(this.movingPath, { force: true })
+    TransferState.tidy(path.dirname(this.#folder))
+  }
+
+  /** Removes the hidden folder when nothing is in it. */
+  static tidy(dir: string): void {
     try {
-      rmdirSync(this.#folder)
+      rmdirSync(path.join(dir, STATE_FOLDER))
     } catch {
-      // Another download of the same folder still has its state there.
+      // Another download of the same folder still has its state there, or there is none.
     }
   }
 }

@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process'
 import {
   mkdirSync,
   mkdtempSync,
@@ -31,6 +32,32 @@ test('replaces a link, not what it points to', () => {
   writeWhole(path.join(base, 'link'), Buffer.from('new'))
   expect(readFileSync(path.join(base, 'content'), 'utf8')).toBe('content')
   expect(readFileSync(path.join(base, 'link'), 'utf8')).toBe('new')
+})
+
+test('removes what a killed process left of the same file, and nothing else', () => {
+  const file = path.join(base, 'a.torrent')
+  const script = `
+    import fs from 'node:fs'
+    import { syncBuiltinESMExports } from 'node:module'
+    fs.renameSync = () => process.kill(process.pid, 'SIGKILL')
+    syncBuiltinESMExports()
+    const { writeWhole } = await import(${JSON.stringify(new URL('./whole-file.ts', import.meta.url).href)})
+    writeWhole(process.argv[1], Buffer.from('half'))`
+  const kill = (target: string) =>
+    spawnSync(process.execPath, ['--input-type=module', '-e', script, target], { encoding: 'utf8' })
+  expect(kill(file).signal).toBe('SIGKILL')
+  expect(kill(path.join(base, 'b.torrent')).signal).toBe('SIGKILL')
+  const [one, other] = readdirSync(base)
+  expect([one, other].every((name) => name?.endsWith('.tmp'))).toBe(true)
+  // Another process that writes the same file now.
+  const busy = one!.replace(/-\d+-/, `-${process.ppid}-`)
+  writeFileSync(path.join(base, busy), '')
+  const busyOther = other!.replace(/-\d+-/, `-${process.ppid}-`)
+  writeFileSync(path.join(base, busyOther), '')
+  writeWhole(file, Buffer.from('whole'))
+  expect(readFileSync(file, 'utf8')).toBe('whole')
+  writeWhole(path.join(base, 'b.torrent'), Buffer.from('whole'))
+  expect(readdirSync(base).sort()).toEqual([busy, busyOther, 'a.torrent', 'b.torrent'].sort())
 })
 
 test('fails without a trace', () => {

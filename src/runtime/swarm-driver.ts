@@ -9,7 +9,8 @@ import type { Clock } from '../ports/clock.ts'
 import type { ContentStore } from '../ports/content-store.ts'
 import type { Network } from '../ports/network.ts'
 import type { PieceVerifier } from '../ports/piece-verifier.ts'
-import type { TrackerTransport } from '../ports/tracker-transport.ts'
+import type { TrackerCalls, TrackerTransport } from '../ports/tracker-transport.ts'
+import type { RangeFetch, WebSeedTransport } from '../ports/web-seed-transport.ts'
 import type { Client } from '../swarm/client.ts'
 import type { SwarmInput, SwarmOutput } from '../swarm/effects.ts'
 import type { SwarmEvent } from '../swarm/events.ts'
@@ -21,6 +22,9 @@ export interface SwarmPorts {
   readonly network: Network
   readonly verifier: PieceVerifier
   readonly trackers: TrackerTransport
+  /** Absent where there are no Shoal trackers. */
+  readonly trackerCalls?: TrackerCalls
+  readonly webSeeds: WebSeedTransport
 }
 
 export interface SwarmDriverEvents {
@@ -38,6 +42,9 @@ export class SwarmDriver {
   readonly #pump: Pump<SwarmInput, SwarmOutput>
   /** By torrent id; one for each torrent that was opened. */
   readonly #stores = new Map<number, ContentStore>()
+
+  /** By torrent and range. Bounded by `webSeedConnectionsMax`. */
+  readonly #fetches = new Map<string, RangeFetch>()
 
   constructor(client: Client, ports: SwarmPorts, events: SwarmDriverEvents) {
     this.#ports = ports
@@ -86,6 +93,12 @@ export class SwarmDriver {
           this.push({ kind: 'piece-hashed', torrent, piece, result }),
         )
       }
+      case 'hash-blocks': {
+        const { torrent, id } = output
+        return this.#ports.verifier.digestBlocks(output.bytes, (result) =>
+          this.push({ kind: 'blocks-hashed', torrent, id, result }),
+        )
+      }
       case 'write-piece': {
         const { torrent, piece } = output
         return this.#store(torrent).write(piece, output.bytes, (fault) =>
@@ -105,6 +118,21 @@ export class SwarmDriver {
         )
         return
       }
+      case 'call-tracker': {
+        const { torrent, call } = output
+        this.#ports.trackerCalls?.call(output.request, (result) =>
+          this.push({ kind: 'tracker-called', torrent, call, result }),
+        )
+        return
+      }
+      case 'fetch-range':
+        return this.#fetchRange(output)
+      case 'steer-range': {
+        const key = `${output.torrent} ${output.range}`
+        this.#fetches.get(key)?.[output.to]()
+        if (output.to === 'cancel') this.#fetches.delete(key)
+        return
+      }
       case 'metadata':
         return this.#events.metadata(output.torrent, output.result)
       case 'event':
@@ -113,6 +141,18 @@ export class SwarmDriver {
         this.#pump.stop()
         return this.#events.stopped()
     }
+  }
+
+  #fetchRange({ torrent, range, request }: Extract<SwarmOutput, { kind: 'fetch-range' }>): void {
+    const key = `${torrent} ${range}`
+    const reading = this.#ports.webSeeds.get(request, {
+      data: (bytes) => this.push({ kind: 'web-range', torrent, range, news: { kind: 'data', bytes } }),
+      ended: (fault) => {
+        this.#fetches.delete(key)
+        this.push({ kind: 'web-range', torrent, range, news: { kind: 'ended', fault } })
+      },
+    })
+    this.#fetches.set(key, reading)
   }
 
   #store(torrent: number): ContentStore {

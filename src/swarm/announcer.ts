@@ -74,6 +74,8 @@ export type AnnouncerOutput =
       readonly from: AddressScope | undefined
       /** Our own as the tracker sees it. */
       readonly externalIp: string | undefined
+      /** Path of the tracker's API, when it offers one. */
+      readonly api: string | undefined
     }
   | {
       readonly kind: 'event'
@@ -307,8 +309,8 @@ export class Announcer implements Machine<AnnouncerInput, AnnouncerOutput> {
     }
     this.#moveToFront(tracker)
     const from = reply.from === undefined ? undefined : scopeOfHost(reply.from)
-    const { peers, externalIp } = reply
-    this.#outputs.push({ kind: 'peers', url: tracker.url, peers, from, externalIp })
+    const { peers, externalIp, api } = reply
+    this.#outputs.push({ kind: 'peers', url: tracker.url, peers, from, externalIp, api })
     this.#outputs.push({
       kind: 'event',
       event: {

@@ -11,8 +11,8 @@
  *   chokes us in the middle of every piece finishes none alone) is given up, the digests are not.
  * - Who sent the same block of the same piece twice, differently, is convicted without waiting.
  *
- * v2 is handled the same way as long as only the piece layers are known. Where the leaf hashes of a piece are
- * (BEP 52 hash requests), `accuse` is given a judge of single blocks and convicts at once, fetching nothing.
+ * v2 is handled the same way only where nobody tells the leaf hashes of a piece (`trials.ts`). Where they are
+ * known, `accuse` is given a judge of single blocks and convicts at once, fetching nothing.
  *
  * Digests are a part of SHA-1: a liar who could make a wrong block with the digest of the right one needs no
  * other block to lie with. Hashing here is synchronous, 0.7 ms per MiB, and happens once per failed piece.

@@ -15,7 +15,6 @@ import { TokenBucket } from '../base/token-bucket.ts'
 import { formatEndpoint } from '../wire/endpoint.ts'
 import { decodeHandshake } from '../wire/handshake.ts'
 import { isProbe } from '../wire/probe.ts'
-import type { AnnouncementsOutput } from './announcements.ts'
 import type { ClientOptions } from './client-options.ts'
 import { Connection } from './connection.ts'
 import { ConnectionSlots } from './connection-slots.ts'
@@ -24,7 +23,7 @@ import { isDraining } from './drain.ts'
 import type { SwarmInput, SwarmOutput } from './effects.ts'
 import type { DisconnectReason } from './events.ts'
 import { FramePool } from './frame-pool.ts'
-import { extensionHandshakeOf, handshakeOf } from './greetings.ts'
+import { extensionHandshakeOf, handshakeOf, infoHashInAnswer, speaksV2 } from './greetings.ts'
 import { MagnetTorrent } from './magnet-torrent.ts'
 import { OwnAddresses } from './own-addresses.ts'
 import { PeerSession } from './peer-session.ts'
@@ -34,12 +33,20 @@ import { Schedule } from './schedule.ts'
 import { Services } from './services.ts'
 import { StreamEncryption } from './stream-encryption.ts'
 import { Torrent } from './torrent.ts'
+import { driveAnnouncements } from './torrent-announcements.ts'
 import type { TorrentOptions } from './torrent-options.ts'
 import type { TorrentSurroundings } from './torrent-surroundings.ts'
 import { Turns } from './turns.ts'
 import { UploadDelay } from './upload-delay.ts'
 
 const NEVER = Number.POSITIVE_INFINITY as Instant
+/** A dial that ended so found nobody. */
+const UNANSWERED = new Set<DisconnectReason>([
+  'refused',
+  'unreachable',
+  'connect-timeout',
+  'handshake-timeout',
+])
 
 export class Client implements Machine<SwarmInput, SwarmOutput> {
   readonly torrents = new Map<number, Torrent>()
@@ -83,6 +90,7 @@ export class Client implements Machine<SwarmInput, SwarmOutput> {
       peerId: options.peerId,
       listenPort: options.listenPort,
       own: new OwnAddresses(options.listenPort, options.listenHost),
+      webRanges: { open: 0 },
       emit: (output) => this.#emit(output),
       close: (connection, reason) => this.#close(connection, reason),
       hasToSend: (session) => this.#unsent.push(session),
@@ -165,6 +173,8 @@ export class Client implements Machine<SwarmInput, SwarmOutput> {
     switch (input.kind) {
       case 'piece-hashed':
         return torrent.pieceHashed(now, input.piece, input.result)
+      case 'blocks-hashed':
+        return torrent.blocksHashed(now, input.id, input.result)
       case 'piece-written':
         torrent.pieceWritten(now, input.piece, input.fault)
         // A buffer of the shared pool came back: whoever waited for one may go on.
@@ -189,8 +199,12 @@ export class Client implements Machine<SwarmInput, SwarmOutput> {
         return
       case 'resume':
         return torrent.resume(now)
+      case 'web-range':
+        return torrent.webSeeds.news(now, input.range, input.news)
       case 'announce-answered':
         return torrent.announcer.handle(now, { kind: 'answered', id: input.announce, result: input.result })
+      case 'tracker-called':
+        return torrent.announcer.handle(now, { kind: 'called', id: input.call, result: input.result })
     }
   }
 
@@ -356,8 +370,9 @@ export class Client implements Machine<SwarmInput, SwarmOutput> {
     if (loser === connection.id) return 'too-many-peers'
     if (loser !== undefined) this.#close(loser, 'too-many-peers')
     const { id, endpoint, isOutgoing, wasHandedOver } = connection
-    if (!isOutgoing && !wasHandedOver) this.#sendHandshake(id, torrent, handshake.infoHash)
-    connection.session = new PeerSession(id, endpoint, isOutgoing, handshake, torrent, now)
+    if (!isOutgoing && !wasHandedOver) this.#sendHandshake(id, torrent, infoHashInAnswer(torrent, handshake))
+    const supportsV2 = (connection.speaksV2 ??= speaksV2(torrent, handshake, isOutgoing))
+    connection.session = new PeerSession(id, endpoint, isOutgoing, { ...handshake, supportsV2 }, torrent, now)
     connection.deadline = Infinity as Instant
     torrent.attach(now, connection.session, wasHandedOver)
     this.#turns.began(now, torrent, connection.session)
@@ -394,6 +409,7 @@ export class Client implements Machine<SwarmInput, SwarmOutput> {
     if (session !== undefined) torrent.detach(now, session, reason)
     else if (connection.isOutgoing) {
       torrent.dialingCount--
+      if (UNANSWERED.has(reason)) torrent.dialled(now, endpoint, false)
       torrent.emit({ event: 'peer-disconnected', address: formatEndpoint(connection.endpoint), reason })
     }
     this.#turns.left(id, reason)
@@ -431,29 +447,7 @@ export class Client implements Machine<SwarmInput, SwarmOutput> {
     const { announcer } = torrent
     const due = announcer.nextTimeout()
     if (due !== undefined && due <= this.#now) announcer.handle(this.#now, { kind: 'tick' })
-    let hasNews = false
-    for (let output = announcer.poll(); output !== undefined; output = announcer.poll()) {
-      this.#announcerSays(torrent, output)
-      hasNews = true
-    }
-    if (hasNews) this.#dial(this.#now, torrent)
-  }
-
-  #announcerSays(torrent: Torrent, output: AnnouncementsOutput): void {
-    switch (output.kind) {
-      case 'announce': {
-        const { id, url, request } = output
-        return this.#emit({ kind: 'announce', torrent: torrent.core.id, announce: id, url, request })
-      }
-      case 'event':
-        return torrent.emit(output.event)
-      case 'stopped':
-        torrent.hasLeftTrackers = true
-        return
-      case 'peers':
-        this.#around.own.learn(output.externalIp)
-        torrent.introductions.take(output.peers, 'tracker', output.from, output.isRebuilt)
-    }
+    if (driveAnnouncements(torrent, this.#around)) this.#dial(this.#now, torrent)
   }
 
   #flush(now: Instant): void {
@@ -473,10 +467,7 @@ export class Client implements Machine<SwarmInput, SwarmOutput> {
     if (this.#isStopping) return
     this.#isStopping = true
     this.#schedule.concernAll(this.torrents.values())
-    for (const torrent of this.torrents.values()) {
-      torrent.announcer.handle(now, { kind: 'stop' })
-      torrent.phase = 'stopping'
-    }
+    for (const torrent of this.torrents.values()) torrent.stop(now)
   }
 
   #drain(now: Instant): void {

@@ -22,6 +22,8 @@ export class Connection {
   torrent: Torrent | undefined
   session: PeerSession | undefined
   isOpen: boolean
+  /** As agreed in the handshakes; a magnet link's torrent may learn of its v2 infohash later. */
+  speaksV2: boolean | undefined
   /** Dial or handshake must be over by then. */
   deadline: Instant
   /** What came after a handshake that has to wait. Bounded by `heldBytesMax`. */

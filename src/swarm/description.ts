@@ -2,15 +2,18 @@
  * What peers ask and tell about the torrent itself, not about its bytes: its info dictionary (BEP 9) and the
  * hashes of its files (BEP 52). A torrent serves both; one that is to learn them asks (`magnet-torrent.ts`).
  */
-import type { Crypto } from '../base/env.ts'
 import type { Fault } from '../base/result.ts'
 import type { Instant } from '../base/time.ts'
-import { decodeHashRequest } from '../wire/hash-messages.ts'
+import { decodeHashes, decodeHashRequest } from '../wire/hash-messages.ts'
 import type { MetadataMessage } from '../wire/metadata-messages.ts'
-import type { Metainfo } from '../wire/metainfo.ts'
+import { BlockHashServer } from './block-hash-server.ts'
 import { HashServer } from './hash-server.ts'
 import { MetadataServer } from './metadata-server.ts'
 import type { PeerSession } from './peer-session.ts'
+import type { Penalties } from './penalties.ts'
+import type { PieceMemory } from './piece-buffers.ts'
+import type { TorrentCore } from './torrent-core.ts'
+import type { Trials } from './trials.ts'
 
 /** Told by sessions; a fault ends the session. Payloads are borrowed. */
 export interface DescriptionHost {
@@ -23,14 +26,27 @@ export interface DescriptionHost {
 }
 
 export class DescriptionServer implements DescriptionHost {
+  readonly blockHashes: BlockHashServer
   readonly #now: () => Instant
   readonly #metadata: MetadataServer
   readonly #hashes: HashServer
+  readonly #trials: Trials
+  readonly #penalties: Penalties
 
-  constructor(metainfo: Metainfo, crypto: Crypto, now: () => Instant) {
+  constructor(
+    core: TorrentCore,
+    memory: PieceMemory,
+    now: () => Instant,
+    trials: Trials,
+    penalties: Penalties,
+  ) {
+    const { metainfo } = core.options
     this.#now = now
+    this.#trials = trials
+    this.#penalties = penalties
     this.#metadata = new MetadataServer(metainfo.infoBytes)
-    this.#hashes = new HashServer(metainfo, crypto)
+    this.#hashes = new HashServer(metainfo, core.env.crypto)
+    this.blockHashes = new BlockHashServer(core, memory, this.#hashes)
   }
 
   peerMetadata(session: PeerSession, message: MetadataMessage): undefined {
@@ -38,14 +54,22 @@ export class DescriptionServer implements DescriptionHost {
   }
 
   peerAsksHashes(session: PeerSession, payload: Uint8Array): undefined {
-    this.#hashes.answer(this.#now(), session, decodeHashRequest(payload))
+    const request = decodeHashRequest(payload)
+    const file = this.#hashes.fileOf(request.root)
+    const isOfBlocks = request.baseLayer === 0 && file !== undefined
+    if (isOfBlocks && !this.#hashes.knows(request))
+      this.blockHashes.asked(this.#now(), session, request, file)
+    else this.#hashes.answer(this.#now(), session, request)
   }
 
-  peerSendsHashes(): undefined {
-    // Nobody asked.
+  peerSendsHashes(session: PeerSession, payload: Uint8Array): Fault | undefined {
+    const hashes = decodeHashes(payload)
+    if (!hashes.ok) return hashes.error
+    if (this.#trials.received(session, hashes.value) !== undefined) this.#penalties.lied(session)
+    return undefined
   }
 
-  peerRefusesHashes(): undefined {
-    // Nobody asked.
+  peerRefusesHashes(session: PeerSession, payload: Uint8Array): undefined {
+    this.#trials.refused(this.#now(), session, decodeHashRequest(payload))
   }
 }

@@ -59,7 +59,7 @@ export class Downloader {
     const wasIdle = session.outstanding.size === 0
     if (session.outstanding.size > depth - Math.max(1, depth >> 2)) return
     while (session.outstanding.size < depth) {
-      if (this.#budget.readyAt(now) !== undefined || this.#isAheadOfDisk()) {
+      if (this.#budget.readyAt(now) !== undefined || this.isAheadOfDisk) {
         this.isStarved = true
         break
       }
@@ -99,8 +99,38 @@ export class Downloader {
       return
     }
     session.arriving = undefined
+    this.brought(gathering, block, session.address)
+  }
+
+  /** The block has arrived whole from this address. */
+  brought(gathering: GatheringPiece, block: number, address: string): void {
     if (--gathering.askers[block]! > 0) this.#cancelElsewhere(gathering, block)
-    if (this.#core.pieces.receive(gathering, block, session.address)) this.#complete(gathering)
+    if (this.#core.pieces.receive(gathering, block, address)) this.#complete(gathering)
+  }
+
+  /** A piece that somebody left behind becomes the owner's; undefined when there is none for it. */
+  adoptOrphan(owner: number, has: (piece: number) => boolean): GatheringPiece | undefined {
+    for (const gathering of this.#orphans) {
+      if (gathering.freeCount === 0 || !has(gathering.piece)) continue
+      this.#orphans.delete(gathering)
+      gathering.owner = owner
+      return gathering
+    }
+    return undefined
+  }
+
+  /** An owner without a session gives up what it did not finish: left for others if any of it is there. */
+  leave(gathering: GatheringPiece, owner: number): void {
+    const { picker, pieces } = this.#core
+    const { piece } = gathering
+    if (gathering.owner !== owner || pieces.gathering.get(piece) !== gathering) return
+    gathering.owner = undefined
+    if (gathering.freeCount < gathering.blocks.length) {
+      this.#orphans.add(gathering)
+      return
+    }
+    pieces.abandon(gathering)
+    if (pieces.isOpen(piece)) picker.open(piece)
   }
 
   /** The peer choked us (without BEP 6 that drops every request), was snubbed, or is gone. */
@@ -120,6 +150,11 @@ export class Downloader {
       this.#orphan(session, gathering)
     }
     session.gathering.clear()
+  }
+
+  /** A piece goes on with the blocks of it that are right. */
+  reopened(gathering: GatheringPiece): void {
+    this.#orphans.add(gathering)
   }
 
   /** Frees the memory of orphans that no connected peer can finish now; true when there were any. */
@@ -199,7 +234,7 @@ export class Downloader {
   /**
    * Asking on would only fill memory with pieces that have fallen out of the caches when their turn comes.
    */
-  #isAheadOfDisk(): boolean {
+  get isAheadOfDisk(): boolean {
     const { geometry, pieces } = this.#core
     return pieces.checkingBytes > Math.max(CHECKING_BYTES_MAX, geometry.pieceLength)
   }

@@ -7,12 +7,15 @@ import type { Fault, Result } from '../base/result.ts'
 import type { AddressScope } from '../wire/address-scope.ts'
 import type { Endpoint } from '../wire/endpoint.ts'
 import type { Metainfo } from '../wire/metainfo.ts'
+import type { RangeRequest } from '../wire/range-request.ts'
 import type { AnnounceReply, AnnounceRequest, TrackerFault } from '../wire/tracker-announce.ts'
 import type { DisconnectReason, SwarmEvent } from './events.ts'
 import type { MerklePiece } from './geometry.ts'
 import type { PeerSource } from './peer-list.ts'
 import type { PickOrder } from './piece-picker.ts'
 import type { TorrentOptions } from './torrent-options.ts'
+import type { TrackerCall } from './tracker-extension.ts'
+import type { WebRangeNews } from './web-seeds.ts'
 
 /** Verdict-free hashes of one piece; the machine compares. */
 export interface PieceDigests {
@@ -71,6 +74,13 @@ export type SwarmInput =
       readonly piece: number
       readonly result: Result<PieceDigests>
     }
+  /** 32 bytes for each block (BEP 52). */
+  | {
+      readonly kind: 'blocks-hashed'
+      readonly torrent: number
+      readonly id: number
+      readonly result: Result<Uint8Array>
+    }
   | {
       readonly kind: 'piece-written'
       readonly torrent: number
@@ -88,6 +98,19 @@ export type SwarmInput =
       readonly torrent: number
       readonly announce: number
       readonly result: Result<AnnounceReply, TrackerFault>
+    }
+  /** Of a `call-tracker`: its JSON as it came, or why there is none. */
+  | {
+      readonly kind: 'tracker-called'
+      readonly torrent: number
+      readonly call: number
+      readonly result: Result<unknown>
+    }
+  | {
+      readonly kind: 'web-range'
+      readonly torrent: number
+      readonly range: number
+      readonly news: WebRangeNews
     }
 
 export type SwarmOutput =
@@ -108,6 +131,13 @@ export type SwarmOutput =
       readonly bytes: Uint8Array
       readonly wantsSha1: boolean
       readonly merkle: MerklePiece | undefined
+    }
+  /** SHA-256 of each 16 KiB; the last may be shorter. The bytes stay as they are until the answer. */
+  | {
+      readonly kind: 'hash-blocks'
+      readonly torrent: number
+      readonly id: number
+      readonly bytes: Uint8Array
     }
   | {
       readonly kind: 'write-piece'
@@ -130,6 +160,26 @@ export type SwarmOutput =
       readonly announce: number
       readonly url: string
       readonly request: AnnounceRequest
+    }
+  | {
+      readonly kind: 'call-tracker'
+      readonly torrent: number
+      readonly call: number
+      readonly request: TrackerCall
+    }
+  /** Bytes of a file of a web seed; they come back as `web-range`. One at a time for each range. */
+  | {
+      readonly kind: 'fetch-range'
+      readonly torrent: number
+      readonly range: number
+      readonly request: RangeRequest
+    }
+  /** What is being fetched for the range is to wait, to go on, or of no use any more. */
+  | {
+      readonly kind: 'steer-range'
+      readonly torrent: number
+      readonly range: number
+      readonly to: 'pause' | 'resume' | 'cancel'
     }
   /** The info dictionary of an `add-magnet`, checked and read, or why it cannot be used. Comes once. */
   | { readonly kind: 'metadata'; readonly torrent: number; readonly result: Result<Metainfo> }

@@ -52,6 +52,17 @@ export type SwarmEvent =
   | { readonly event: 'no-peers-left'; readonly tracker: string }
   /** The tracker knows that we left. */
   | { readonly event: 'deregistered'; readonly tracker: string }
+  /** A Shoal tracker was told that this peer of its list does not answer. */
+  | { readonly event: 'reported'; readonly tracker: string; readonly address: string }
+  /** A Shoal tracker knows so many of the torrent's pieces here. */
+  | {
+      readonly event: 'registered'
+      readonly tracker: string
+      readonly pieces: number
+      readonly total: number
+    }
+  /** A tracker was asked again where the content is, while it is downloaded. */
+  | { readonly event: 'locations-refreshed'; readonly tracker: string; readonly sources: number }
   | { readonly event: 'connecting'; readonly address: string }
   | { readonly event: 'handshake-ok'; readonly address: string; readonly peerId: string }
   | {
@@ -87,6 +98,31 @@ export type SwarmEvent =
     }
   | { readonly event: 'piece-failed'; readonly piece: number; readonly from: string }
   | { readonly event: 'peer-banned'; readonly address: string; readonly pieces: readonly number[] }
+  /** A web seed does not have this file, or not as it should be. `url` is without secrets in all three. */
+  | {
+      readonly event: 'web-seed-lacks'
+      readonly url: string
+      /** Index into the metainfo's files. */
+      readonly file: number
+      readonly code: string
+      readonly message: string
+    }
+  /** It is asked again later. */
+  | {
+      readonly event: 'web-seed-waits'
+      readonly url: string
+      readonly code: string
+      readonly message: string
+      readonly seconds: number
+    }
+  /** It is not asked any more. */
+  | {
+      readonly event: 'web-seed-dropped'
+      readonly url: string
+      readonly code: string
+      readonly message: string
+      readonly hint?: string
+    }
   /** The info dictionary that these peers sent does not have the hash it should have. */
   | { readonly event: 'metadata-failed'; readonly from: readonly string[] }
   /** Another peer asked about chunk positions of a payload string. */

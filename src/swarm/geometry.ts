@@ -24,6 +24,14 @@ export interface MerklePiece {
   readonly leafCount: number
 }
 
+/** Where the blocks of a piece stand in the tree of their file. */
+export interface MerklePlace extends MerklePiece {
+  /** `pieces root` of the file. */
+  readonly root: Uint8Array
+  /** Its first block, counted from the beginning of the file. */
+  readonly firstBlock: number
+}
+
 export class Geometry {
   readonly pieceCount: number
   readonly pieceLength: number
@@ -112,6 +120,14 @@ export class Geometry {
     const length = Math.min(this.pieceLength, entry.offset + entry.length - start)
     const treeLength = entry.length <= this.pieceLength ? entry.length : this.pieceLength
     return { length, leafCount: powerOfTwoAtLeast(Math.ceil(treeLength / this.blockLength)) }
+  }
+
+  /** Undefined in v1. */
+  merklePlace(piece: number): MerklePlace | undefined {
+    const entry = this.files[this.#fileAt(piece * this.pieceLength)]
+    if (entry === undefined || entry.piecesRoot === null) return undefined
+    const firstBlock = (piece * this.pieceLength - entry.offset) / this.blockLength
+    return { ...this.merklePiece(piece), root: entry.piecesRoot, firstBlock }
   }
 
   /** The hash that `merklePiece` must give; undefined when its piece layer is not known. */

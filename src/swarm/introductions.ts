@@ -40,6 +40,17 @@ export class Introductions {
     }
   }
 
+  /**
+   * Others say of these that they prefer encryption: so the first dial begins with it, if that is allowed.
+   */
+  dialEncrypted(peers: readonly Endpoint[]): void {
+    for (const endpoint of peers) {
+      const known = this.#peers.get(endpoint)
+      if (known?.source !== 'pex' || known.isConnected || known.failureCount > 0) continue
+      if (known.earlyDialCount === 0) known.isDialledEncrypted = true
+    }
+  }
+
   #isWelcome(endpoint: Endpoint, source: PeerSource, from: AddressScope | undefined): boolean {
     const address = parseAddress(endpoint.host)
     if (endpoint.port === 0 || address === undefined || !isUnicast(address)) return false

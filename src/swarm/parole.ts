@@ -53,6 +53,7 @@ export class Parole {
     let searches = 0
     return (orphan) => {
       const { contributors } = orphan
+      if (tellsBlocks(orphan)) return true
       const isIn = contributors.has(session.address)
       if (contributors.size === (isIn ? 1 : 0)) return true
       mayMix ??= this.#mixesLessThan(session, MIXED_PIECES_MAX)
@@ -72,16 +73,17 @@ export class Parole {
 
   /** Endgame: says of a piece that belongs to another whether the peer may be asked for blocks of it. */
   mayJoin(session: PeerSession): (gathering: GatheringPiece) => boolean {
-    if (this.#core.blame.isOnParole(session.address)) return () => false
+    if (this.#core.blame.isOnParole(session.address)) return tellsBlocks
     const mixed = this.#mixed(session)
     for (const { gathering } of session.outstanding.values())
       if (gathering.owner !== session.id) mixed.add(gathering)
-    return (gathering) => mixed.size < MIXED_PIECES_MAX || mixed.has(gathering)
+    return (gathering) => mixed.size < MIXED_PIECES_MAX || mixed.has(gathering) || tellsBlocks(gathering)
   }
 
   /** May a block go into the piece that was asked of this peer while it was the owner, or in the endgame? */
   mayBring(session: PeerSession, gathering: GatheringPiece): boolean {
     if (gathering.owner === session.id || gathering.contributors.has(session.address)) return true
+    if (tellsBlocks(gathering)) return true
     return this.#mixesLessThan(session, MIXED_PIECES_MAX)
   }
 
@@ -127,6 +129,7 @@ export class Parole {
   }
 
   #uphold(gathering: GatheringPiece): void {
+    if (tellsBlocks(gathering)) return
     const { blame, sessions } = this.#core
     const owner = gathering.owner === undefined ? undefined : sessions.get(gathering.owner)
     for (const address of [...gathering.contributors.keys()]) {
@@ -137,6 +140,7 @@ export class Parole {
   }
 
   #discard(gathering: GatheringPiece, isDistrusted: (address: string) => boolean): void {
+    if (tellsBlocks(gathering)) return
     const { pieces, sessions } = this.#core
     if (pieces.discard(gathering, isDistrusted) === 0 || gathering.owner === undefined) return
     const owner = sessions.get(gathering.owner)
@@ -150,7 +154,17 @@ export class Parole {
   }
 }
 
-function isMixed(session: PeerSession, { owner, contributors }: GatheringPiece): boolean {
+/**
+ * Its blocks can be told apart without any suspicion: a wrong one convicts its sender
+ * whoever sent the others.
+ */
+function tellsBlocks({ blockHashes }: GatheringPiece): boolean {
+  return blockHashes !== undefined
+}
+
+function isMixed(session: PeerSession, piece: GatheringPiece): boolean {
+  const { owner, contributors } = piece
+  if (tellsBlocks(piece)) return false
   const isIn = contributors.has(session.address)
   const hasOthers = contributors.size > (isIn ? 1 : 0)
   return owner === session.id ? hasOthers : isIn

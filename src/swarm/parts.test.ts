@@ -168,6 +168,20 @@ describe('PeerList', () => {
     expect(peers.candidate(instant(seconds(1)))?.endpoint.port).toBe(3)
   })
 
+  it('does not dial who has dialled us, if we hear of the address before or after', () => {
+    const peers = new PeerList(new Prng(1))
+    peers.add(endpoint(1), 'tracker')
+    peers.arrived(endpoint(1))
+    peers.arrived(endpoint(2))
+    peers.add(endpoint(2), 'tracker')
+    expect(peers.candidate(instant(0))).toBeUndefined()
+    // a dial crossed with theirs and was closed
+    peers.release(instant(0), endpoint(1), false)
+    expect(peers.candidate(instant(seconds(60)))).toBeUndefined()
+    peers.departed(instant(seconds(60)), endpoint(2), true)
+    expect(peers.candidate(instant(seconds(67)))?.endpoint.port).toBe(2)
+  })
+
   it('bans a host, but on loopback only the endpoint', () => {
     const peers = new PeerList(new Prng(1))
     peers.ban(endpoint(1))

@@ -92,6 +92,7 @@ export class PeerExchange {
     if (!message.ok) return message.error
     const { added } = message.value
     this.#introductions.take(added, 'pex', exchange.scope)
+    this.#introductions.dialEncrypted(added.filter(prefersEncryption))
     if (this.#onlyUploads) this.#introductions.spare(added.filter(isSeed))
     return undefined
   }
@@ -145,6 +146,10 @@ function idOf(session: PeerSession): number {
 function flagsOf(session: PeerSession): number {
   const uploadOnly = session.isUploadOnly ? PEX_FLAG.isUploadOnly : 0
   return uploadOnly | (session.isOutgoing ? PEX_FLAG.isReachable : 0)
+}
+
+function prefersEncryption({ flags }: ExchangedPeer): boolean {
+  return (flags & PEX_FLAG.prefersEncryption) !== 0
 }
 
 function isSeed({ flags }: ExchangedPeer): boolean {

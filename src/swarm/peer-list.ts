@@ -61,6 +61,8 @@ export class PeerList {
   readonly #bannedEndpoints = new Set<string>()
   /** Failed pieces that were not all its own work, by address. Bounded by `knownPeersMax`. */
   readonly #strikes = new Map<string, number>()
+  /** Where peers that dialled us say they listen. Bounded by the connections of the torrent. */
+  readonly #arrived = new Set<string>()
   /** No address may be dialled before; each tick asks, so it must not cost a search of the list. */
   #noneBefore: Instant = LONG_AGO
 
@@ -91,7 +93,7 @@ export class PeerList {
       priority: this.#priorityOf(endpoint) ?? this.#prng.uint32(),
       failureCount: 0,
       retryAt: LONG_AGO,
-      isConnected: false,
+      isConnected: this.#arrived.has(key),
       pointless: undefined,
       namesRebuilt,
       hasAnswered: false,
@@ -136,7 +138,8 @@ export class PeerList {
   release(now: Instant, endpoint: Endpoint, wasUseful: boolean): void {
     const peer = this.get(endpoint)
     if (peer === undefined) return
-    peer.isConnected = false
+    // A dial that crossed with theirs, or was the second to the same peer, leaves the other connection.
+    peer.isConnected = this.#arrived.has(formatEndpoint(endpoint))
     peer.failureCount = wasUseful ? 0 : peer.failureCount + 1
     const wait = Math.min(
       BACKOFF_SECONDS_MAX,
@@ -159,10 +162,17 @@ export class PeerList {
     this.#retry(peer, now)
   }
 
-  /** Who listens there has dialled us; until `release` it is not dialled. */
+  /** Who listens there has dialled us; until `departed` it is not dialled, even if we hear of it later. */
   arrived(endpoint: Endpoint): void {
+    this.#arrived.add(formatEndpoint(endpoint))
     const peer = this.get(endpoint)
     if (peer !== undefined) peer.isConnected = true
+  }
+
+  /** Who dialled us and listens there is gone. */
+  departed(now: Instant, endpoint: Endpoint, wasUseful: boolean): void {
+    this.#arrived.delete(formatEndpoint(endpoint))
+    this.release(now, endpoint, wasUseful)
   }
 
   /** How many addresses came first from each source. */

@@ -76,6 +76,7 @@ export class PeerSession implements FrameSink {
   readonly peerId: Uint8Array
   readonly supportsFast: boolean
   readonly supportsExtensions: boolean
+  /** Of this connection, not of the program at the other end (`greetings.ts`). */
   readonly supportsV2: boolean
   readonly connectedAt: Instant
   readonly reader: FrameReader
@@ -124,7 +125,6 @@ export class PeerSession implements FrameSink {
   uploadBytesInFlight = 0
   readonly #host: SessionHost
   readonly #walks: WalkBudget
-  #hasToldAll = false
 
   constructor(
     id: number,
@@ -304,9 +304,8 @@ export class PeerSession implements FrameSink {
 
   #haveAllOrNone(isAll: boolean): Fault | undefined {
     if (!this.supportsFast) return broken('fast extension message without the extension')
-    // Five bytes that cost a walk over all pieces: once is enough (BEP 6).
-    if (this.#hasToldAll) return broken('second have all or have none')
-    this.#hasToldAll = true
+    // aria2 says so again when it has fetched the last pieces, instead of single haves.
+    if (isAll && this.have.isFull) return undefined
     const have = new Bitfield(this.#host.pieceCount)
     if (isAll) have.fill()
     return this.#bitfield(have)

@@ -10,22 +10,26 @@ import type { PeerList } from './peer-list.ts'
 import type { PeerSession } from './peer-session.ts'
 import type { GatheringPiece } from './piece-tracker.ts'
 import type { TorrentCore } from './torrent-core.ts'
+import type { WebSeeds } from './web-seeds.ts'
 
 export class Penalties {
   readonly #core: TorrentCore
   readonly #peers: PeerList
   readonly #downloader: Downloader
+  readonly #webSeeds: WebSeeds
   readonly #sendAway: (session: PeerSession) => void
 
   constructor(
     core: TorrentCore,
     peers: PeerList,
     downloader: Downloader,
+    webSeeds: WebSeeds,
     sendAway: (session: PeerSession) => void,
   ) {
     this.#core = core
     this.#peers = peers
     this.#downloader = downloader
+    this.#webSeeds = webSeeds
     this.#sendAway = sendAway
   }
 
@@ -37,6 +41,26 @@ export class Penalties {
   /** Verified and written. */
   acquit(written: GatheringPiece): void {
     for (const address of written.contributors.keys()) this.#peers.acquit(address)
+  }
+
+  /** The hash does not fit, and there is one sender only. */
+  convictSole(failed: GatheringPiece): void {
+    if (failed.contributors.size === 1) this.#strike(failed, true)
+  }
+
+  /** These blocks of the piece are known to be wrong (BEP 52). */
+  convict(failed: GatheringPiece, wrong: ReadonlySet<number>): void {
+    const isRight = (block: number) => !wrong.has(block)
+    for (const address of this.#core.blame.accuse(this.#evidence(failed), isRight) ?? [])
+      this.#ban(address, failed.piece)
+  }
+
+  /** It told hashes that prove themselves wrong. The client ends the session once it has read what came. */
+  lied(session: PeerSession): void {
+    session.ending = 'banned'
+    this.#peers.ban(session.endpoint)
+    const event = { event: 'peer-banned', address: session.address, pieces: [] } as const
+    this.#core.emit({ kind: 'event', torrent: this.#core.id, event })
   }
 
   /**
@@ -57,6 +81,7 @@ export class Penalties {
   #strike(failed: GatheringPiece, isSole: boolean): void {
     for (const address of failed.contributors.keys()) {
       const endpoint = parseEndpoint(address)
+      if (endpoint === undefined && isSole) this.#webSeeds.spoiled(address, failed.piece)
       if (endpoint === undefined || this.#peers.isBanned(endpoint)) continue
       if (this.#peers.strike(endpoint, isSole)) this.#ban(address, failed.piece)
     }
@@ -65,7 +90,11 @@ export class Penalties {
   #ban(address: string, piece: number): void {
     const { id, sessions } = this.#core
     const endpoint = parseEndpoint(address)
-    if (endpoint === undefined || this.#peers.isBanned(endpoint)) return
+    if (endpoint === undefined) {
+      this.#webSeeds.convicted(address)
+      return this.#downloader.parole.convicted(address)
+    }
+    if (this.#peers.isBanned(endpoint)) return
     this.#peers.ban(endpoint)
     const event = { event: 'peer-banned', address, pieces: [piece] } as const
     this.#core.emit({ kind: 'event', torrent: id, event })

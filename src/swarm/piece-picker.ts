@@ -117,11 +117,14 @@ export class PiecePicker {
     this.#swapWithin(group - 1, piece)
   }
 
-  /** The next piece to start among those that a connected peer has; -1 when none is open. */
-  pick(has: Bitfield): number {
+  /**
+   * The next piece to start among those that somebody has; -1 when none is open.
+   * @param isCounted what it has is part of the availability, as with every connected peer
+   */
+  pick(has: Bitfield, isCounted = true): number {
     if (this.#pickOrder === 'sequential') return this.#pickSequential(has)
     // What only seeds have comes first in the order, and need not be looked at for anybody else.
-    const first = has.isFull ? 0 : this.#groupStart[1]!
+    const first = has.isFull || !isCounted ? 0 : this.#groupStart[1]!
     if (this.#pickOrder === 'random') return this.#pickRandom(has, first)
     for (let i = first; i < this.#openCount; i++) if (has.has(this.#order[i]!)) return this.#order[i]!
     return -1

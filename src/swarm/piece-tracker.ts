@@ -6,6 +6,8 @@
  *      ^                   |                        |                    |
  *      +------abandon------+---------refute---------+-------lose---------+
  *
+ * and one back: a checked piece of which some blocks are known to be wrong is gathered again without them.
+ *
  * A gathering piece owns room in the pool and a state per block; one peer at a time owns the
  * piece, others may join only in the endgame. A block streams in from one peer at a time, so a late
  * copy never overwrites a received one.
@@ -38,6 +40,10 @@ export interface GatheringPiece {
   readonly contributors: Map<string, number>
   /** By block: the address it came from; '' while it is not there, and for padding. */
   readonly senders: string[]
+  /** v2: what the blocks must hash to, 32 bytes each, once that had to be found out (`trials.ts`). */
+  blockHashes: Uint8Array | undefined
+  /** Its hash did not fit and it waits for those. */
+  isOnTrial: boolean
 }
 
 export class PieceTracker {
@@ -119,6 +125,8 @@ export class PieceTracker {
       owner,
       contributors: new Map(),
       senders: new Array<string>(blockCount).fill(''),
+      blockHashes: undefined,
+      isOnTrial: false,
     }
     this.#skipPadding(gathering, size)
     this.gathering.set(piece, gathering)
@@ -160,6 +168,19 @@ export class PieceTracker {
     return block
   }
 
+  /**
+   * The block is arriving from somebody who was not asked for it by itself (a web seed sends whole ranges);
+   * false when it is there, or arriving from elsewhere.
+   */
+  claim(gathering: GatheringPiece, block: number): boolean {
+    const state = gathering.blocks[block]!
+    if (state >= BLOCK.arriving) return false
+    if (state === BLOCK.free) gathering.freeCount--
+    gathering.askers[block]!++
+    gathering.blocks[block] = BLOCK.arriving
+    return true
+  }
+
   /** Endgame: a block that another peer was asked for already. */
   requestAgain(gathering: GatheringPiece, block: number): void {
     assert(gathering.blocks[block] === BLOCK.requested, 'only a requested block is requested again')
@@ -192,6 +213,31 @@ export class PieceTracker {
     this.checking.set(gathering.piece, gathering)
     this.#checkingBytes += this.#geometry.pieceSize(gathering.piece)
     return true
+  }
+
+  /** A checked piece waits for hashes of its blocks, which must not keep others from being asked for. */
+  suspend(checked: GatheringPiece): void {
+    checked.isOnTrial = true
+    this.#checkingBytes -= this.#geometry.pieceSize(checked.piece)
+  }
+
+  /** Checking -> gathering, for a suspended piece: these blocks are wrong and free again, all others stay. */
+  reopen(checked: GatheringPiece, wrong: ReadonlySet<number>): void {
+    assert(checked.isOnTrial && this.checking.delete(checked.piece), 'only a suspended piece is reopened')
+    checked.isOnTrial = false
+    checked.owner = undefined
+    for (const block of wrong) {
+      const sender = checked.senders[block]!
+      const count = checked.contributors.get(sender) ?? 0
+      if (count > 1) checked.contributors.set(sender, count - 1)
+      else checked.contributors.delete(sender)
+      checked.senders[block] = ''
+      checked.blocks[block] = BLOCK.free
+      checked.receivedCount--
+      checked.freeCount++
+      checked.firstFree = Math.min(checked.firstFree, block)
+    }
+    this.gathering.set(checked.piece, checked)
   }
 
   /** Blocks from these peers do not count any more and are free again; gives how many. */
@@ -248,7 +294,7 @@ export class PieceTracker {
     const gathering = this.checking.get(piece)
     assert(gathering !== undefined, 'the piece is being checked')
     this.checking.delete(piece)
-    this.#checkingBytes -= this.#geometry.pieceSize(piece)
+    if (!gathering.isOnTrial) this.#checkingBytes -= this.#geometry.pieceSize(piece)
     this.#release(gathering)
   }
 

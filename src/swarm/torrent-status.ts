@@ -5,6 +5,7 @@ import type { PeerSource } from './peer-list.ts'
 import type { PeerSession } from './peer-session.ts'
 import type { PickOrder } from './piece-picker.ts'
 import type { Torrent, TorrentPhase } from './torrent.ts'
+import type { WebSeed } from './web-seed.ts'
 
 export interface PeerStatus {
   readonly address: string
@@ -33,6 +34,21 @@ export interface PeerStatus {
   readonly isSnubbed: boolean
 }
 
+export interface WebSeedStatus {
+  /** Without secrets. */
+  readonly url: string
+  readonly state: 'active' | 'idle' | 'waiting' | 'dropped'
+  /** Why it waits or was dropped. */
+  readonly fault?: { readonly code: string; readonly message: string }
+  readonly requestsInFlight: number
+  readonly downloaded: number
+  readonly downloadRate: number
+  /** Verified pieces that came mostly from it. */
+  readonly piecesFrom: number
+  /** Pieces it has, as far as is known. */
+  readonly pieces: number
+}
+
 export interface TorrentStatus {
   readonly name: string
   readonly role: 'download' | 'seed-only'
@@ -55,6 +71,7 @@ export interface TorrentStatus {
   readonly downloadRate: number
   readonly uploadRate: number
   readonly peers: readonly PeerStatus[]
+  readonly webSeeds: readonly WebSeedStatus[]
   /** All peers we know of, connected or not, by where the address came from first. */
   readonly knownPeers: Readonly<Partial<Record<PeerSource, number>>>
 }
@@ -90,7 +107,23 @@ export function torrentStatus(torrent: Torrent, now: Instant): TorrentStatus {
     downloadRate: downloaded.rate(now),
     uploadRate: uploaded.rate(now),
     peers: [...sessions.values()].map((session) => peerStatus(torrent, session, now)),
+    webSeeds: torrent.webSeeds.seeds.map((seed) => webSeedStatus(seed, now)),
     knownPeers: knownPeers(torrent),
+  }
+}
+
+function webSeedStatus(seed: WebSeed, now: Instant): WebSeedStatus {
+  const { fault, openCount, downloaded } = seed
+  const idle = seed.retryAt === undefined ? 'idle' : 'waiting'
+  return {
+    url: seed.name,
+    state: seed.isDropped ? 'dropped' : openCount > 0 ? 'active' : idle,
+    ...(fault !== undefined && { fault: { code: fault.code, message: fault.message } }),
+    requestsInFlight: openCount,
+    downloaded: downloaded.total,
+    downloadRate: downloaded.rate(now),
+    piecesFrom: seed.verifiedPieces,
+    pieces: seed.pieces.count,
   }
 }
 

@@ -11,6 +11,7 @@ import type { PeerSession } from './peer-session.ts'
 import type { PieceBuffers } from './piece-buffers.ts'
 import type { Torrent } from './torrent.ts'
 import type { UploadDelay } from './upload-delay.ts'
+import type { WebRangeCount } from './web-seeds.ts'
 
 export interface TorrentSurroundings {
   /** Bytes: 16 KiB, larger only in simulations. */
@@ -26,6 +27,7 @@ export interface TorrentSurroundings {
   /** TCP port, as announced. */
   readonly listenPort: number
   readonly own: OwnAddresses
+  readonly webRanges: WebRangeCount
   emit(output: SwarmOutput): void
   close(connection: number, reason: DisconnectReason): void
   /** Its writer is not empty any more. */

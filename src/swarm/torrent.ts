@@ -5,7 +5,7 @@
  * Invariant: `have` goes out only after a piece is verified and written.
  */
 import type { Bitfield } from '../base/bitfield.ts'
-import { type CopyBytes, equalBytes } from '../base/bytes.ts'
+import type { CopyBytes } from '../base/bytes.ts'
 import type { Env } from '../base/env.ts'
 import { RateMeter } from '../base/rate-meter.ts'
 import type { Fault, Result } from '../base/result.ts'
@@ -15,13 +15,14 @@ import type { ExtensionHandshake } from '../wire/extension-handshake.ts'
 import { handshakeHash } from '../wire/metainfo.ts'
 import type { BlockRange } from '../wire/peer-messages.ts'
 import { rebuiltInfoHash } from '../wire/rebuilt-infohash.ts'
-import { Announcements } from './announcements.ts'
+import type { Announcements } from './announcements.ts'
 import { Blame } from './blame.ts'
 import { clientName, peerIdText } from './client-name.ts'
 import { type DescriptionHost, DescriptionServer } from './description.ts'
 import { Downloader } from './downloader.ts'
 import type { PieceDigests, SwarmOutput } from './effects.ts'
 import type { DisconnectReason, SwarmEvent } from './events.ts'
+import { FailedPieces } from './failed-pieces.ts'
 import { Geometry } from './geometry.ts'
 import { HaveNews } from './have-news.ts'
 import { Holdings } from './holdings.ts'
@@ -31,12 +32,14 @@ import { PeerList } from './peer-list.ts'
 import type { PeerSession, SessionHost } from './peer-session.ts'
 import { Penalties } from './penalties.ts'
 import { PiecePicker } from './piece-picker.ts'
-import { type GatheringPiece, mainContributor, PieceTracker } from './piece-tracker.ts'
+import { mainContributor, PieceTracker } from './piece-tracker.ts'
+import { announcementsFor } from './torrent-announcements.ts'
 import type { TorrentCore } from './torrent-core.ts'
 import type { TorrentOptions } from './torrent-options.ts'
 import type { TorrentSurroundings } from './torrent-surroundings.ts'
 import { UploadSlots } from './upload-slots.ts'
 import { Uploader } from './uploader.ts'
+import { WebSeeds } from './web-seeds.ts'
 
 /**
  * A seed waits this long for leechers to come before it dials them itself, so that both
@@ -53,8 +56,10 @@ export class Torrent implements SessionHost {
   readonly exchange: PeerExchange
   readonly downloader: Downloader
   readonly uploader: Uploader
+  readonly webSeeds: WebSeeds
   readonly announcer: Announcements
   description: DescriptionHost
+  readonly #server: DescriptionServer
   /** By which some peers know a hybrid; null for others, and for private torrents, which stay out of it. */
   readonly rebuiltInfoHash: Uint8Array | null
   phase: TorrentPhase = 'checking'
@@ -69,6 +74,7 @@ export class Torrent implements SessionHost {
   readonly #news: HaveNews
   readonly #slots: UploadSlots
   readonly #penalties: Penalties
+  readonly #failed: FailedPieces
   #now: Instant
   #startedAt: Instant
   #wasComplete = false
@@ -104,7 +110,6 @@ export class Torrent implements SessionHost {
       before?.peers ?? new PeerList(env.prng.fork('peers'), (endpoint) => around.own.priorityOf(endpoint))
     this.introductions = new Introductions(this.peers, around.own)
     this.exchange = new PeerExchange(this.core, this.introductions)
-    this.description = new DescriptionServer(options.metainfo, env.crypto, () => this.#now)
     this.#holdings = new Holdings(this.core, () => this.isDownloading)
     this.downloader = new Downloader(
       this.core,
@@ -115,11 +120,24 @@ export class Torrent implements SessionHost {
     this.uploader = new Uploader(this.core, around.uploadBudget, around.frames, around.uploadDelay)
     this.#news = new HaveNews(this.core)
     this.#slots = new UploadSlots(this.core, now)
-    this.#penalties = new Penalties(this.core, this.peers, this.downloader, (session) =>
+    this.webSeeds = new WebSeeds(now, this.core, this.downloader, around, () => this.isDownloading)
+    this.#penalties = new Penalties(this.core, this.peers, this.downloader, this.webSeeds, (session) =>
       around.close(session.id, 'banned'),
     )
+    this.#failed = new FailedPieces(this.core, this.#penalties, this.downloader, {
+      openPiece: (piece) => this.#openPiece(piece),
+      fillAll: (at) => this.fillAll(at),
+    })
+    this.#server = new DescriptionServer(
+      this.core,
+      around.buffers.memory,
+      () => this.#now,
+      this.#failed.trials,
+      this.#penalties,
+    )
+    this.description = this.#server
     this.rebuiltInfoHash = options.metainfo.private ? null : rebuiltInfoHash(options.metainfo, env.crypto)
-    this.announcer = this.#takeAnnouncer(before)
+    this.announcer = announcementsFor(this, around, before)
     this.#selectFiles(options.selectedFiles)
   }
 
@@ -172,6 +190,14 @@ export class Torrent implements SessionHost {
     this.#wasComplete = this.isComplete
     this.phase = 'active'
     this.announcer.handle(now, { kind: 'start' })
+    this.webSeeds.fill(now)
+  }
+
+  /** No more is fetched or dialled; peers and trackers are left. */
+  stop(now: Instant): void {
+    this.announcer.handle(now, { kind: 'stop' })
+    this.webSeeds.halt()
+    this.phase = 'stopping'
   }
 
   lost(now: Instant, pieces: readonly number[]): void {
@@ -181,6 +207,7 @@ export class Torrent implements SessionHost {
       this.#openPiece(piece)
     }
     this.#wasComplete = this.isComplete
+    this.announcer.handle(now, { kind: 'pieces-changed', areLost: true })
     this.peers.reconsiderSeeds(now)
     this.#holdings.recountAll()
     this.fillAll(now)
@@ -203,7 +230,13 @@ export class Torrent implements SessionHost {
       const bytes = this.core.pieces.bufferOf(checked)
       this.core.emit({ kind: 'write-piece', torrent: this.core.id, piece, bytes })
       this.#penalties.pieceIsRight(checked)
-    } else this.#pieceFailed(checked)
+    } else this.#failed.add(now, checked)
+  }
+
+  blocksHashed(now: Instant, id: number, result: Result<Uint8Array>): void {
+    this.#now = now
+    if (id < 0) this.#server.blockHashes.blocksHashed(id, result)
+    else this.#failed.trials.blocksHashed(now, id, result)
   }
 
   pieceWritten(now: Instant, piece: number, fault: Fault | undefined): void {
@@ -217,7 +250,9 @@ export class Torrent implements SessionHost {
     this.emit({ event: 'piece-verified', piece, from })
     this.#holdings.verified(piece)
     this.#news.add(now, piece)
+    this.announcer.handle(now, { kind: 'pieces-changed', areLost: false })
     for (const session of this.core.sessions.values()) if (session.address === from) session.verifiedPieces++
+    this.webSeeds.verified(from)
     if (this.isComplete && !this.#wasComplete) this.#completed(now)
   }
 
@@ -226,7 +261,8 @@ export class Torrent implements SessionHost {
    */
   readDone(now: Instant, read: number, fault: Fault | undefined): void {
     this.#now = now
-    const piece = this.uploader.readDone(now, read, fault === undefined)
+    const reader = read < 0 ? this.#server.blockHashes : this.uploader
+    const piece = reader.readDone(now, read, fault === undefined)
     if (piece === undefined || fault === undefined || !this.core.pieces.have.has(piece)) return
     this.emit({ event: 'piece-unreadable', piece, code: fault.code, message: fault.message })
     this.lost(now, [piece])
@@ -245,11 +281,17 @@ export class Torrent implements SessionHost {
     this.peers.dialOtherwise(now, endpoint, { infoHash: this.rebuiltInfoHash !== null, encryption })
   }
 
+  /** A dial ended in a handshake, or in no answer at all. */
+  dialled(now: Instant, endpoint: Endpoint, isAnswered: boolean): void {
+    if (isAnswered) this.peers.answered(endpoint)
+    this.announcer.handle(now, { kind: 'dialled', endpoint, isAnswered })
+  }
+
   /** @param isKnown the peer was here before the metadata was, and is not told of again */
   attach(now: Instant, session: PeerSession, isKnown = false): void {
     this.#now = now
     this.core.sessions.set(session.id, session)
-    if (session.isOutgoing) this.peers.answered(session.endpoint)
+    if (session.isOutgoing) this.dialled(now, session.endpoint, true)
     session.sendHave(this.core.pieces.have, isKnown)
     if (session.supportsExtensions) this.#around.sendExtensions(this, session)
     if (isKnown) return
@@ -266,9 +308,10 @@ export class Torrent implements SessionHost {
     this.#holdings.left(session)
     this.exchange.left(session)
     if (!session.isOutgoing && session.listensAt !== undefined)
-      this.peers.release(now, session.listensAt, session.downloaded.total > 0)
+      this.peers.departed(now, session.listensAt, session.downloaded.total > 0)
     this.emit({ event: 'peer-disconnected', address: session.address, reason })
     this.#slots.left(session)
+    this.#failed.trials.left(now, session)
     this.fillAll(now)
   }
 
@@ -284,6 +327,7 @@ export class Torrent implements SessionHost {
         const session = sessions[(start + i) % sessions.length]!
         if (session.window.isSnubbed === isSnubbed) this.downloader.fill(now, session)
       }
+    this.webSeeds.fill(now)
   }
 
   received(now: Instant, session: PeerSession, bytes: Uint8Array): Fault | undefined {
@@ -305,7 +349,9 @@ export class Torrent implements SessionHost {
   serveDue(now: Instant): void {
     this.#now = now
     this.#news.tellDue(now)
+    this.#failed.trials.tick(now)
     if (this.isStarved) this.tick(now)
+    else this.webSeeds.tick(now)
   }
 
   /** Rounds and time-outs, a few times a second; dials and announces are driven by the client. */
@@ -315,8 +361,10 @@ export class Torrent implements SessionHost {
     this.#news.tellDue(now)
     this.#slots.tick(now)
     this.exchange.tick(now)
+    this.#failed.trials.tick(now)
     if (this.downloader.checkTimeouts(now) || this.downloader.isStarved) this.fillAll(now)
     if (this.uploader.isStarved) this.uploader.serveAll(now)
+    this.webSeeds.tick(now)
   }
 
   /** When there is an address to dial and a reason to; may be in the past; undefined for never. */
@@ -329,7 +377,9 @@ export class Torrent implements SessionHost {
 
   nextTimeout(now: Instant): Instant | undefined {
     const budgets = earliest(this.downloader.nextTimeout(now), this.uploader.nextTimeout(now))
-    return earliest(earliest(budgets, this.#news.nextTimeout()), this.announcer.nextTimeout())
+    const news = earliest(this.#news.nextTimeout(), this.#failed.trials.nextTimeout(now))
+    const others = earliest(news, this.webSeeds.nextTimeout(now))
+    return earliest(earliest(budgets, others), this.announcer.nextTimeout())
   }
 
   emit(event: SwarmEvent): void {
@@ -408,36 +458,6 @@ export class Torrent implements SessionHost {
 
   // Inside.
 
-  /** That of the magnet link this torrent began as, if it announces under the same infohash. */
-  #takeAnnouncer(before: Torrent | undefined): Announcements {
-    const { options, env, uploaded, downloaded, sessions } = this.core
-    const mediator = {
-      stats: () => ({ uploaded: uploaded.total, downloaded: downloaded.total, left: this.leftBytes }),
-      wantsPeers: () => this.phase === 'active' && sessions.size < options.connectionsMax,
-      isShortOfPeers: () => this.isDownloading && this.usefulPeerCount === 0,
-    }
-    const rebuilt = options.announcesRebuilt ? this.rebuiltInfoHash : null
-    const isSame = before !== undefined && equalBytes(before.infoHash, this.infoHash) && rebuilt === null
-    const prng = env.prng.fork('announcer')
-    const announcer = isSame
-      ? before.announcer
-      : new Announcements(this.#announcerOptions(), prng, mediator, rebuilt)
-    announcer.answerTo(mediator)
-    return announcer
-  }
-
-  #announcerOptions() {
-    const { trackers, announceIntervalSeconds } = this.core.options
-    return {
-      infoHash: this.infoHash,
-      peerId: this.#around.peerId,
-      port: this.#around.listenPort,
-      key: this.core.env.prng.fork('key').uint32(),
-      tiers: trackers,
-      ...(announceIntervalSeconds === undefined ? {} : { intervalOverrideSeconds: announceIntervalSeconds }),
-    }
-  }
-
   #selectFiles(selected: ReadonlySet<number> | undefined): void {
     if (selected === undefined) return
     const { geometry, pieces } = this.core
@@ -460,21 +480,13 @@ export class Torrent implements SessionHost {
     if (known !== undefined) known.pointless = 'seed'
   }
 
-  #pieceFailed(failed: GatheringPiece): void {
-    const punish = this.#penalties.pieceFailed(failed)
-    this.core.pieces.refute(failed.piece)
-    this.#openPiece(failed.piece)
-    this.emit({ event: 'piece-failed', piece: failed.piece, from: mainContributor(failed) })
-    punish()
-    this.fillAll(this.#now)
-  }
-
   #pause(piece: number, fault: Fault): void {
     this.core.pieces.refute(piece)
     this.#openPiece(piece)
     if (this.phase !== 'active') return
     this.phase = 'paused'
     for (const session of this.core.sessions.values()) this.downloader.release(session)
+    this.webSeeds.halt()
     this.#holdings.loseInterest()
     const hint = fault.hint === undefined ? {} : { hint: fault.hint }
     this.emit({ event: 'paused', code: fault.code, reason: fault.message, ...hint })
@@ -484,6 +496,7 @@ export class Torrent implements SessionHost {
     this.#wasComplete = true
     this.seedingSince = now
     this.#news.tell(now)
+    this.webSeeds.halt()
     this.announcer.handle(now, { kind: 'completed' })
     this.emit({
       event: 'downloaded',

@@ -98,6 +98,12 @@ export class PeerTable {
     for (let i = 0; i < this.entryLength; i++) target[at + i] = this.#endpoints[from + i]!
   }
 
+  /** @param address of the table's family */
+  hasAddress(slot: number, address: Uint8Array): boolean {
+    const from = slot * this.entryLength
+    return address.every((byte, index) => this.#endpoints[from + index] === byte)
+  }
+
   copyPeerId(slot: number, target: Uint8Array, at: number): void {
     const from = slot * PEER_ID_LENGTH
     for (let i = 0; i < PEER_ID_LENGTH; i++) target[at + i] = this.#peerIds[from + i]!

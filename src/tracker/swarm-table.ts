@@ -2,31 +2,48 @@
  * Who is in which swarm: peers by infohash, IPv4 and IPv6 apart (BEP 7), with counts and
  * uniform random samples.
  * Invariants: one (host, port) per swarm, the newest peer id wins, and only that id may leave; an empty
- * swarm does not exist; `seeders` is the number of members flagged as seeds. Joining, leaving and each
- * sampled peer take constant time.
+ * swarm does not exist; `seeders` is the number of members flagged as seeds; peers that nobody could reach
+ * stand last in every list. Joining, leaving and each sampled peer take constant time.
  * Bounded by `trackerSwarmsMax` here and `trackerPeersMax` in each peer table.
  */
+import { readUint16 } from '../base/bytes.ts'
 import { LIMITS } from '../base/limits.ts'
 import type { Prng } from '../base/prng.ts'
 import { COMPACT_V4_LENGTH, COMPACT_V6_LENGTH } from '../wire/endpoint.ts'
 import type { AnnounceRequest, ScrapeCounts } from '../wire/tracker-announce.ts'
+import { type PeerRecord, type PeerRef, refOf, type SwarmWatcher, slotOf } from './peer-record.ts'
 import { NO_SLOT, PEER_ID_LENGTH, PeerTable } from './peer-table.ts'
 
 /** Bits of a peer's flags. */
 const IS_SEED = 1
 const HAS_COMPLETED = 2
+/** It has answered a probe; it answered none so far, and the last one found nobody; it must not be probed. */
+const IS_REACHED = 4
+const IS_UNREACHABLE = 8
+const IS_NOT_PROBED = 16
+/** What another peer id at the same address does not inherit. */
+const NONE = 0
 
 const NO_BYTES = new Uint8Array(0)
 
-/** One swarm; the member lists hold slots of the peer table of that family, in no order. */
+/**
+ * One swarm; the member lists hold slots of the peer table of that family: first those that are not
+ * unreachable, then those that are, and otherwise in no order.
+ */
 export interface Swarm {
   readonly key: string
   readonly index: number
   readonly membersV4: number[]
   readonly membersV6: number[]
+  /** So many at the beginning of each are not unreachable. */
+  frontV4: number
+  frontV6: number
   seeders: number
   completed: number
 }
+
+/** What of an announce makes somebody a member. */
+export type Membership = Pick<AnnounceRequest, 'infoHash' | 'peerId' | 'port' | 'left' | 'event'>
 
 /** Peers in compact form, with 20 bytes of id for each when those were asked for. */
 export interface PeerSample {
@@ -53,6 +70,8 @@ export class SwarmTable {
   readonly #freeIndexes: number[] = []
   readonly #v4: PeerTable
   readonly #v6: PeerTable
+  /** Parts of the same tracker: a few. */
+  readonly #watchers: SwarmWatcher[] = []
   /** The endpoint of the announce at hand, one buffer per family. */
   readonly #endpointV4 = new Uint8Array(COMPACT_V4_LENGTH)
   readonly #endpointV6 = new Uint8Array(COMPACT_V6_LENGTH)
@@ -74,6 +93,11 @@ export class SwarmTable {
     return this.#v4.size + this.#v6.size
   }
 
+  /** From now on the watcher hears who comes and goes. */
+  watch(watcher: SwarmWatcher): void {
+    this.#watchers.push(watcher)
+  }
+
   find(infoHash: Uint8Array): Swarm | undefined {
     return this.#swarms.get(keyOf(infoHash))
   }
@@ -88,9 +112,10 @@ export class SwarmTable {
   /**
    * The peer at this address is in the swarm now, or still.
    * @param address 4 or 16 bytes, from the packet and never from the request
+   * @param mayBeProbed false when the tracker must not dial that address
    * @returns the swarm, or undefined when a bound leaves no room for it
    */
-  join(nowSeconds: number, address: Uint8Array, request: AnnounceRequest): Swarm | undefined {
+  join(nowSeconds: number, address: Uint8Array, request: Membership, mayBeProbed = true): Swarm | undefined {
     const swarm = this.find(request.infoHash) ?? this.#create(request.infoHash)
     if (swarm === undefined) return undefined
     const peers = this.#peersOf(address)
@@ -102,17 +127,17 @@ export class SwarmTable {
         this.#deleteIfEmpty(swarm)
         return undefined
       }
-      const members = membersOf(swarm, address)
+      const members = membersOf(swarm, peers.entryLength)
       peers.setPosition(slot, members.length)
       members.push(slot)
+      this.#moveToFront(swarm, peers, slot)
+      peers.setFlags(slot, mayBeProbed ? NONE : IS_NOT_PROBED)
+      this.#tellJoined(peers, slot)
     } else {
       peers.touch(slot, nowSeconds)
-      if (!peers.hasPeerId(slot, request.peerId)) {
-        peers.setPeerId(slot, request.peerId)
-        this.#setFlags(swarm, peers, slot, 0)
-      }
+      if (!peers.hasPeerId(slot, request.peerId)) this.#replace(swarm, peers, slot, request.peerId)
     }
-    let flags = (peers.flags(slot) & HAS_COMPLETED) | (request.left === 0 ? IS_SEED : 0)
+    let flags = (peers.flags(slot) & ~IS_SEED) | (request.left === 0 ? IS_SEED : 0)
     if (request.event === 'completed' && (flags & HAS_COMPLETED) === 0) {
       flags |= HAS_COMPLETED
       swarm.completed++
@@ -122,14 +147,95 @@ export class SwarmTable {
   }
 
   /** False when there is no such peer, or the one at that address has another id. */
-  leave(address: Uint8Array, request: AnnounceRequest): boolean {
-    const swarm = this.find(request.infoHash)
-    if (swarm === undefined) return false
-    const peers = this.#peersOf(address)
-    const slot = peers.find(swarm.index, this.#endpointOf(address, request.port))
-    if (slot === NO_SLOT || !peers.hasPeerId(slot, request.peerId)) return false
-    this.#remove(swarm, peers, slot)
+  leave(address: Uint8Array, request: Pick<AnnounceRequest, 'infoHash' | 'port' | 'peerId'>): boolean {
+    const ref = this.refOf(request.infoHash, address, request.port)
+    if (ref === undefined || !this.hasPeerId(ref, request.peerId)) return false
+    this.evict(ref)
     return true
+  }
+
+  /** The peer that listens there; undefined when there is none in that swarm. */
+  refOf(infoHash: Uint8Array, address: Uint8Array, port: number): PeerRef | undefined {
+    const swarm = this.find(infoHash)
+    if (swarm === undefined) return undefined
+    const peers = this.#peersOf(address)
+    const slot = peers.find(swarm.index, this.#endpointOf(address, port))
+    return slot === NO_SLOT ? undefined : refOf(slot, peers === this.#v6)
+  }
+
+  hasPeerId(ref: PeerRef, peerId: Uint8Array): boolean {
+    return this.#tableOf(ref).hasPeerId(slotOf(ref), peerId)
+  }
+
+  /** It has answered a probe since it joined. */
+  isReached(ref: PeerRef): boolean {
+    return (this.#tableOf(ref).flags(slotOf(ref)) & IS_REACHED) !== 0
+  }
+
+  mayBeProbed(ref: PeerRef): boolean {
+    return (this.#tableOf(ref).flags(slotOf(ref)) & IS_NOT_PROBED) === 0
+  }
+
+  /** It answered a probe, or nobody did; who has answered once is not marked as unreachable. */
+  setReached(ref: PeerRef, isReached: boolean): void {
+    const peers = this.#tableOf(ref)
+    const slot = slotOf(ref)
+    const swarm = this.#byIndex[peers.swarm(slot)]!
+    const flags = peers.flags(slot)
+    if (isReached) {
+      if ((flags & IS_UNREACHABLE) !== 0) this.#moveToFront(swarm, peers, slot)
+      peers.setFlags(slot, (flags & ~IS_UNREACHABLE) | IS_REACHED)
+    } else if ((flags & (IS_REACHED | IS_UNREACHABLE)) === 0) {
+      this.#moveToBack(swarm, peers, slot)
+      peers.setFlags(slot, flags | IS_UNREACHABLE)
+    }
+  }
+
+  evict(ref: PeerRef): void {
+    const peers = this.#tableOf(ref)
+    const slot = slotOf(ref)
+    this.#remove(this.#byIndex[peers.swarm(slot)]!, peers, slot)
+  }
+
+  /** What is known of a member, as copies. */
+  record(ref: PeerRef): PeerRecord {
+    const peers = this.#tableOf(ref)
+    const slot = slotOf(ref)
+    const { key } = this.#byIndex[peers.swarm(slot)]!
+    const endpoint = new Uint8Array(peers.entryLength)
+    peers.copyEndpoint(slot, endpoint, 0)
+    const peerId = new Uint8Array(PEER_ID_LENGTH)
+    peers.copyPeerId(slot, peerId, 0)
+    const flags = peers.flags(slot)
+    return {
+      ref,
+      infoHash: Uint8Array.from(key, (character) => character.charCodeAt(0)),
+      address: endpoint.subarray(0, -2),
+      port: readUint16(endpoint, endpoint.length - 2),
+      peerId,
+      isSeed: (flags & IS_SEED) !== 0,
+      reach:
+        (flags & IS_REACHED) !== 0 ? 'reached' : (flags & IS_UNREACHABLE) !== 0 ? 'unreachable' : 'untried',
+    }
+  }
+
+  /** Up to `wanted` members by chance, those that nobody could reach last. For people, not for announces. */
+  sampleRefs(swarm: Swarm, wanted: number): PeerRef[] {
+    const bound = Math.min(wanted, sizeOf(swarm))
+    if (bound > this.#picked.length) this.#picked = new Int32Array(bound)
+    const nobody = this.#endpointV4.subarray(0, 0)
+    const first = this.#pick(swarm, this.#v4, 0, bound, NO_SLOT, nobody)
+    const total = this.#pick(swarm, this.#v6, first, bound, NO_SLOT, nobody)
+    return Array.from(this.#picked.subarray(0, total), (slot, i) => refOf(slot, i >= first))
+  }
+
+  /** Whether one of the first `scanMax` members is at that address. */
+  hasMemberAt(swarm: Swarm, address: Uint8Array, scanMax: number): boolean {
+    const peers = this.#peersOf(address)
+    const members = membersOf(swarm, peers.entryLength)
+    for (let i = 0; i < members.length && i < scanMax; i++)
+      if (peers.hasAddress(members[i]!, address)) return true
+    return false
   }
 
   /** Removes the peers last heard of at `seconds` or before. */
@@ -185,16 +291,14 @@ export class SwarmTable {
     self: number,
     peerId: Uint8Array,
   ): number {
-    const members = peers === this.#v4 ? swarm.membersV4 : swarm.membersV6
+    const members = membersOf(swarm, peers.entryLength)
+    const front = peers === this.#v4 ? swarm.frontV4 : swarm.frontV6
     let picked = from
     for (let i = 0; i < members.length && picked < bound; i++) {
-      const j = i + this.#prng.below(members.length - i)
-      const slot = members[j]!
-      const moved = members[i]!
-      members[j] = moved
-      peers.setPosition(moved, j)
-      members[i] = slot
-      peers.setPosition(slot, i)
+      // Each part is shuffled within itself, so that who cannot be reached stays behind.
+      const end = i < front ? front : members.length
+      swap(members, peers, i, i + this.#prng.below(end - i))
+      const slot = members[i]!
       if (slot !== self && !peers.hasPeerId(slot, peerId)) this.#picked[picked++] = slot
     }
     return picked
@@ -217,23 +321,60 @@ export class SwarmTable {
     if (this.#swarms.size >= this.#bounds.swarmsMax) return undefined
     const key = keyOf(infoHash)
     const index = this.#freeIndexes.pop() ?? this.#byIndex.length
-    const swarm: Swarm = { key, index, membersV4: [], membersV6: [], seeders: 0, completed: 0 }
+    const swarm: Swarm = {
+      key,
+      index,
+      membersV4: [],
+      membersV6: [],
+      frontV4: 0,
+      frontV6: 0,
+      seeders: 0,
+      completed: 0,
+    }
     this.#swarms.set(key, swarm)
     this.#byIndex[index] = swarm
     return swarm
   }
 
   #remove(swarm: Swarm, peers: PeerTable, slot: number): void {
-    this.#setFlags(swarm, peers, slot, 0)
-    const members = peers === this.#v4 ? swarm.membersV4 : swarm.membersV6
-    const last = members.pop()!
-    if (last !== slot) {
-      const position = peers.position(slot)
-      members[position] = last
-      peers.setPosition(last, position)
-    }
+    if (this.#watchers.length > 0)
+      for (const watcher of this.#watchers) watcher.left(refOf(slot, peers === this.#v6))
+    if ((peers.flags(slot) & IS_UNREACHABLE) === 0) this.#moveToBack(swarm, peers, slot)
+    this.#setFlags(swarm, peers, slot, NONE)
+    const members = membersOf(swarm, peers.entryLength)
+    swap(members, peers, peers.position(slot), members.length - 1)
+    members.pop()
     peers.remove(slot)
     this.#deleteIfEmpty(swarm)
+  }
+
+  /** Another peer is at the address of one that has gone without a word. */
+  #replace(swarm: Swarm, peers: PeerTable, slot: number, peerId: Uint8Array): void {
+    const ref = refOf(slot, peers === this.#v6)
+    const flags = peers.flags(slot)
+    for (const watcher of this.#watchers) watcher.left(ref)
+    if ((flags & IS_UNREACHABLE) !== 0) this.#moveToFront(swarm, peers, slot)
+    peers.setPeerId(slot, peerId)
+    this.#setFlags(swarm, peers, slot, flags & IS_NOT_PROBED)
+    this.#tellJoined(peers, slot)
+  }
+
+  #tellJoined(peers: PeerTable, slot: number): void {
+    if (this.#watchers.length > 0)
+      for (const watcher of this.#watchers) watcher.joined(refOf(slot, peers === this.#v6))
+  }
+
+  /** From among those that cannot be reached, or from the very end of the list, to the others. */
+  #moveToFront(swarm: Swarm, peers: PeerTable, slot: number): void {
+    const isV4 = peers === this.#v4
+    const front = isV4 ? swarm.frontV4++ : swarm.frontV6++
+    swap(isV4 ? swarm.membersV4 : swarm.membersV6, peers, peers.position(slot), front)
+  }
+
+  #moveToBack(swarm: Swarm, peers: PeerTable, slot: number): void {
+    const isV4 = peers === this.#v4
+    const front = isV4 ? --swarm.frontV4 : --swarm.frontV6
+    swap(isV4 ? swarm.membersV4 : swarm.membersV6, peers, peers.position(slot), front)
   }
 
   #deleteIfEmpty(swarm: Swarm): void {
@@ -246,6 +387,10 @@ export class SwarmTable {
   #setFlags(swarm: Swarm, peers: PeerTable, slot: number, flags: number): void {
     swarm.seeders += (flags & IS_SEED) - (peers.flags(slot) & IS_SEED)
     peers.setFlags(slot, flags)
+  }
+
+  #tableOf(ref: PeerRef): PeerTable {
+    return (ref & 1) === 0 ? this.#v4 : this.#v6
   }
 
   #peersOf(address: Uint8Array): PeerTable {
@@ -265,8 +410,17 @@ export function sizeOf(swarm: Swarm): number {
   return swarm.membersV4.length + swarm.membersV6.length
 }
 
-function membersOf(swarm: Swarm, address: Uint8Array): number[] {
-  return address.length === 4 ? swarm.membersV4 : swarm.membersV6
+function membersOf(swarm: Swarm, entryLength: number): number[] {
+  return entryLength === COMPACT_V4_LENGTH ? swarm.membersV4 : swarm.membersV6
+}
+
+function swap(members: number[], peers: PeerTable, i: number, j: number): void {
+  const moved = members[i]!
+  const slot = members[j]!
+  members[j] = moved
+  peers.setPosition(moved, j)
+  members[i] = slot
+  peers.setPosition(slot, i)
 }
 
 /** The infohash as a map key: one character per byte. */

@@ -3,8 +3,9 @@ import { Prng } from '../base/prng.ts'
 import { type Instant, seconds } from '../base/time.ts'
 import { parseAddress } from '../wire/endpoint.ts'
 import type { AnnounceRequest } from '../wire/tracker-announce.ts'
+import { TRACKER_DEFAULTS, type TrackerOptions } from './announce-policy.ts'
 import { SwarmTable } from './swarm-table.ts'
-import { TRACKER_DEFAULTS, Tracker, type TrackerOptions, type TrackerOutput } from './tracker.ts'
+import { Tracker, type TrackerOutput } from './tracker.ts'
 
 const ENV = {
   prng: new Prng(1),

@@ -1,43 +1,39 @@
 /**
- * The tracker as a machine: announces and scrapes in, answers out by the id of the request. It
- * decides how many peers an answer has (D6: the whole list while it is short, else a random sample;
- * `numwant` as asked, up to its cap) and how long a silent peer stays. The transports in front of it
- * read requests and write answers.
+ * The tracker as a machine: announces and scrapes in, answers out by the id of the request. What it grants
+ * is `announce-policy.ts`; the transports in front of it read requests and write answers. Its heartbeat
+ * (`heartbeat.ts`) probes the peers, its desk (`peer-desk.ts`) answers everything else about them.
  *
  * Invariant: every announce and scrape gets exactly one output, at once; a `stopped` peer
  * is gone with its announce.
  * BEP 3, 7, 15, 23, 48. The address of a peer is that of its packet, never what the request claims.
  */
 import type { Env } from '../base/env.ts'
-import { LIMITS } from '../base/limits.ts'
 import type { Machine } from '../base/machine.ts'
-import { type Instant, MICROSECONDS_PER_SECOND, seconds } from '../base/time.ts'
+import { SIPHASH_KEY_LENGTH, SipHash } from '../base/siphash.ts'
+import { earliest, type Instant, MICROSECONDS_PER_SECOND, seconds } from '../base/time.ts'
+import { addressScope, reachesAsFar } from '../wire/address-scope.ts'
 import type { AnnounceAnswer, AnnounceRequest, ScrapeCounts } from '../wire/tracker-announce.ts'
-import { type PeerSample, type Swarm, SwarmTable, sizeOf } from './swarm-table.ts'
-
-export interface TrackerOptions {
-  /** How often peers are asked to announce. */
-  readonly intervalSeconds: number
-  /** Up to this many other peers, an announce without `numwant` gets all of them. */
-  readonly fullListPeers: number
-  /** Above, it gets this many at random. */
-  readonly samplePeers: number
-}
-
-export const TRACKER_DEFAULTS: TrackerOptions = { intervalSeconds: 1800, fullListPeers: 50, samplePeers: 50 }
+import { AnnouncePolicy, TRACKER_DEFAULTS, type TrackerOptions } from './announce-policy.ts'
+import { Heartbeat, type HeartbeatInput, type HeartbeatOutput } from './heartbeat.ts'
+import { PeerDesk } from './peer-desk.ts'
+import { PieceMap } from './piece-map.ts'
+import { type PeerSample, SwarmTable, sizeOf } from './swarm-table.ts'
 
 export type TrackerInput =
-  | { readonly kind: 'tick' }
+  | HeartbeatInput
   | {
       readonly kind: 'announce'
       readonly id: number
       /** Where the request came from: 4 or 16 bytes, an IPv4-mapped address as 4. */
       readonly address: Uint8Array
+      /** Where the packet came from, if a proxy speaks for that address. */
+      readonly from?: Uint8Array | undefined
       readonly request: AnnounceRequest
     }
   | { readonly kind: 'scrape'; readonly id: number; readonly infoHashes: readonly Uint8Array[] }
 
-export type TrackerOutput =
+/** What an announce or a scrape is answered. */
+export type TrackerAnswer =
   | { readonly kind: 'announced'; readonly id: number; readonly answer: AnnounceAnswer }
   | { readonly kind: 'scraped'; readonly id: number; readonly counts: readonly ScrapeCounts[] }
   /** `reason` is for the peer's user. */
@@ -48,63 +44,72 @@ export type TrackerOutput =
       readonly retryInMinutes?: number
     }
 
+export type TrackerOutput = TrackerAnswer | HeartbeatOutput
+
 export interface TrackerStats {
-  readonly swarms: number
-  readonly peers: number
+  /** Null where they are not counted, because other processes share them. */
+  readonly swarms: number | null
+  readonly peers: number | null
   readonly announces: number
   readonly scrapes: number
   readonly refusals: number
 }
 
-/**
- * Some clients announce no more often than every five minutes, whatever they are told;
- * they must not expire between.
- */
-const LIFETIME_SECONDS_MIN = 600
-/** Peers that have nobody may come back this much sooner than the interval. */
-const MIN_INTERVAL_DIVISOR = 30
 /** When a full tracker may have room again. */
 const FULL_RETRY_MINUTES = 10
 
 const NOBODY: PeerSample = { peersV4: new Uint8Array(0), peersV6: new Uint8Array(0) }
 
 export class Tracker implements Machine<TrackerInput, TrackerOutput> {
-  readonly #options: TrackerOptions
-  readonly #minIntervalSeconds: number
-  readonly #lifetimeSeconds: number
+  readonly desk: PeerDesk
+  readonly #policy: AnnouncePolicy
   readonly #swarms: SwarmTable
+  readonly #heartbeat: Heartbeat | undefined
   /** Answers not polled yet: at most one, since `poll` is drained between inputs. */
-  readonly #outputs: TrackerOutput[] = []
+  readonly #outputs: TrackerAnswer[] = []
   #announces = 0
   #scrapes = 0
   #refusals = 0
 
   constructor(env: Env, options: TrackerOptions = TRACKER_DEFAULTS, swarms?: SwarmTable) {
-    this.#options = options
-    this.#minIntervalSeconds = Math.max(1, Math.floor(options.intervalSeconds / MIN_INTERVAL_DIVISOR))
-    this.#lifetimeSeconds = Math.max(LIFETIME_SECONDS_MIN, options.intervalSeconds * 2)
+    this.#policy = new AnnouncePolicy(options)
     this.#swarms = swarms ?? new SwarmTable(env.prng.fork('swarm-table'))
+    this.#heartbeat = options.heartbeat && new Heartbeat(this.#swarms, options.heartbeat)
+    const pieces = new PieceMap()
+    this.#swarms.watch(pieces)
+    this.desk = new PeerDesk({
+      swarms: this.#swarms,
+      pieces,
+      heartbeat: this.#heartbeat,
+      hash: new SipHash(env.prng.fork('reporters').bytes(SIPHASH_KEY_LENGTH)),
+      wanted: (size) => this.#policy.wanted(undefined, size),
+    })
   }
 
   handle(now: Instant, input: TrackerInput): void {
     const nowSeconds = Math.floor(now / MICROSECONDS_PER_SECOND)
-    this.#swarms.expire(nowSeconds - this.#lifetimeSeconds)
+    this.#swarms.expire(nowSeconds - this.#policy.lifetimeSeconds)
     switch (input.kind) {
       case 'announce':
-        return this.#announce(nowSeconds, input.id, input.address, input.request)
+        this.#announce(nowSeconds, input)
+        break
       case 'scrape':
         return this.#scrape(input.id, input.infoHashes)
-      case 'tick':
+      default:
+        return this.#heartbeat?.handle(now, input)
     }
+    this.#heartbeat?.run(now)
   }
 
   poll(): TrackerOutput | undefined {
-    return this.#outputs.shift()
+    return this.#outputs.shift() ?? this.#heartbeat?.poll()
   }
 
   nextTimeout(): Instant | undefined {
     const oldest = this.#swarms.oldestSeconds()
-    return oldest === undefined ? undefined : (seconds(oldest + this.#lifetimeSeconds) as Instant)
+    const expiry =
+      oldest === undefined ? undefined : (seconds(oldest + this.#policy.lifetimeSeconds) as Instant)
+    return earliest(expiry, this.#heartbeat?.nextTimeout())
   }
 
   stats(): TrackerStats {
@@ -122,15 +127,18 @@ export class Tracker implements Machine<TrackerInput, TrackerOutput> {
     return this.#swarms.counts(infoHash)
   }
 
-  #announce(nowSeconds: number, id: number, address: Uint8Array, request: AnnounceRequest): void {
+  #announce(nowSeconds: number, input: Extract<TrackerInput, { kind: 'announce' }>): void {
+    const { id, address, from, request } = input
     this.#announces++
     if (request.event === 'stopped') {
       this.#swarms.leave(address, request)
       const counts = this.#swarms.counts(request.infoHash)
-      this.#outputs.push({ kind: 'announced', id, answer: this.#answer(counts, NOBODY) })
+      this.#outputs.push({ kind: 'announced', id, answer: this.#policy.answer(counts, NOBODY) })
       return
     }
-    const swarm = this.#swarms.join(nowSeconds, address, request)
+    // A peer far away must not send our probes into our own network, through whoever speaks for it.
+    const mayBeProbed = from === undefined || reachesAsFar(addressScope(address), addressScope(from))
+    const swarm = this.#swarms.join(nowSeconds, address, request, mayBeProbed)
     if (swarm === undefined) {
       this.#refusals++
       this.#outputs.push({
@@ -141,41 +149,26 @@ export class Tracker implements Machine<TrackerInput, TrackerOutput> {
       })
       return
     }
-    const sample = this.#swarms.sample(swarm, this.#wanted(swarm, request.numwant), address, request)
+    const sample = this.#swarms.sample(
+      swarm,
+      this.#policy.wanted(request.numwant, sizeOf(swarm) - 1),
+      address,
+      request,
+    )
     const { seeders, completed } = swarm
     const counts = { seeders, leechers: sizeOf(swarm) - seeders, completed }
-    this.#outputs.push({ kind: 'announced', id, answer: this.#answer(counts, sample) })
+    this.#outputs.push({ kind: 'announced', id, answer: this.#policy.answer(counts, sample) })
   }
 
   #scrape(id: number, infoHashes: readonly Uint8Array[]): void {
     this.#scrapes++
-    const reason =
-      infoHashes.length === 0
-        ? 'name the info_hash; this tracker does not list all its swarms'
-        : infoHashes.length > LIMITS.scrapeHashesMax.value
-          ? `too many info_hash in one scrape, at most ${LIMITS.scrapeHashesMax.value}`
-          : undefined
+    const reason = this.#policy.scrapeRefusal(infoHashes)
     if (reason === undefined) {
       const counts = infoHashes.map((infoHash) => this.#swarms.counts(infoHash))
       this.#outputs.push({ kind: 'scraped', id, counts })
     } else {
       this.#refusals++
       this.#outputs.push({ kind: 'refused', id, reason })
-    }
-  }
-
-  #wanted(swarm: Swarm, numwant: number | undefined): number {
-    if (numwant !== undefined) return Math.min(numwant, LIMITS.numwantMax.value)
-    const others = sizeOf(swarm) - 1
-    return others <= this.#options.fullListPeers ? others : this.#options.samplePeers
-  }
-
-  #answer(counts: ScrapeCounts, sample: PeerSample): AnnounceAnswer {
-    return {
-      intervalSeconds: this.#options.intervalSeconds,
-      minIntervalSeconds: this.#minIntervalSeconds,
-      ...counts,
-      ...sample,
     }
   }
 }

@@ -13,11 +13,12 @@ import {
   encodeUdpScrape,
   type UdpReply,
 } from '../wire/tracker-udp.ts'
+import { TRACKER_DEFAULTS } from './announce-policy.ts'
 import { AskerAddress } from './asker-address.ts'
 import { ConnectionIds } from './connection-ids.ts'
 import { SourceLimits } from './source-limits.ts'
 import { SwarmTable } from './swarm-table.ts'
-import { TRACKER_DEFAULTS, Tracker } from './tracker.ts'
+import { Tracker, type TrackerAnswer } from './tracker.ts'
 import { UdpTracker } from './udp-tracker.ts'
 
 const ENV = {
@@ -56,15 +57,21 @@ class Desk {
       connectionIds: new ConnectionIds(hash),
       limits: new SourceLimits(hash, { requestsPerSecond, limitsLoopback: true }),
       askers: new AskerAddress(proxies),
-      ask: (input) => {
-        this.tracker.handle(this.now, input)
-        return this.tracker.poll()
+      desk: {
+        ask: (question, answer) => {
+          this.tracker.handle(this.now, { ...question, id: 1 })
+          answer(this.tracker.poll() as TrackerAnswer)
+        },
       },
     })
   }
 
   send(packet: Uint8Array, host: string, port = 4711): Uint8Array | undefined {
-    return this.#udp.answer(this.now, packet, parseAddress(host)!, port)
+    let sent: Uint8Array | undefined
+    this.#udp.take(this.now, packet, parseAddress(host)!, port, (reply) => {
+      sent = reply
+    })
+    return sent
   }
 
   connect(host: string, port = 4711): Uint8Array {

@@ -19,23 +19,21 @@ import {
   isUdpConnect,
   UDP_REQUEST_LENGTH_MIN,
 } from '../wire/tracker-udp.ts'
+import type { AnnounceDesk } from './announce-desk.ts'
 import type { AskerAddress } from './asker-address.ts'
 import type { ConnectionIds } from './connection-ids.ts'
 import type { SourceLimits } from './source-limits.ts'
-import type { TrackerInput, TrackerOutput } from './tracker.ts'
-
-/** What the swarms say, at once; undefined when they cannot be asked now. */
-export type AskTracker = (input: TrackerInput) => TrackerOutput | undefined
+import type { TrackerAnswer } from './tracker.ts'
 
 export interface UdpTrackerParts {
   readonly connectionIds: ConnectionIds
   readonly limits: SourceLimits
   readonly askers: AskerAddress
-  readonly ask: AskTracker
+  readonly desk: AnnounceDesk
 }
 
-/** One request is open at a time, so all have the same id. HTTP counts from 1. */
-export const UDP_REQUEST_ID = 0
+/** Takes what goes back to where the packet came from. */
+export type SendReply = (reply: Uint8Array) => void
 
 export class UdpTracker {
   readonly #parts: UdpTrackerParts
@@ -47,46 +45,55 @@ export class UdpTracker {
   /**
    * @param address 4 or 16 bytes, where the packet came from; an IPv4-mapped one as 4
    * @param port where it came from
+   * @param send called once, now or later, or never, which is silence
    */
-  answer(now: Instant, packet: Uint8Array, address: Uint8Array, port: number): Uint8Array | undefined {
-    if (packet.length < UDP_REQUEST_LENGTH_MIN) return undefined
+  take(now: Instant, packet: Uint8Array, address: Uint8Array, port: number, send: SendReply): void {
+    if (packet.length < UDP_REQUEST_LENGTH_MIN) return
     const { connectionIds } = this.#parts
     const transactionId = readUint32(packet, 12)
     if (isUdpConnect(packet))
-      return encodeUdpConnected(transactionId, connectionIds.create(now, address, port))
-    if (!connectionIds.isValid(now, packet, address, port)) return undefined
-    return this.#answerKnown(now, packet, transactionId, address)
+      return send(encodeUdpConnected(transactionId, connectionIds.create(now, address, port)))
+    if (connectionIds.isValid(now, packet, address, port))
+      this.#takeKnown(now, packet, transactionId, address, send)
   }
 
   /** @param packet of somebody who receives what is sent to `address` */
-  #answerKnown(
+  #takeKnown(
     now: Instant,
     packet: Uint8Array,
     transactionId: number,
     address: Uint8Array,
-  ): Uint8Array | undefined {
-    const { limits, askers, ask } = this.#parts
+    send: SendReply,
+  ): void {
+    const { limits, askers, desk } = this.#parts
     const decoded = decodeUdpRequest(packet)
     const request = decoded.ok && decoded.value.kind === 'announce' ? decoded.value.request : undefined
     const asker = askers.of(address, request?.ip)
-    if (!limits.take(now, asker)) return undefined
-    if (!decoded.ok) return encodeUdpError(transactionId, decoded.error.message)
+    if (!limits.take(now, asker)) return
+    if (!decoded.ok) return send(encodeUdpError(transactionId, decoded.error.message))
     const { value } = decoded
-    if (value.kind === 'connect') return undefined
-    const output = ask(
+    if (value.kind === 'connect') return
+    desk.ask(
       value.kind === 'announce'
-        ? { kind: 'announce', id: UDP_REQUEST_ID, address: asker, request: value.request }
-        : { kind: 'scrape', id: UDP_REQUEST_ID, infoHashes: value.infoHashes },
+        ? {
+            kind: 'announce',
+            address: asker,
+            from: asker === address ? undefined : address,
+            request: value.request,
+          }
+        : { kind: 'scrape', infoHashes: value.infoHashes },
+      (output) => send(encodeReply(transactionId, output, address)),
     )
-    switch (output?.kind) {
-      case 'announced':
-        return encodeUdpAnswer(transactionId, output.answer, address.length === 4 ? 'v4' : 'v6')
-      case 'scraped':
-        return encodeUdpScraped(transactionId, output.counts)
-      case 'refused':
-        return encodeUdpError(transactionId, output.reason)
-      default:
-        return undefined
-    }
+  }
+}
+
+function encodeReply(transactionId: number, output: TrackerAnswer, address: Uint8Array): Uint8Array {
+  switch (output.kind) {
+    case 'announced':
+      return encodeUdpAnswer(transactionId, output.answer, address.length === 4 ? 'v4' : 'v6')
+    case 'scraped':
+      return encodeUdpScraped(transactionId, output.counts)
+    case 'refused':
+      return encodeUdpError(transactionId, output.reason)
   }
 }

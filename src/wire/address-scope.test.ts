@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { fromHex } from '../base/bytes.ts'
-import { addressScope, reachesAsFar } from './address-scope.ts'
+import { addressScope, reachesAsFar, scopeOfHost } from './address-scope.ts'
 import { parseAddress } from './endpoint.ts'
 
 describe('how far an address reaches', () => {
@@ -19,6 +19,15 @@ describe('how far an address reaches', () => {
   ])('%s: %s', (scope, addresses) => {
     for (const text of addresses.split(' '))
       expect([text, addressScope(parseAddress(text)!)]).toEqual([text, scope])
+  })
+
+  test('odd ways to write this machine pass for nothing further (S40: CVE-2023-42282, CVE-2024-29415)', () => {
+    const odd =
+      '127.1 0x7f.1 0x7F000001 0177.0.0.1 2130706433 017700000001 01200034567 012.1.2.3 127.0.0.1. 127.00.0.1'
+    const mapped =
+      '000:0:0000::01 ::fFFf:127.0.0.1 ::ffff:7f00:1 0:0:0:0:0:ffff:127.0.0.1 ::1%lo ::127.0.0.1.'
+    for (const text of [...odd.split(' '), ...mapped.split(' '), '', ' 127.0.0.1', 'localhost'])
+      expect([text, scopeOfHost(text)]).toEqual([text, 'machine'])
   })
 
   test('an IPv4-mapped address that was not unmapped is seen through', () => {

@@ -4,7 +4,8 @@
  * hands on the bytes it was given and cannot change a word; whoever reads them checks the signature again.
  *
  *     d files, key (32 bytes), name, piece length, pieces, seq, size, v = 1,
- *       and where there is something to say: about, created, placeholder, previews, private, sample, tags, v1, v2 e
+ *       and where there is something to say:
+ *       about, placeholder, previews, private, sample, tags, v1, v2 e
  *
  * Bounded by catalogRecordBytesMax as a whole and by the limits below in its parts. The list of files is not
  * in it, only the first few for people (`sample`); it stands in the torrent that the infohash names.

@@ -89,7 +89,7 @@ export function verifyHashes(
   hashes: Uint8Array,
   crypto: Crypto,
 ): Result<Uint8Array> {
-  if (!isValidRange(blockCount, range))
+  if (!isHashRange(blockCount, range))
     return fail('merkle/bad-range', 'the hashes asked for are not in the tree')
   const subtreeLayer = range.baseLayer + Math.log2(range.count)
   const uncleCount = uncleCountOf(range)
@@ -128,8 +128,16 @@ export function answerHashRequest(
   range: HashRange,
   crypto: Crypto,
 ): Uint8Array | undefined {
-  if (!isValidRange(blockCount, range)) return undefined
+  if (!isHashRange(blockCount, range)) return undefined
   return new HashTree(layerHashes, range.baseLayer, blockCount, crypto).answer(range)
+}
+
+/**
+ * The tree over the blocks of one piece.
+ * @param leaves as many as the piece may have, zero where there is no block: a power of two
+ */
+export function pieceTree(leaves: Uint8Array, crypto: Crypto): HashTree {
+  return new HashTree(leaves, 0, leaves.length / MERKLE_HASH_LENGTH, crypto)
 }
 
 /** The tree of one file from some layer up, hashed once, to answer many requests. */
@@ -162,27 +170,32 @@ export class HashTree {
     return this.#layers.slice(1).reduce((sum, layer) => sum + layer.length, 0)
   }
 
+  get root(): Uint8Array {
+    return this.#layers.at(-1)!
+  }
+
   /** Undefined when the range is not in the tree, or below its lowest layer. */
   answer(range: HashRange): Uint8Array | undefined {
-    if (!isValidRange(this.#blockCount, range) || range.baseLayer < this.#lowest) return undefined
+    if (!isHashRange(this.#blockCount, range) || range.baseLayer < this.#lowest) return undefined
     const uncleCount = uncleCountOf(range)
     const answer = new Uint8Array((range.count + uncleCount) * MERKLE_HASH_LENGTH)
     for (let i = 0; i < range.count; i++)
-      answer.set(this.#nodeAt(range.baseLayer, range.index + i), i * MERKLE_HASH_LENGTH)
+      answer.set(this.hashAt(range.baseLayer, range.index + i), i * MERKLE_HASH_LENGTH)
     let layer = range.baseLayer + Math.log2(range.count)
     let index = range.index / range.count
     for (let uncle = 0; uncle < uncleCount; uncle++, layer++, index = Math.floor(index / 2))
-      answer.set(this.#nodeAt(layer, index ^ 1), (range.count + uncle) * MERKLE_HASH_LENGTH)
+      answer.set(this.hashAt(layer, index ^ 1), (range.count + uncle) * MERKLE_HASH_LENGTH)
     return answer
   }
 
-  #nodeAt(layer: number, index: number): Uint8Array {
+  /** One hash, the pad hash past the end. @param layer from the lowest up to the root */
+  hashAt(layer: number, index: number): Uint8Array {
     return hashAt(this.#layers[layer - this.#lowest]!, index) ?? padHash(layer, this.#crypto)
   }
 }
 
 /** In the tree, aligned, and with uncles that end below the root (BEP 52). */
-function isValidRange(blockCount: number, range: HashRange): boolean {
+export function isHashRange(blockCount: number, range: HashRange): boolean {
   const { baseLayer, index, count, proofLayers } = range
   const height = treeHeight(blockCount)
   if (![baseLayer, index, count, proofLayers].every((field) => Number.isSafeInteger(field) && field >= 0))
@@ -197,7 +210,7 @@ function isValidRange(blockCount: number, range: HashRange): boolean {
 }
 
 /** The layers under the top of the base hashes' own subtree follow from them and are not sent. */
-function uncleCountOf(range: HashRange): number {
+export function uncleCountOf(range: HashRange): number {
   return Math.max(0, range.proofLayers - Math.log2(range.count) + 1)
 }
 

@@ -53,6 +53,8 @@ export interface AnnounceReply {
   /** For people; the announce worked. */
   readonly warning?: string
   readonly trackerId?: Uint8Array
+  /** Path of the tracker's API on the same host, when it offers one (docs/tracker-extension.md). */
+  readonly api?: string
   /** The address the reply came from, numeric text; the transport knows it. */
   readonly from?: string
 }

@@ -93,6 +93,8 @@ describe('announce replies', () => {
         for (const bytes of [
           encodeCompactReply(answer, sample.address),
           encodeDictionaryReply(answer, sample.address),
+          encodeCompactReply(answer, sample.address, true),
+          encodeDictionaryReply(answer, sample.address, true),
           encodeFailure('no', 5),
           encodeScrapeReply([[new Uint8Array(20), sample.counts]]),
         ])
@@ -100,6 +102,30 @@ describe('announce replies', () => {
       }),
     )
   })
+
+  test('a tracker with an API says so in either form', () => {
+    fc.assert(
+      fc.property(CASE, (sample) => {
+        const answer = answerOf(sample)
+        for (const encode of [encodeCompactReply, encodeDictionaryReply])
+          expect(readReply(encode(answer, sample.address, true))).toMatchObject({
+            ok: true,
+            value: { api: '/api/v1' },
+          })
+      }),
+    )
+  })
+
+  test.each(['', 'api', '/', '//evil.example/x', '/a/../b', '/a?b', 'http://evil.example/', '/a b', '/%2e'])(
+    'an API at %j is none',
+    (path) => {
+      const reply = decodeAnnounceReply(
+        fromLatin1(`d8:intervali5e5:peers0:5:shoald3:api${path.length}:${path}ee`),
+      )
+      expect(reply).toMatchObject({ ok: true })
+      expect(reply.ok && reply.value.api).toBeUndefined()
+    },
+  )
 
   test.each<[string, string, object]>([
     ['unsorted keys and a line end', 'd5:peers0:8:intervali5ee\r\n', { intervalSeconds: 5, peers: [] }],

@@ -40,8 +40,26 @@ import {
 const DEFAULT_INTERVAL_SECONDS = 1800
 const HASH_LENGTH = 20
 
-/** @param address of the asker, 4 or 16 bytes: the reply's `external ip` */
-export function encodeCompactReply(answer: AnnounceAnswer, address: Uint8Array): Uint8Array {
+/**
+ * The key of an announce reply by which a Shoal tracker says that it has an API, and where
+ * (docs/tracker-extension.md); other clients pass over it.
+ */
+const EXTENSION_KEY = 'shoal'
+export const API_PATH = '/api/v1'
+const EXTENSION = { api: API_PATH, version: 1 }
+const EXTENSION_MEMBER = `5:${EXTENSION_KEY}${toLatin1(encodeBencode(EXTENSION))}`
+/** What we put behind the host: a path, and no way out of it. */
+const API_PATH_PATTERN = /^(?:\/[A-Za-z0-9_-]{1,64}){1,8}$/
+
+/**
+ * @param address of the asker, 4 or 16 bytes: the reply's `external ip`
+ * @param offersApi whether this tracker has the API that Shoal peers use
+ */
+export function encodeCompactReply(
+  answer: AnnounceAnswer,
+  address: Uint8Array,
+  offersApi = false,
+): Uint8Array {
   const { peersV4, peersV6 } = answer
   return concatBytes([
     fromLatin1(
@@ -55,12 +73,16 @@ export function encodeCompactReply(answer: AnnounceAnswer, address: Uint8Array):
     peersV4,
     fromLatin1(peersV6.length > 0 ? `6:peers6${peersV6.length}:` : ''),
     peersV6,
-    fromLatin1('e'),
+    fromLatin1(offersApi ? `${EXTENSION_MEMBER}e` : 'e'),
   ])
 }
 
 /** The form for clients that ask for `compact=0`; with ids when the answer carries them. */
-export function encodeDictionaryReply(answer: AnnounceAnswer, address: Uint8Array): Uint8Array {
+export function encodeDictionaryReply(
+  answer: AnnounceAnswer,
+  address: Uint8Array,
+  offersApi = false,
+): Uint8Array {
   const endpoints = [...(decodeCompactV4(answer.peersV4) ?? []), ...(decodeCompactV6(answer.peersV6) ?? [])]
   const peers = endpoints.map(({ host, port }, index) => ({
     ip: host,
@@ -75,6 +97,7 @@ export function encodeDictionaryReply(answer: AnnounceAnswer, address: Uint8Arra
     interval: answer.intervalSeconds,
     'min interval': answer.minIntervalSeconds,
     peers,
+    [EXTENSION_KEY]: offersApi ? EXTENSION : undefined,
   })
 }
 
@@ -110,6 +133,7 @@ export function decodeAnnounceReply(bytes: Uint8Array): Result<AnnounceReply, Tr
   const externalIp = getBytes(dict, 'external ip')
   const warning = textOf(dict, 'warning message')
   const trackerId = getBytes(dict, 'tracker id')
+  const api = apiPathOf(dict)
   return ok({
     intervalSeconds: interval ?? DEFAULT_INTERVAL_SECONDS,
     peers,
@@ -119,7 +143,14 @@ export function decodeAnnounceReply(bytes: Uint8Array): Result<AnnounceReply, Tr
     ...((externalIp?.length === 4 || externalIp?.length === 16) && { externalIp: formatAddress(externalIp) }),
     ...(warning !== undefined && { warning }),
     ...(trackerId !== undefined && { trackerId: new Uint8Array(trackerId) }),
+    ...(api !== undefined && { api }),
   })
+}
+
+function apiPathOf(dict: BDict): string | undefined {
+  const extension = getDict(dict, EXTENSION_KEY)
+  const path = extension === undefined ? undefined : textOf(extension, 'api')
+  return path !== undefined && API_PATH_PATTERN.test(path) ? path : undefined
 }
 
 /** Counts by infohash in hex-free form: keys are the 20 bytes as Latin-1. */

@@ -114,6 +114,15 @@ describe('announce', () => {
 })
 
 describe('URLs', () => {
+  test('say that connections may or must be encrypted', () => {
+    const request = decode(`info_hash=${HASH}&peer_id=${ID}&port=1`)
+    const query = (mode: 'off' | 'prefer' | 'require') =>
+      new URL(announceUrl('http://t.example/announce', request, mode)).search
+    expect(query('off')).not.toContain('crypto')
+    expect(query('prefer')).toContain('&supportcrypto=1')
+    expect(query('require')).toContain('&requirecrypto=1')
+  })
+
   const request = decode(`info_hash=${HASH}&peer_id=${ID}&port=1`)
 
   test.each([

@@ -9,9 +9,19 @@ import type { AnnounceEvent, AnnounceRequest } from './tracker-announce.ts'
 
 const HASH_LENGTH = 20
 
-/** The URL to fetch for one announce; parameters that the tracker's own URL has are kept. */
-export function announceUrl(trackerUrl: string, request: AnnounceRequest): string {
-  return withQuery(trackerUrl, encodeAnnounceQuery(request))
+/** What trackers are told about encrypted connections; not a BEP, but what most clients say. */
+const CRYPTO_QUERY = { off: '', prefer: '&supportcrypto=1', require: '&requirecrypto=1' }
+
+/**
+ * The URL to fetch for one announce; parameters that the tracker's own URL has are kept.
+ * @param encryption whether connections to peers may, or must, be encrypted
+ */
+export function announceUrl(
+  trackerUrl: string,
+  request: AnnounceRequest,
+  encryption: keyof typeof CRYPTO_QUERY = 'off',
+): string {
+  return withQuery(trackerUrl, encodeAnnounceQuery(request) + CRYPTO_QUERY[encryption])
 }
 
 /** The URL to fetch for a scrape, or undefined when the tracker's URL has no scrape convention (BEP 48). */

@@ -1,4 +1,7 @@
-/** Requirements of the `lab` system about its options, its log, its menu, and what strangers send to its server. */
+/**
+ * Requirements of the `lab` system about its options, its log, its menu, and what
+ * strangers send to its server.
+ */
 import { randomBytes } from 'node:crypto'
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { connect } from 'node:net'
@@ -170,11 +173,11 @@ test('L55 the menu lists, fetches by number, asks again after nonsense, and leav
   const url = `http://${tracker.http.host}:${tracker.http.port}`
   const root = temporaryFolder('l55')
   const other = Shoal.start(['share', folderOf(root, 'theirs'), '--tracker', url, ...LOCAL])
-  await other.event('registered')
+  await other.event('listed')
   await other.event('announced')
   const mine = join(root, 'mine')
   const shoal = Shoal.start(['share', folderOf(mine, 'own'), '--tracker', url, ...LOCAL])
-  await shoal.event('registered')
+  await shoal.event('listed')
   await shoal.event('announced')
   const asks = async (line: string, count: number) => {
     shoal.type(line)

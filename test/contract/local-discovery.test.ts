@@ -49,6 +49,7 @@ function options(localNetwork: LocalNetwork): PeerNodeOptions {
     announceIntervalSeconds: undefined,
     announcesRebuilt: false,
     exchangesPeers: false,
+    usesWebSeeds: false,
     usesLocalNetwork: true,
     localNetwork,
     encryption: 'off',

@@ -3,7 +3,7 @@
  */
 import { expect, test } from 'vitest'
 import { FakePeer } from '../kit/fake-peer.ts'
-import { stage, startGet } from '../kit/stage.ts'
+import { stage, startGet, startSeed } from '../kit/stage.ts'
 import { treeDifferences } from '../kit/trees.ts'
 
 const BLOCK = 16_384
@@ -47,6 +47,42 @@ test.each(['v1', 'v2', 'hybrid'] as const)(
     const failed = get.events.items.filter((event) => event.event === 'piece-failed')
     expect(failed.length).toBeGreaterThan(0)
     expect(failed.length).toBeLessThanOrEqual(3)
+    expect(treeDifferences(source, target)).toEqual([])
+  },
+)
+
+test.each(['v2', 'hybrid'] as const)(
+  'who spoils a single block is found, and the rest of the piece is kept (%s)',
+  async (format) => {
+    const { file, source, target, torrent } = stage({
+      files: { 'book.bin': 24 * 16 * BLOCK },
+      pieceLength: 16 * BLOCK,
+      format,
+    })
+    // The first block it is asked for is wrong; the rest of that piece it leaves to others.
+    let piece: number | undefined
+    const liar = await FakePeer.listen(torrent, {
+      announces: 'fast',
+      onRequest: (connection, request) => {
+        if (piece !== undefined && request.index !== piece) return false
+        if (piece === undefined) {
+          piece = request.index
+          const block = liar.block(request)
+          block[5]! ^= 1
+          connection.sendBlock(request, block)
+        } else connection.send('reject', uint32(request.index), uint32(request.begin), uint32(request.length))
+        return true
+      },
+      bytesPerSecond: 500_000,
+    })
+    const args = ['--upload-limit', '1M']
+    const seeds = await Promise.all([1, 2].map(() => startSeed(file, source, { args }).readyEndpoint()))
+    const get = startGet(file, target, { peers: [liar, ...seeds] })
+    await get.event('verified')
+    const indices = (event: string) =>
+      get.events.items.flatMap((item) => (item.event === event ? [item] : []))
+    expect(indices('peer-banned').map(({ address }) => address)).toEqual([`127.0.0.1:${liar.port}`])
+    expect(indices('piece-failed').map((event) => event.piece)).toEqual([piece])
     expect(treeDifferences(source, target)).toEqual([])
   },
 )

@@ -68,12 +68,15 @@ describe('announces', () => {
   test('a private library that a member publishes on an open tracker is for members', async () => {
     const tracker = await startClosed('open')
     const { source, target, torrent } = stage()
+    const announce = await tracker.member()
     const share = Shoal.start([
-      ...['share', join(source, torrent.name), '--private', '--tracker', await tracker.member()],
+      ...['share', join(source, torrent.name), '--private', '--tracker', announce],
       ...['--host', '127.0.0.1', '--port', '0', ...ALONE],
     ])
-    await share.event('registered')
-    const { file } = await share.event('share-link')
+    await share.event('listed')
+    const { file, link } = await share.event('share-link')
+    const passkey = new URL(announce).pathname.split('/')[1]!
+    expect([link, readFileSync(file, 'latin1')].some((text) => text.includes(passkey))).toBe(false)
     const outside = startGet(file, target, {
       tracker: `${tracker.url}/announce`,
       args: ['--peer', '127.0.0.1:1'],

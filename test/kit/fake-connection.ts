@@ -13,6 +13,7 @@ const TYPES = [
   ...['choke', 'unchoke', 'interested', 'not-interested', 'have', 'bitfield', 'request', 'piece', 'cancel'],
   ...Array.from({ length: 4 }, (_, i) => (i === 0 ? 'port' : `unknown-${9 + i}`)),
   ...['suggest', 'have-all', 'have-none', 'reject', 'allowed-fast', 'unknown-18', 'unknown-19', 'extended'],
+  ...['hash-request', 'hashes', 'hash-reject'],
 ]
 const ID = new Map(TYPES.map((type, id) => [type, id]))
 const PROTOCOL = Buffer.from('\x13BitTorrent protocol', 'latin1')
@@ -253,6 +254,7 @@ export class FakeConnection {
     const reserved = Buffer.alloc(8)
     if (this.#peer.options.extended !== false) reserved[5] = 0x10
     if (this.#fast) reserved[7] = 0x04
+    if (this.#peer.options.supportsV2) reserved[7] = (reserved[7] as number) | 0x10
     this.write(Buffer.concat([PROTOCOL, reserved, this.#infoHash, this.#peer.peerId]))
   }
 
@@ -333,6 +335,8 @@ export class FakeConnection {
     } else if (type === 'cancel') this.outstanding.delete(key(blockRequest(payload)))
     else if (type === 'request') this.#requested({ ...blockRequest(payload), at })
     else if (type === 'extended') this.#extended(payload)
+    // it keeps no hashes, and says so (BEP 52)
+    else if (type === 'hash-request') this.send('hash-reject', payload)
   }
 
   #requested(request: BlockRequest & { at: number }): void {

@@ -37,6 +37,8 @@ export interface FakePeerOptions {
   silent?: boolean
   /** Offer peer exchange (BEP 11), and tell these to whoever wants to hear of them. */
   knows?: readonly { host: string; port: number }[]
+  /** Say in the handshake that it can go on as v2 (BEP 52). */
+  supportsV2?: boolean
   /** Offer the BEP 10 extension protocol. Default true. */
   extended?: boolean
 }

@@ -34,6 +34,14 @@ export interface Announce {
   head: string
   from: Endpoint
 }
+/** A request to the API that a Shoal tracker has beside announces. */
+export interface ApiCall {
+  at: number
+  method: string
+  path: string
+  // biome-ignore lint/suspicious/noExplicitAny: what the fields are is what the tests check
+  body: any
+}
 export interface Reply {
   peers?: Endpoint[]
   intervalSeconds?: number
@@ -49,6 +57,8 @@ export interface Reply {
   compact?: boolean
   /** This very body instead. */
   body?: Buffer
+  /** Say that there is an API at this path. */
+  api?: string
 }
 interface Options {
   host?: string
@@ -62,6 +72,9 @@ const EVENTS = ['', 'completed', 'started', 'stopped'] as const
 
 export class FakeTracker {
   readonly announces = new Recording<Announce>()
+  readonly calls = new Recording<ApiCall>()
+  /** What a call gets: JSON, or a status that says no. */
+  answerCall: (call: ApiCall) => unknown = () => ({ accepted: true, count: 0, total: 0, peers: [] })
   /** What every announce gets; `script` may decide per announce; `failNext` comes before both. */
   reply: Reply
   script: ((announce: Announce) => Reply | undefined) | undefined
@@ -159,16 +172,28 @@ export class FakeTracker {
       head += data.toString('latin1')
       for (let end = head.indexOf('\r\n\r\n'); end >= 0; end = head.indexOf('\r\n\r\n')) {
         const request = head.slice(0, end)
-        head = head.slice(end + 4)
-        void this.#request(socket, request).then(() => {
+        const length = Number(/\r\ncontent-length: *([0-9]+)/i.exec(request)?.[1] ?? 0)
+        if (head.length < end + 4 + length) return
+        const body = head.slice(end + 4, end + 4 + length)
+        head = head.slice(end + 4 + length)
+        void this.#request(socket, request, body).then(() => {
           if (/\r\nconnection: close/i.test(request)) socket.end()
         })
       }
     })
   }
 
-  async #request(socket: Socket, head: string): Promise<void> {
-    const target = head.split(' ')[1] ?? ''
+  async #request(socket: Socket, head: string, content: string): Promise<void> {
+    const [method = '', target = ''] = head.split(' ')
+    if (target.startsWith('/api/')) {
+      const body = content === '' ? undefined : JSON.parse(content)
+      const call = { at: performance.now(), method, path: target, body }
+      this.calls.push(call)
+      const answer = this.answerCall(call)
+      return typeof answer === 'number'
+        ? respond(socket, answer, Buffer.from('{}'))
+        : respond(socket, 200, Buffer.from(JSON.stringify(answer)))
+    }
     const parameters = new Map<string, Buffer>()
     for (const pair of (target.split('?')[1] ?? '').split('&')) {
       const [key = '', value = ''] = pair.split('=')
@@ -287,6 +312,7 @@ function httpBody(reply: Reply, isCompact: boolean, clientAddress: string): Buff
     'warning message': reply.warning,
     'external ip': Buffer.from(clientAddress.split('.').map(Number)),
     peers: isCompact ? Buffer.concat(peers.map(compact)) : rows,
+    shoal: reply.api === undefined ? undefined : { api: reply.api, version: 1 },
   })
 }
 

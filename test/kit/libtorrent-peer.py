@@ -19,9 +19,9 @@ def say(**fields):
     print(json.dumps(fields), flush=True)
 
 
-# who is taken in and dialled how (0 forced, 2 disabled), and what is allowed after the handshake
+# who is taken in and dialled how (0 forced, 1 enabled, 2 disabled), and what is allowed after the handshake
 # (1 plain, 2 RC4): see in_enc_policy and allowed_enc_level of libtorrent's settings
-ENCRYPTION = {'none': (2, 3), 'rc4': (0, 2), 'plain': (0, 1)}
+ENCRYPTION = {'none': (2, 3), 'allowed': (1, 3), 'rc4': (0, 2), 'plain': (0, 1)}
 
 
 def session(address, port):
@@ -31,12 +31,19 @@ def session(address, port):
         'enable_dht': False, 'enable_lsd': 'LOCAL_DISCOVERY' in os.environ, 'enable_upnp': False, 'enable_natpmp': False,
         'enable_incoming_utp': False, 'enable_outgoing_utp': False,
         'in_enc_policy': policy, 'out_enc_policy': policy, 'allowed_enc_level': level,
+        'upload_rate_limit': int(os.environ.get('UPLOAD_LIMIT', 0)),
+        'download_rate_limit': int(os.environ.get('DOWNLOAD_LIMIT', 0)),
         'allow_multiple_connections_per_ip': True,
         'min_reconnect_time': 1, 'aio_threads': 1, 'hashing_threads': 1,
         'alert_mask': lt.alert.category_t.status_notification | lt.alert.category_t.error_notification
         | lt.alert.category_t.peer_notification,
     }
-    return lt.session(settings)
+    ses = lt.session(settings)
+    # rate limits hold for local addresses too, which have a class of their own otherwise
+    everybody = lt.ip_filter()
+    everybody.add_rule('0.0.0.0', '255.255.255.255', 1 << lt.session.global_peer_class_id)
+    ses.set_peer_class_filter(everybody)
+    return ses
 
 
 def parameters(source, folder):

@@ -86,6 +86,59 @@ export async function httpGet(
   return /\r\ntransfer-encoding: chunked/i.test(head) ? unchunked(body) : body
 }
 
+export interface JsonReply {
+  status: number
+  // biome-ignore lint/suspicious/noExplicitAny: what the fields are is what the tests check
+  json: any
+}
+
+/** A POST of JSON over a plain socket that is closed afterwards. */
+export function postJson(
+  endpoint: { host: string; port: number },
+  path: string,
+  body: object,
+  from?: string,
+): Promise<JsonReply> {
+  return askJson(endpoint, 'POST', path, JSON.stringify(body), from)
+}
+
+/** A GET of JSON likewise. */
+export function getJson(
+  endpoint: { host: string; port: number },
+  path: string,
+  from?: string,
+): Promise<JsonReply> {
+  return askJson(endpoint, 'GET', path, '', from)
+}
+
+async function askJson(
+  { host, port }: { host: string; port: number },
+  method: string,
+  path: string,
+  content: string,
+  from: string | undefined,
+): Promise<JsonReply> {
+  const socket = connect({ host, port, ...(from ? { localAddress: from } : {}) })
+  const parts: Buffer[] = []
+  const ended = new Promise<void>((resolve, reject) => {
+    socket.on('data', (data) => parts.push(data))
+    socket.on('end', resolve)
+    socket.on('error', reject)
+  })
+  const type = content === '' ? '' : 'Content-Type: application/json\r\n'
+  socket.write(
+    `${method} ${path} HTTP/1.1\r\nHost: ${host}:${port}\r\nConnection: close\r\n${type}` +
+      `Content-Length: ${Buffer.byteLength(content)}\r\n\r\n${content}`,
+  )
+  await within(`reply of ${host}:${port}`, ended, WAIT_MS).finally(() => socket.destroy())
+  const reply = Buffer.concat(parts)
+  const split = reply.indexOf('\r\n\r\n')
+  const head = reply.toString('latin1', 0, split)
+  const rest = reply.subarray(split + 4)
+  const bytes = /\r\ntransfer-encoding: chunked/i.test(head) ? unchunked(rest) : rest
+  return { status: Number(head.split(' ')[1]), json: JSON.parse(bytes.toString('utf8')) }
+}
+
 /** One whole UDP announce, connection and all. */
 export async function announceUdp(endpoint: { host: string; port: number }, announce: RawAnnounce) {
   const socket = createSocket('udp4')

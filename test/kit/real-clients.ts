@@ -1,7 +1,7 @@
 /**
- * RC, real third-party clients as Debian packs them: aria2, Transmission and libtorrent (through its Python
- * binding), each bound to one loopback address, with everything off that would leave it. A missing program
- * fails the test with the line that installs it; nothing is skipped.
+ * RC, real third-party clients as Debian packs them: aria2, Transmission, rtorrent and libtorrent (through
+ * its Python binding), each bound to one address, on loopback or in a private network, with everything off
+ * that would leave it. A missing program fails the test with the line that installs it.
  */
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { accessSync, constants, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
@@ -9,6 +9,7 @@ import { createServer } from 'node:net'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { guardPid, onCleanUp, releasePid, temporaryFolder } from './clean-up.ts'
+import type { PrivateNetwork } from './private-network.ts'
 import { Recording, until, within } from './waiting.ts'
 
 const PYTHON = '/usr/bin/python3'
@@ -19,16 +20,22 @@ const PROGRAMS = {
   'transmission-remote': 'transmission-cli',
   rtorrent: 'rtorrent',
 }
+/** In a private network, where nothing runs but what the test starts, no port is taken. */
+const INNER_PORT = 6881
 
 export interface ClientOptions {
   torrent: string
   dir: string
   host?: string
+  /** Where it runs, at one of its addresses (`host`); default the network of the machine. */
+  network?: PrivateNetwork
   /** Peers to dial; aria2 and Transmission learn peers from the tracker only. */
   peers?: string[]
   tracker?: string
-  /** libtorrent: BEP 14, on the network of its address. */
+  /** BEP 14, on the network of its address; rtorrent knows none. */
   localDiscovery?: boolean
+  /** Transmission and aria2: BEP 11; libtorrent always does it. */
+  peerExchange?: boolean
   /**
    * aria2 speaks to UDP trackers only with its DHT switched on; it gets one that knows
    * nobody. rtorrent has to be told.
@@ -37,10 +44,11 @@ export interface ClientOptions {
   downloadLimit?: number
   uploadLimit?: number
   /**
-   * Default `none`. Otherwise it speaks encrypted only, both ways, and the stream after the handshake is
-   * RC4, or plain. Transmission and rtorrent know only one of them as something to insist on: RC4.
+   * Default `none`. With `rc4` and `plain` it speaks encrypted only, both ways, and that is the stream after
+   * the handshake; Transmission and rtorrent know only one of them as something to insist on: RC4.
+   * `allowed`, of libtorrent: what it does when nobody sets anything.
    */
-  encryption?: 'none' | 'rc4' | 'plain'
+  encryption?: 'none' | 'allowed' | 'rc4' | 'plain'
 }
 
 /** A running client. `lines` is what it prints. */
@@ -59,12 +67,15 @@ export class RealClient {
     args: string[],
     host: string,
     port: number,
-    environment: Record<string, string> = {},
+    {
+      network,
+      environment = {},
+    }: { network?: PrivateNetwork | undefined; environment?: Record<string, string> } = {},
   ) {
     this.name = name
     this.host = host
     this.port = port
-    const child = spawn(command, args, {
+    const child = spawn(...(network?.command(command, args) ?? ([command, args] as const)), {
       stdio: ['ignore', 'pipe', 'pipe'],
       cwd: temporaryFolder(name),
       env: { ...process.env, ...environment },
@@ -117,7 +128,7 @@ export class RealClient {
 export async function startLibtorrent(options: ClientOptions): Promise<RealClient> {
   needLibtorrent()
   const { host = '127.0.0.1' } = options
-  const port = await freePort(host)
+  const port = await clientPort(options)
   const args = [
     LIBTORRENT,
     'peer',
@@ -129,9 +140,12 @@ export async function startLibtorrent(options: ClientOptions): Promise<RealClien
   ]
   const environment: Record<string, string> = {
     ENCRYPTION: options.encryption ?? 'none',
+    UPLOAD_LIMIT: String(options.uploadLimit ?? 0),
+    DOWNLOAD_LIMIT: String(options.downloadLimit ?? 0),
     ...(options.localDiscovery ? { LOCAL_DISCOVERY: '1' } : {}),
   }
-  const client = new RealClient('libtorrent', PYTHON, args, host, port, environment)
+  const { network } = options
+  const client = new RealClient('libtorrent', PYTHON, args, host, port, { network, environment })
   client.finished = (timeoutMs) => client.line(/"seeding"/, timeoutMs)
   await client.line(/"listening"/)
   if (!options.torrent.startsWith('magnet:')) await client.line(/"checked"/)
@@ -145,7 +159,7 @@ export async function startLibtorrent(options: ClientOptions): Promise<RealClien
 export async function startAria2(options: ClientOptions): Promise<RealClient> {
   needProgram('aria2c')
   const { host = '127.0.0.1' } = options
-  const port = await freePort(host)
+  const port = await clientPort(options)
   const hook = join(temporaryFolder('hook'), 'done.sh')
   writeFileSync(hook, '#!/bin/sh\ntouch "$0.done"\n', { mode: 0o755 })
   const client = new RealClient(
@@ -156,9 +170,10 @@ export async function startAria2(options: ClientOptions): Promise<RealClient> {
         '--no-conf=true',
         `--enable-dht=${options.udpTracker ?? false}`,
         '--enable-dht6=false',
-        '--bt-enable-lpd=false',
+        `--bt-enable-lpd=${options.localDiscovery ?? false}`,
+        `--bt-lpd-interface=${host}`,
       ],
-      '--enable-peer-exchange=false',
+      `--enable-peer-exchange=${options.peerExchange ?? false}`,
       `--bt-require-crypto=${(options.encryption ?? 'none') !== 'none'}`,
       `--bt-min-crypto-level=${options.encryption === 'rc4' ? 'arc4' : 'plain'}`,
       ...[
@@ -184,6 +199,7 @@ export async function startAria2(options: ClientOptions): Promise<RealClient> {
     ],
     host,
     port,
+    { network: options.network },
   )
   client.finished = (timeoutMs) =>
     until(
@@ -201,19 +217,21 @@ function udpOptions(port: number): string[] {
 }
 
 /**
- * Transmission 3.00: v1. Its list of peers refuses 127.0.0.0/8, so on loopback the other side has to dial it.
- * It checks what is in `dir` first.
+ * Transmission 3.00: v1. Its list of peers refuses 127.0.0.0/8, so on loopback the other side has to dial it;
+ * in a private network it dials. It checks what is in `dir` first.
  */
 export async function startTransmission(options: ClientOptions): Promise<RealClient> {
   needProgram('transmission-daemon')
   needProgram('transmission-remote')
   const { host = '127.0.0.1' } = options
-  const port = await freePort(host)
-  const rpcPort = await freePort(host)
+  const port = await clientPort(options)
+  const { network } = options
+  const rpcPort = network ? 9091 : await freePort(host)
   const config = temporaryFolder('transmission')
   mkdirSync(join(config, 'torrents'), { recursive: true })
   const settings = {
-    ...{ 'dht-enabled': false, 'lpd-enabled': false, 'pex-enabled': false, 'utp-enabled': false },
+    ...{ 'lpd-enabled': options.localDiscovery ?? false, 'pex-enabled': options.peerExchange ?? false },
+    ...{ 'dht-enabled': false, 'utp-enabled': false },
     ...{
       'port-forwarding-enabled': false,
       encryption: options.encryption === 'rc4' ? 2 : 0,
@@ -222,6 +240,10 @@ export async function startTransmission(options: ClientOptions): Promise<RealCli
     },
     ...{ 'peer-port': port, 'peer-port-random-on-start': false, 'rpc-enabled': true, 'rpc-port': rpcPort },
     ...{ 'rpc-bind-address': host, 'rpc-whitelist-enabled': false, 'rpc-host-whitelist-enabled': false },
+    ...limitOf('up', options.uploadLimit),
+    ...limitOf('down', options.downloadLimit),
+    // what it has fetched is on disk at once
+    'cache-size-mb': 0,
     ...{
       'download-dir': options.dir,
       'start-added-torrents': false,
@@ -230,12 +252,13 @@ export async function startTransmission(options: ClientOptions): Promise<RealCli
     },
   }
   writeFileSync(join(config, 'settings.json'), JSON.stringify(settings))
-  const client = new RealClient('transmission', 'transmission-daemon', ['-f', '-g', config], host, port)
-  const remote = (...args: string[]) => {
-    const { stdout, status } = spawnSync('transmission-remote', [`${host}:${rpcPort}`, ...args], {
-      encoding: 'utf8',
-      timeout: 10_000,
-    })
+  const client = new RealClient('transmission', 'transmission-daemon', ['-f', '-g', config], host, port, {
+    network,
+  })
+  const remote = (...words: string[]) => {
+    const args = [`${host}:${rpcPort}`, ...words]
+    const [program, all] = network?.command('transmission-remote', args) ?? ['transmission-remote', args]
+    const { stdout, status } = spawnSync(program, all, { encoding: 'utf8', timeout: 10_000 })
     return status === 0 ? stdout : ''
   }
   await until('answer of Transmission', () => remote('-si') !== '', 20_000, 50)
@@ -253,13 +276,21 @@ export async function startTransmission(options: ClientOptions): Promise<RealCli
   return client
 }
 
+/** Transmission counts in units of 1000 bytes a second. */
+function limitOf(way: 'up' | 'down', bytesPerSecond = 0): Record<string, unknown> {
+  return {
+    [`speed-limit-${way}-enabled`]: bytesPerSecond > 0,
+    [`speed-limit-${way}`]: Math.ceil(bytesPerSecond / 1000),
+  }
+}
+
 /**
  * rtorrent: v1, and hybrids as a v1 client sees them. Checks what is in `dir`; learns peers from the tracker.
  */
 export async function startRtorrent(options: ClientOptions): Promise<RealClient> {
   needProgram('rtorrent')
   const { host = '127.0.0.1' } = options
-  const port = await freePort(host)
+  const port = await clientPort(options)
   const home = temporaryFolder('rtorrent')
   const done = join(home, 'done')
   const lines = [
@@ -267,6 +298,8 @@ export async function startRtorrent(options: ClientOptions): Promise<RealClient>
     ...[`network.bind_address.set = ${host}`, `network.local_address.set = ${host}`],
     ...[`network.port_range.set = ${port}-${port}`, 'network.port_random.set = no', 'dht.mode.set = disable'],
     'protocol.pex.set = no',
+    `throttle.global_up.max_rate.set = ${options.uploadLimit ?? 0}`,
+    `throttle.global_down.max_rate.set = ${options.downloadLimit ?? 0}`,
     `protocol.encryption.set = ${options.encryption === 'rc4' ? 'allow_incoming,try_outgoing,require,require_RC4' : 'none'}`,
     `trackers.use_udp.set = ${options.udpTracker ? 'yes' : 'no'}`,
     `method.set_key = event.download.finished,zz_done,"execute.nothrow=touch,${done}"`,
@@ -274,17 +307,15 @@ export async function startRtorrent(options: ClientOptions): Promise<RealClient>
   ]
   writeFileSync(join(home, 'rc'), `${lines.join('\n')}\n`)
   const environment = { HOME: home, TERM: 'xterm' }
-  const client = new RealClient(
-    'rtorrent',
-    'rtorrent',
-    ['-n', '-o', `import=${home}/rc`],
-    host,
-    port,
+  const client = new RealClient('rtorrent', 'rtorrent', ['-n', '-o', `import=${home}/rc`], host, port, {
+    network: options.network,
     environment,
-  )
+  })
   client.finished = (timeoutMs) =>
     until('complete download of rtorrent', () => (exists(done) ? true : stillRunning(client)), timeoutMs)
-  await until('open port of rtorrent', () => (accepts(host, port) ? true : stillRunning(client)))
+  await until('open port of rtorrent', () =>
+    accepts(host, port, options.network) ? true : stillRunning(client),
+  )
   return client
 }
 
@@ -341,6 +372,10 @@ function libtorrentBatch<T>(verb: string, lines: string[]): T[] {
     .map((line) => JSON.parse(line) as T)
 }
 
+function clientPort({ host, network }: ClientOptions): Promise<number> {
+  return network ? Promise.resolve(INNER_PORT) : freePort(host)
+}
+
 /** A TCP port nobody listens on at the moment. */
 export async function freePort(host = '127.0.0.1'): Promise<number> {
   const server = createServer()
@@ -372,11 +407,12 @@ function exists(path: string): boolean {
 }
 
 /** Whether somebody listens there, asked of the system and not of the listener. */
-function accepts(host: string, port: number): boolean {
+function accepts(host: string, port: number, network?: PrivateNetwork): boolean {
   const address = [...host.split('.')].reverse().map((part) => Number(part).toString(16).padStart(2, '0'))
   const wanted = `${address.join('')}:${port.toString(16).padStart(4, '0')}`.toUpperCase()
   const listening = new RegExp(`${wanted} 0+:0000 0A`)
-  return ['tcp', 'tcp6'].some((table) => listening.test(readFileSync(`/proc/net/${table}`, 'latin1')))
+  const sockets = (table: string) => network?.sockets(table) ?? readFileSync(`/proc/net/${table}`, 'latin1')
+  return ['tcp', 'tcp6'].some((table) => listening.test(sockets(table)))
 }
 
 function stillRunning(client: RealClient): false {

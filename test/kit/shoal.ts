@@ -9,6 +9,7 @@ import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { guardPid, onCleanUp, releasePid, temporaryFolder } from './clean-up.ts'
+import type { PrivateNetwork } from './private-network.ts'
 import { Recording, within } from './waiting.ts'
 
 export const ROOT = join(dirname(fileURLToPath(import.meta.url)), '..', '..')
@@ -36,6 +37,8 @@ export interface ShoalOptions {
   /** `open` (default) for console words; `closed` = /dev/null. */
   stdin?: 'open' | 'closed'
   main?: string
+  /** Where it runs; default the network of the machine. */
+  network?: PrivateNetwork
 }
 
 export class Shoal {
@@ -82,7 +85,8 @@ export class Shoal {
     const main = options.main ?? MAIN
     if (!existsSync(main)) throw new Error(`${main} is missing: npm run build`)
     const json = options.json ?? true
-    const child = spawn(NODE, [main, ...args, ...(json ? ['--json'] : [])], {
+    const words = [main, ...args, ...(json ? ['--json'] : [])]
+    const child = spawn(...(options.network?.command(NODE, words) ?? ([NODE, words] as const)), {
       cwd: options.cwd ?? temporaryFolder('cwd'),
       env: { ...cleanEnvironment(), ...options.env },
       stdio: [options.stdin === 'closed' ? 'ignore' : 'pipe', 'pipe', 'pipe'],

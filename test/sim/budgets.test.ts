@@ -39,6 +39,17 @@ describe('a peer that repeats itself', () => {
     expect(world.session(peer)).toBeDefined()
   })
 
+  it('may begin with nothing, and say that it has all when it has (aria2), more than once', () => {
+    const world = new OneClient(SMALL)
+    const peer = world.peer()
+    for (const type of [MESSAGE.haveNone, MESSAGE.haveAll, MESSAGE.haveAll]) {
+      world.say(peer, (w) => w.plain(type))
+      world.pass(1)
+    }
+    expect(world.session(peer)?.isSeed).toBe(true)
+    expect(world.torrent.core.picker.seedCount).toBe(1)
+  })
+
   it('is sent away when its bitfields of many pieces do not end', () => {
     const world = new OneClient(manyPieces(100_000))
     const peer = world.peer()

@@ -1,20 +1,25 @@
 /**
- * One liar among twenty peers (S14): it is banned after at most three bad pieces, nobody else is, and the
- * download hardly takes longer than from twenty honest ones.
+ * One liar among twenty peers (S14): it is banned after at most three bad pieces in v1, and after the first
+ * bad block in v2; nobody else is, and the download hardly takes longer than from twenty honest ones.
  */
 import { describe, expect, it } from 'vitest'
 import { concatBytes, equalBytes } from '../../src/base/bytes.ts'
 import { Prng } from '../../src/base/prng.ts'
+import { nodeCrypto } from '../../src/nodejs/node-crypto.ts'
+import { digestBlocks } from '../../src/nodejs/piece-digests.ts'
 import type { SwarmEvent } from '../../src/swarm/events.ts'
+import { encodeHashes } from '../../src/wire/hash-messages.ts'
+import { HashTree } from '../../src/wire/merkle.ts'
 import { MESSAGE } from '../../src/wire/peer-messages.ts'
-import { blockFrame, type Content, OneClient } from './one-client.ts'
-import { BLOCK, content, metainfoOf, type Peer, type PeerSetup, SmallWorld } from './small-world.ts'
+import type { Format } from '../kit/torrent-fixture.ts'
+import { blockFrame, type Content, contentAs, OneClient } from './one-client.ts'
+import { BLOCK, type Peer, type PeerSetup, SmallWorld } from './small-world.ts'
 
 const BAD_PIECES_MAX = 3
+const FORMATS: Format[] = ['v1', 'v2', 'hybrid']
 
 function made(pieceCount: number, blocksPerPiece: number, seed = 1): Content {
-  const bytes = content(pieceCount * blocksPerPiece * BLOCK, seed)
-  return { bytes, metainfo: metainfoOf(bytes, blocksPerPiece * BLOCK) }
+  return contentAs('v1', pieceCount, blocksPerPiece, seed)
 }
 
 function banned(events: readonly SwarmEvent[]): string[] {
@@ -26,48 +31,60 @@ function failedBeforeBan(events: readonly SwarmEvent[]): number {
   return events.slice(0, end < 0 ? undefined : end).filter((event) => event.event === 'piece-failed').length
 }
 
-describe.each([1, 2, 3])('a liar among twenty peers of a download (seed %i)', (seed) => {
-  const { bytes, metainfo } = made(160, 8, seed)
-  const ALL = Array.from({ length: metainfo.pieceCount }, (_, piece) => piece)
-  const RATE = 200_000
+describe.each(FORMATS.flatMap((format) => [1, 2, 3].map((seed) => [format, seed] as const)))(
+  'a liar among twenty peers of a download (%s, seed %i)',
+  (format, seed) => {
+    const { bytes, metainfo } = contentAs(format, 160, 8, seed)
+    const ALL = Array.from({ length: metainfo.pieceCount }, (_, piece) => piece)
+    const RATE = 200_000
 
-  /** Seconds until a download from twenty peers is complete; the first may lie. */
-  function download(liar: PeerSetup = {}): { seconds: number; leecher: Peer; liarAddress: string } {
-    const world = new SmallWorld(metainfo, bytes, seed)
-    const prng = new Prng(seed)
-    const seeds = [liar, ...new Array<PeerSetup>(19).fill({})].map((setup) =>
-      world.add({ pieces: ALL, uploadBytesPerSecond: RATE * (0.5 + prng.fraction()), ...setup }),
-    )
-    const leecher = world.add({})
-    for (const origin of seeds) world.introduce(leecher, origin)
-    expect(world.runUntil(() => leecher.torrent.isComplete, 300)).toBe(true)
-    for (const piece of ALL) {
-      const right = bytes.subarray(piece * metainfo.pieceLength, (piece + 1) * metainfo.pieceLength)
-      expect(equalBytes(leecher.disk.get(piece)!, right)).toBe(true)
+    /** Seconds until a download from twenty peers is complete; the first may lie. */
+    function download(liar: PeerSetup = {}): { seconds: number; leecher: Peer; liarAddress: string } {
+      const world = new SmallWorld(metainfo, bytes, seed)
+      const prng = new Prng(seed)
+      const seeds = [liar, ...new Array<PeerSetup>(19).fill({})].map((setup) =>
+        world.add({ pieces: ALL, uploadBytesPerSecond: RATE * (0.5 + prng.fraction()), ...setup }),
+      )
+      const leecher = world.add({})
+      for (const origin of seeds) world.introduce(leecher, origin)
+      expect(world.runUntil(() => leecher.torrent.isComplete, 300)).toBe(true)
+      for (const piece of ALL) {
+        const right = bytes.subarray(piece * metainfo.pieceLength, (piece + 1) * metainfo.pieceLength)
+        expect(equalBytes(leecher.disk.get(piece)!, right)).toBe(true)
+      }
+      return { seconds: world.now / 1e6, leecher, liarAddress: `127.0.0.1:${seeds[0]!.id}` }
     }
-    return { seconds: world.now / 1e6, leecher, liarAddress: `127.0.0.1:${seeds[0]!.id}` }
-  }
 
-  const honest = download().seconds
-  const spoilEvery = (n: number, from = 0) => {
-    let count = 0
-    return (_: number, block: Uint8Array) => {
-      if (++count > from && count % n === 0) block[5]! ^= 1
+    const honest = download().seconds
+    const spoilEvery = (n: number, from = 0) => {
+      let count = 0
+      return (_: number, block: Uint8Array) => {
+        if (++count > from && count % n === 0) block[5]! ^= 1
+      }
     }
-  }
 
-  it.each<[string, () => PeerSetup]>([
-    ['everything', () => ({ spoil: spoilEvery(1) })],
-    ['everything, slowly', () => ({ spoil: spoilEvery(1), uploadBytesPerSecond: RATE / 10 })],
-    ['one block in fifty', () => ({ spoil: spoilEvery(50), uploadBytesPerSecond: RATE })],
-    ['everything after a while', () => ({ spoil: spoilEvery(1, 30) })],
-  ])('who spoils %s', (_, setup) => {
-    const { seconds, leecher, liarAddress } = download(setup())
-    expect(banned(leecher.events)).toEqual([liarAddress])
-    expect(failedBeforeBan(leecher.events)).toBeLessThanOrEqual(BAD_PIECES_MAX)
-    expect(seconds / honest).toBeLessThan(1.3)
-  })
-})
+    const spoilOnce = (at: number) => {
+      let count = 0
+      return (_: number, block: Uint8Array) => {
+        if (++count === at) block[5]! ^= 1
+      }
+    }
+
+    it.each<[string, () => PeerSetup]>([
+      ['everything', () => ({ spoil: spoilEvery(1) })],
+      ['everything, slowly', () => ({ spoil: spoilEvery(1), uploadBytesPerSecond: RATE / 10 })],
+      ['one block in fifty', () => ({ spoil: spoilEvery(50), uploadBytesPerSecond: RATE })],
+      ['everything after a while', () => ({ spoil: spoilEvery(1, 30) })],
+      ['one block, once', () => ({ spoil: spoilOnce(10) })],
+    ])('who spoils %s', (_, setup) => {
+      const { seconds, leecher, liarAddress } = download(setup())
+      expect(banned(leecher.events)).toEqual([liarAddress])
+      expect(failedBeforeBan(leecher.events)).toBeLessThanOrEqual(format === 'v1' ? BAD_PIECES_MAX : 1)
+      expect(leecher.torrent.core.blame.recordCount).toBe(0)
+      expect(seconds / honest).toBeLessThan(1.3)
+    })
+  },
+)
 
 /**
  * Twenty peers played block by block. `bad` are asked for the same as all others, give one spoiled block of
@@ -78,6 +95,9 @@ class Mixing {
   readonly good: number[]
   readonly bad: number[]
   readonly #content: Content
+  /** Hash requests that were answered, by peer. */
+  readonly #toldCounts = new Map<number, number>()
+  #tree: HashTree | undefined
 
   constructor(whole: Content, goodCount: number, badCount: number) {
     this.#content = whole
@@ -107,6 +127,7 @@ class Mixing {
         const asked = this.world.asked(peer).slice(0, 2)
         const frames = asked.map(([piece, block]) => blockFrame(this.#content, piece, block))
         if (frames.length > 0 && this.world.session(peer)) this.world.receive(peer, concatBytes(frames))
+        this.#tellHashes(peer)
       }
       this.world.pass(0.1)
     }
@@ -114,6 +135,19 @@ class Mixing {
 
   lie(times: number): void {
     for (let i = 0; i < times; i++) for (const peer of this.bad) this.#lie(peer)
+  }
+
+  /** In v2 the honest ones say what the blocks of a piece are (BEP 52). */
+  #tellHashes(peer: number): void {
+    const requests = this.world.hashRequests(peer)
+    const told = this.#toldCounts.get(peer) ?? 0
+    this.#toldCounts.set(peer, requests.length)
+    const { bytes } = this.#content
+    for (const request of requests.slice(told)) {
+      this.#tree ??= new HashTree(digestBlocks(bytes), 0, bytes.length / BLOCK, nodeCrypto)
+      const hashes = this.#tree.answer(request)!
+      this.world.say(peer, (writer) => writer.bytes(MESSAGE.hashes, encodeHashes({ request, hashes })))
+    }
   }
 
   #lie(peer: number): void {
@@ -143,6 +177,15 @@ describe('who mixes spoiled blocks into the pieces of others', () => {
     expect(banned(mixing.events)).toEqual(mixing.bad.map((peer) => mixing.address(peer)))
     expect(failedBeforeBan(mixing.events)).toBeGreaterThan(0)
     expect(failedBeforeBan(mixing.events)).toBeLessThanOrEqual(BAD_PIECES_MAX)
+  })
+
+  it.each(['v2', 'hybrid'] as const)('is found by its first bad block in %s', (format) => {
+    const mixing = new Mixing(contentAs(format, 64, 8), 19, 1)
+    mixing.run(400)
+    expect(mixing.world.torrent.isComplete).toBe(true)
+    expect(banned(mixing.events)).toEqual(mixing.bad.map((peer) => mixing.address(peer)))
+    expect(failedBeforeBan(mixing.events)).toBe(1)
+    expect(mixing.world.torrent.core.blame.recordCount).toBe(0)
   })
 
   it('spoils no more although it is faster than all others', () => {

@@ -3,26 +3,29 @@
  * for what no honest peer would do.
  * Hashes and writes complete at once; reads only when the test says so.
  */
-import { hash } from 'node:crypto'
 import { concatBytes } from '../../src/base/bytes.ts'
 import { Prng } from '../../src/base/prng.ts'
 import { ok } from '../../src/base/result.ts'
 import { type Instant, instant, seconds } from '../../src/base/time.ts'
+import { nodeCrypto } from '../../src/nodejs/node-crypto.ts'
+import { digestBlocks, digestPiece } from '../../src/nodejs/piece-digests.ts'
 import { Client } from '../../src/swarm/client.ts'
 import type { ClientOptions } from '../../src/swarm/client-options.ts'
 import type { SwarmInput, SwarmOutput } from '../../src/swarm/effects.ts'
 import type { PeerSession } from '../../src/swarm/peer-session.ts'
 import type { Torrent } from '../../src/swarm/torrent.ts'
 import type { TorrentOptions } from '../../src/swarm/torrent-options.ts'
-import { encodeHandshake } from '../../src/wire/handshake.ts'
-import type { Metainfo } from '../../src/wire/metainfo.ts'
+import { encodeHandshake, HANDSHAKE_LENGTH } from '../../src/wire/handshake.ts'
+import { decodeHashRequest, type HashRequest } from '../../src/wire/hash-messages.ts'
+import { handshakeHash, type Metainfo, parseMetainfo } from '../../src/wire/metainfo.ts'
 import {
   MESSAGE,
   MessageWriter,
   PIECE_HEADER_LENGTH,
   writePieceHeader,
 } from '../../src/wire/peer-messages.ts'
-import { BLOCK } from './small-world.ts'
+import { type Format, type TorrentFixture, torrentFixture } from '../kit/torrent-fixture.ts'
+import { BLOCK, content, metainfoOf } from './small-world.ts'
 
 export interface Content {
   readonly metainfo: Metainfo
@@ -59,7 +62,7 @@ export class OneClient {
         idleTimeoutSeconds: 1200,
         ...client,
       },
-      { prng: new Prng(5), crypto: { sha1, sha256: sha1 }, buggify: () => false },
+      { prng: new Prng(5), crypto: nodeCrypto, buggify: () => false },
     )
     this.add(1, content, torrent, pieces)
   }
@@ -96,8 +99,11 @@ export class OneClient {
     this.outputs.push(...outputs)
     for (const output of outputs) {
       if (output.kind === 'hash-piece') {
-        const result = ok({ sha1: sha1(output.bytes), merkleRoot: undefined })
+        const result = ok(digestPiece(output.bytes, output.wantsSha1, output.merkle))
         this.input({ kind: 'piece-hashed', torrent: output.torrent, piece: output.piece, result })
+      } else if (output.kind === 'hash-blocks') {
+        const result = ok(digestBlocks(output.bytes))
+        this.input({ kind: 'blocks-hashed', torrent: output.torrent, id: output.id, result })
       } else if (output.kind === 'write-piece')
         this.input({ kind: 'piece-written', torrent: output.torrent, piece: output.piece, fault: undefined })
     }
@@ -109,11 +115,11 @@ export class OneClient {
     const connection = -++this.#peerCount
     this.input({ kind: 'incoming', connection, address: { host, port: 1000 + this.#peerCount } })
     const handshake = {
-      infoHash: metainfo.infoHashV1!,
+      infoHash: handshakeHash(metainfo),
       peerId: new Prng(1000 + this.#peerCount).bytes(20),
       supportsExtensions,
       supportsFast: true,
-      supportsV2: false,
+      supportsV2: metainfo.infoHashV2 !== null,
     }
     this.receive(connection, encodeHandshake(handshake))
     return connection
@@ -157,6 +163,24 @@ export class OneClient {
     return [...outstanding].map(({ gathering, block }) => [gathering.piece, block])
   }
 
+  /** Hash requests that were sent to the peer, in order (BEP 52). */
+  hashRequests(connection: number): HashRequest[] {
+    return this.frames(connection, MESSAGE.hashRequest).map(decodeHashRequest)
+  }
+
+  /** Payloads of the messages of one type that were sent to the peer. */
+  frames(connection: number, type: number): Uint8Array[] {
+    const found: Uint8Array[] = []
+    const parts = this.outputs.flatMap((output) =>
+      output.kind === 'send' && output.connection === connection ? [output.bytes] : [],
+    )
+    const bytes = concatBytes(parts)
+    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
+    for (let at = HANDSHAKE_LENGTH; at < bytes.length; at += 4 + view.getUint32(at))
+      if (bytes[at + 4] === type) found.push(bytes.slice(at + 5, at + 4 + view.getUint32(at)))
+    return found
+  }
+
   /** The peer answers everything it is asked, for this long. */
   serve(connection: number, secondsLong: number, content: Content = this.#first): void {
     for (let i = 0; i < secondsLong * 20; i++) {
@@ -177,6 +201,24 @@ export class OneClient {
   }
 }
 
+/** A torrent of one file, in any format over the same bytes. */
+export function contentAs(format: Format, pieceCount: number, blocksPerPiece: number, seed = 1): Content {
+  const bytes = content(pieceCount * blocksPerPiece * BLOCK, seed)
+  return { bytes, metainfo: fileAs(format, bytes, blocksPerPiece * BLOCK) }
+}
+
+function fileAs(format: Format, bytes: Uint8Array, pieceLength: number): Metainfo {
+  if (format === 'v1') return metainfoOf(bytes, pieceLength)
+  const files = { content: Buffer.from(bytes) }
+  return metainfoFrom(torrentFixture({ name: 'content', files, pieceLength, format }))
+}
+
+export function metainfoFrom(fixture: TorrentFixture): Metainfo {
+  const parsed = parseMetainfo(new Uint8Array(fixture.bytes), nodeCrypto)
+  if (!parsed.ok) throw new Error(parsed.error.message)
+  return parsed.value
+}
+
 export function blockFrame({ metainfo, bytes }: Content, piece: number, block: number): Uint8Array {
   const at = piece * metainfo.pieceLength + block * BLOCK
   const data = bytes.subarray(at, Math.min(at + BLOCK, (piece + 1) * metainfo.pieceLength))
@@ -184,8 +226,4 @@ export function blockFrame({ metainfo, bytes }: Content, piece: number, block: n
   writePieceHeader(frame, 0, piece, block * BLOCK, data.length)
   frame.set(data, PIECE_HEADER_LENGTH)
   return frame
-}
-
-function sha1(bytes: Uint8Array): Uint8Array {
-  return hash('sha1', bytes, 'buffer')
 }

@@ -62,9 +62,40 @@ function say(world: OneClient, connection: number, hosts: readonly string[], por
   world.say(connection, (writer) => writer.extended(OUR_ID, encodePeerExchange({ added, dropped: [] })))
 }
 
+/** Whether the first dial to each host began with the plain handshake, once it is connected. */
+function saysPlainly(world: OneClient): Record<string, boolean> {
+  const found: Record<string, boolean> = {}
+  for (const output of [...world.outputs]) {
+    if (output.kind !== 'connect') continue
+    const { connection, endpoint } = output
+    const [first] = world.input({ kind: 'connected', connection })
+    if (first?.kind === 'send') found[endpoint.host] = first.bytes[0] === 19
+  }
+  return found
+}
+
 function dialled(world: OneClient): string[] {
   return world.outputs.flatMap((output) => (output.kind === 'connect' ? [output.endpoint.host] : []))
 }
+
+describe('who is said to prefer encryption', () => {
+  const random = (length: number) => new Uint8Array(length).fill(0x5a)
+  const added = [
+    { host: '8.8.1.1', port: 6881, flags: PEX_FLAG.prefersEncryption },
+    { host: '8.8.2.2', port: 6881, flags: 0 },
+  ]
+
+  it.each([
+    ['prefer', { '8.8.1.1': false, '8.8.2.2': true }],
+    ['off', { '8.8.1.1': true, '8.8.2.2': true }],
+  ] as const)('is dialled so at once, if that is allowed (%s)', (mode, expected) => {
+    const world = new OneClient(CONTENT, {}, { encryption: { mode, random } })
+    const one = exchanger(world, '1.1.1.1')
+    world.say(one, (writer) => writer.extended(OUR_ID, encodePeerExchange({ added, dropped: [] })))
+    world.pass(5)
+    expect(saysPlainly(world)).toEqual(expected)
+  })
+})
 
 describe('what a peer is told', () => {
   it('is who listens where, nothing of those who do not say, and once', () => {

@@ -5,11 +5,12 @@
 import { Prng } from '../../../src/base/prng.ts'
 import { SipHash } from '../../../src/base/siphash.ts'
 import { type Instant, seconds } from '../../../src/base/time.ts'
+import { TRACKER_DEFAULTS } from '../../../src/tracker/announce-policy.ts'
 import { AskerAddress } from '../../../src/tracker/asker-address.ts'
 import { ConnectionIds } from '../../../src/tracker/connection-ids.ts'
 import { SourceLimits } from '../../../src/tracker/source-limits.ts'
 import { SwarmTable } from '../../../src/tracker/swarm-table.ts'
-import { TRACKER_DEFAULTS, Tracker } from '../../../src/tracker/tracker.ts'
+import { Tracker, type TrackerAnswer } from '../../../src/tracker/tracker.ts'
 import { UdpTracker } from '../../../src/tracker/udp-tracker.ts'
 import {
   decodeUdpReply,
@@ -39,15 +40,21 @@ const udp = new UdpTracker({
   connectionIds,
   limits: new SourceLimits(hash, { requestsPerSecond: Number.POSITIVE_INFINITY, limitsLoopback: true }),
   askers: new AskerAddress(['192.0.2.1']),
-  ask: (input) => {
-    tracker.handle(NOW, input)
-    return tracker.poll()
+  desk: {
+    ask: (question, answer) => {
+      tracker.handle(NOW, { ...question, id: 1 })
+      answer(tracker.poll() as TrackerAnswer)
+    },
   },
 })
 const id = connectionIds.create(NOW, ADDRESS, PORT)
 
-function send(packet: Uint8Array): Uint8Array | undefined {
-  return udp.answer(NOW, packet, ADDRESS, PORT)
+function send(packet: Uint8Array, port = PORT): Uint8Array | undefined {
+  let sent: Uint8Array | undefined
+  udp.take(NOW, packet, ADDRESS, port, (reply) => {
+    sent = reply
+  })
+  return sent
 }
 
 export default {
@@ -61,7 +68,7 @@ export default {
   ],
 
   run(bytes: Uint8Array): void {
-    const stranger = udp.answer(NOW, bytes, ADDRESS, PORT + 1)
+    const stranger = send(bytes, PORT + 1)
     if (stranger !== undefined && (stranger.length > CONNECT_LENGTH || stranger.length > bytes.length))
       throw new Error('a stranger got more than it sent')
     if (bytes.length >= id.length) {

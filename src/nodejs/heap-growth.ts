@@ -1,0 +1,23 @@
+/**
+ * How far the JavaScript heap may outgrow what is alive on it. By default V8 waits until it is about two and
+ * a half times as large, which saves time while heaps are small. A torrent of hundreds of thousands of files
+ * keeps half a gigabyte alive for as long as it is there, and then that waste alone is a gigabyte.
+ * A quarter costs a few percent of time (docs/scale.md).
+ */
+import { setFlagsFromString } from 'node:v8'
+
+/** From so many files on a torrent is a large one. */
+const MANY_FILES = 50_000
+/** A `.torrent` of so many files has at least about this many bytes. */
+const LONG_METAINFO_BYTES = 3 * 1024 * 1024
+
+const GROWTH_PERCENT = 25
+
+let isLimited = false
+
+/** To be told of what is about to be kept; once it is large the heap grows in small steps. */
+export function expectOnHeap({ files = 0, metainfoBytes = 0 }): void {
+  if (isLimited || (files < MANY_FILES && metainfoBytes < LONG_METAINFO_BYTES)) return
+  isLimited = true
+  setFlagsFromString(`--heap-growing-percent=${GROWTH_PERCENT}`)
+}

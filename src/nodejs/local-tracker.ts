@@ -1,0 +1,92 @@
+/**
+ * Swarms in this process: the machine, its clock, its answers to those who asked, and its probes of peers.
+ */
+import type { Instant } from '../base/time.ts'
+import { Pump } from '../runtime/pump.ts'
+import type { AnnounceQuestion, TakeAnswer } from '../tracker/announce-desk.ts'
+import type { TrackerOptions } from '../tracker/announce-policy.ts'
+import type { LivenessEvent } from '../tracker/heartbeat.ts'
+import type { PeerDesk } from '../tracker/peer-desk.ts'
+import { Tracker, type TrackerInput, type TrackerOutput } from '../tracker/tracker.ts'
+import { nodeClock } from './node-clock.ts'
+import { freshEnv } from './node-crypto.ts'
+import { ProbeDialer } from './probe-dialer.ts'
+
+export interface LocalTrackerOptions extends TrackerOptions {
+  /** Where the tracker listens, and probes from; undefined = all interfaces. */
+  readonly host?: string | undefined
+  /** Hears what the heartbeat finds. */
+  readonly onLiveness?: ((event: LivenessEvent) => void) | undefined
+}
+
+import type { TrackerBackend } from './tracker-backend.ts'
+
+export class LocalTracker implements TrackerBackend {
+  readonly #tracker: Tracker
+  readonly #pump: Pump<TrackerInput, TrackerOutput>
+  /** Who waits, by id; nobody for longer than the machine takes, which answers at once. */
+  readonly #waiting = new Map<number, TakeAnswer>()
+  #lastId = 0
+
+  readonly #probes: ProbeDialer
+  readonly #onLiveness: ((event: LivenessEvent) => void) | undefined
+
+  constructor(options: LocalTrackerOptions) {
+    this.#tracker = new Tracker(freshEnv(), options)
+    this.#pump = new Pump<TrackerInput, TrackerOutput>(this.#tracker, nodeClock, { kind: 'tick' }, (output) =>
+      this.#execute(output),
+    )
+    const { host, onLiveness } = options
+    this.#onLiveness = onLiveness
+    this.#probes = new ProbeDialer(
+      {
+        connected: (probe) => this.#pump.push({ kind: 'probe-connected', probe }),
+        ended: (probe, result) => this.#pump.push({ kind: 'probe-ended', probe, result }),
+      },
+      host === '0.0.0.0' || host === '::' ? undefined : host,
+    )
+  }
+
+  ask(question: AnnounceQuestion, answer: TakeAnswer): void {
+    const id = ++this.#lastId
+    this.#waiting.set(id, answer)
+    this.#pump.push({ ...question, id })
+  }
+
+  withPeers<T>(use: (peers: PeerDesk, now: Instant) => T): T {
+    const result = use(this.#tracker.desk, nodeClock.now())
+    this.#pump.push({ kind: 'tick' })
+    return result
+  }
+
+  counts(infoHash: Uint8Array) {
+    return this.#tracker.counts(infoHash)
+  }
+
+  stats() {
+    return this.#tracker.stats()
+  }
+
+  close(): void {
+    this.#pump.stop()
+    this.#probes.close()
+  }
+
+  #execute(output: TrackerOutput): void {
+    switch (output.kind) {
+      case 'probe': {
+        const { probe, host, port, infoHash } = output
+        return this.#probes.dial(probe, { host, port }, infoHash)
+      }
+      case 'abandon-probe':
+        return this.#probes.abandon(output.probe)
+      case 'liveness':
+        return this.#onLiveness?.(output.event)
+      default: {
+        const answer = this.#waiting.get(output.id)
+        this.#waiting.delete(output.id)
+        return answer?.(output)
+      }
+    }
+  }
+}

@@ -1,0 +1,109 @@
+/**
+ * The swarms of a tracker in Redis: what `tracker/swarm-table.ts` does in memory, for several tracker
+ * processes that share one view. Every call is one script, atomic in Redis, so two processes never count a
+ * peer twice and an announce is seen by the next one wherever that arrives.
+ */
+import type { AnnouncePolicy } from '../tracker/announce-policy.ts'
+import type { AnnounceRequest, ScrapeCounts } from '../wire/tracker-announce.ts'
+import { type RedisConnection, redisScript } from './redis-connection.ts'
+import { ANNOUNCE, COUNTS, REMOVE } from './redis-scripts.ts'
+
+/** Counts, and peers in compact form, with the id of each. */
+export interface RedisSwarmView extends ScrapeCounts {
+  readonly peersV4: Uint8Array
+  readonly peersV6: Uint8Array
+  /** 20 bytes for each of `peersV4`, then for each of `peersV6`. */
+  readonly peerIds: Uint8Array
+}
+
+const PEER_ID_LENGTH = 20
+const AS_THE_TRACKER_LIKES = -1
+/** Redis holds it as a number; larger ones would not be exact. */
+const UNLIMITED = 1_000_000_000
+
+const announce = redisScript(ANNOUNCE)
+const counts = redisScript(COUNTS)
+const remove = redisScript(REMOVE)
+
+export class RedisSwarms {
+  readonly #redis: RedisConnection
+  readonly #policy: AnnouncePolicy
+
+  constructor(redis: RedisConnection, policy: AnnouncePolicy) {
+    this.#redis = redis
+    this.#policy = policy
+  }
+
+  /**
+   * @param address 4 or 16 bytes, from the packet
+   * @throws ShoalError `store/away`
+   */
+  async announce(address: Uint8Array, request: AnnounceRequest): Promise<RedisSwarmView> {
+    const { fullListPeers, samplePeers } = this.#policy.options
+    // How many there are is known in Redis only, so what `wanted` decides without `numwant` is decided there.
+    const wanted =
+      request.numwant === undefined ? AS_THE_TRACKER_LIKES : this.#policy.wanted(request.numwant, 0)
+    const reply = await this.#redis.run(announce, keysOf(request.infoHash), [
+      endpointOf(address, request.port),
+      Buffer.from(request.peerId),
+      request.left === 0 ? '0' : '1',
+      request.event ?? '',
+      String(wanted),
+      String(Math.min(UNLIMITED, fullListPeers)),
+      String(Math.min(UNLIMITED, samplePeers)),
+      String(this.#policy.lifetimeSeconds * 1000),
+    ])
+    const [seeders, members, completed, v4, v6] = reply as [number, number, number, Buffer[], Buffer[]]
+    return {
+      seeders,
+      leechers: members - seeders,
+      completed,
+      peersV4: Buffer.concat(v4.filter(isEven)),
+      peersV6: Buffer.concat(v6.filter(isEven)),
+      peerIds: Buffer.concat(
+        [...v4, ...v6].filter(isOdd).map((member) => member.subarray(0, PEER_ID_LENGTH)),
+      ),
+    }
+  }
+
+  /** @throws ShoalError `store/away` */
+  async counts(infoHash: Uint8Array): Promise<ScrapeCounts> {
+    const reply = await this.#redis.run(counts, keysOf(infoHash), [])
+    const [seeders, members, completed] = reply as [number, number, number]
+    return { seeders, leechers: members - seeders, completed }
+  }
+
+  /**
+   * @param peerId the one it must have; undefined = any
+   * @returns whether it was there. @throws ShoalError `store/away`
+   */
+  async remove(
+    infoHash: Uint8Array,
+    address: Uint8Array,
+    port: number,
+    peerId?: Uint8Array,
+  ): Promise<boolean> {
+    const id = peerId === undefined ? '' : Buffer.from(peerId)
+    return (await this.#redis.run(remove, keysOf(infoHash), [endpointOf(address, port), id])) === 1
+  }
+}
+
+function keysOf(infoHash: Uint8Array): string[] {
+  const swarm = `shoal:{${Buffer.from(infoHash).toString('hex')}}`
+  return [`${swarm}:v4`, `${swarm}:v6`, `${swarm}:due`, `${swarm}:counts`]
+}
+
+function endpointOf(address: Uint8Array, port: number): Buffer {
+  const endpoint = Buffer.alloc(address.length + 2)
+  endpoint.set(address)
+  endpoint.writeUInt16BE(port, address.length)
+  return endpoint
+}
+
+function isEven(_item: unknown, index: number): boolean {
+  return index % 2 === 0
+}
+
+function isOdd(_item: unknown, index: number): boolean {
+  return index % 2 === 1
+}

@@ -1,0 +1,79 @@
+/**
+ * Swarms in Redis, shared with other tracker processes: each question becomes scripts there, and its answer
+ * comes when they do. While Redis is away every question is refused with a reason and a time to come back,
+ * so clients keep what they know and nothing is counted twice.
+ */
+
+import type { AnnounceQuestion, TakeAnswer } from '../tracker/announce-desk.ts'
+import { AnnouncePolicy, type TrackerOptions } from '../tracker/announce-policy.ts'
+import type { TrackerAnswer, TrackerStats } from '../tracker/tracker.ts'
+import type { ScrapeCounts } from '../wire/tracker-announce.ts'
+import type { RedisConnection } from './redis-connection.ts'
+import { RedisSwarms } from './redis-swarms.ts'
+import type { TrackerBackend } from './tracker-backend.ts'
+
+/** When clients are told to come back while Redis is away. */
+const AWAY_RETRY_MINUTES = 1
+/** Nobody tells answers apart by it here. */
+const NO_ID = 0
+
+export class SharedTracker implements TrackerBackend {
+  readonly #policy: AnnouncePolicy
+  readonly #redis: RedisConnection
+  readonly #swarms: RedisSwarms
+  #announces = 0
+  #scrapes = 0
+  #refusals = 0
+
+  constructor(redis: RedisConnection, options: TrackerOptions) {
+    this.#policy = new AnnouncePolicy(options)
+    this.#redis = redis
+    this.#swarms = new RedisSwarms(redis, this.#policy)
+  }
+
+  ask(question: AnnounceQuestion, answer: TakeAnswer): void {
+    const reason = question.kind === 'scrape' ? this.#policy.scrapeRefusal(question.infoHashes) : undefined
+    if (question.kind === 'announce') this.#announces++
+    else this.#scrapes++
+    if (reason !== undefined) return answer(this.#refuse(reason))
+    this.#find(question).then(answer, () =>
+      answer(this.#refuse('the store of this tracker is away', AWAY_RETRY_MINUTES)),
+    )
+  }
+
+  /** @throws ShoalError `store/away` */
+  counts(infoHash: Uint8Array): Promise<ScrapeCounts> {
+    return this.#swarms.counts(infoHash)
+  }
+
+  /** Requests are those of this process; swarms and peers are in Redis, and counted there by nobody. */
+  stats(): TrackerStats {
+    const requests = { announces: this.#announces, scrapes: this.#scrapes, refusals: this.#refusals }
+    return { swarms: null, peers: null, ...requests }
+  }
+
+  close(): void {
+    this.#redis.close()
+  }
+
+  async #find(question: AnnounceQuestion): Promise<TrackerAnswer> {
+    if (question.kind === 'scrape') {
+      const counts = await Promise.all(question.infoHashes.map((infoHash) => this.#swarms.counts(infoHash)))
+      return { kind: 'scraped', id: NO_ID, counts }
+    }
+    const { address, request } = question
+    const { seeders, leechers, completed, ...sample } = await this.#swarms.announce(address, request)
+    const answer = this.#policy.answer({ seeders, leechers, completed }, sample)
+    return { kind: 'announced', id: NO_ID, answer }
+  }
+
+  #refuse(reason: string, retryInMinutes?: number): TrackerAnswer {
+    this.#refusals++
+    return {
+      kind: 'refused',
+      id: NO_ID,
+      reason,
+      ...(retryInMinutes === undefined ? {} : { retryInMinutes }),
+    }
+  }
+}

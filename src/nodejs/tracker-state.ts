@@ -1,0 +1,66 @@
+/**
+ * What a tracker knows, where `--store` says: swarms in this process and the rest in a file or in memory, or
+ * both in a Redis that other trackers share.
+ */
+import type { TrackerOptions } from '../tracker/announce-policy.ts'
+import { LocalTracker, type LocalTrackerOptions } from './local-tracker.ts'
+import { openStore } from './open-store.ts'
+import type { RedisListener } from './redis-connection.ts'
+import type { Store } from './store.ts'
+import type { TrackerBackend } from './tracker-backend.ts'
+
+/** Told how the store fares. */
+export interface StateListener extends RedisListener {
+  /** What waits could not be written to the file; it is tried again. */
+  readonly failed?: (error: unknown) => void
+}
+
+export interface TrackerState {
+  readonly desk: TrackerBackend
+  readonly store: Store
+  /** Flushes the store; the desk is closed too. */
+  close(): Promise<void>
+}
+
+/**
+ * @param name value of `--store`
+ * @param port what the tracker was told to listen on; 0 = any free one
+ * Throws ShoalError `store/…`, `usage/bad-option`.
+ */
+export async function openTrackerState(
+  name: string,
+  port: number,
+  options: LocalTrackerOptions,
+  listener: StateListener,
+): Promise<TrackerState> {
+  if (/^rediss?:/.test(name)) return await openShared(name, options, listener)
+  const store = await openStore(name, port, listener.failed)
+  const desk = new LocalTracker(options)
+  return stateOf(desk, store)
+}
+
+/** Loads the client of Redis, which nobody else needs. */
+async function openShared(
+  url: string,
+  options: TrackerOptions,
+  listener: RedisListener,
+): Promise<TrackerState> {
+  const [{ RedisConnection }, { RedisStore }, { SharedTracker }] = await Promise.all([
+    import('./redis-connection.ts'),
+    import('./redis-store.ts'),
+    import('./shared-tracker.ts'),
+  ])
+  const redis = await RedisConnection.open(url, listener)
+  return stateOf(new SharedTracker(redis, options), new RedisStore(redis))
+}
+
+function stateOf(desk: TrackerBackend, store: Store): TrackerState {
+  return {
+    desk,
+    store,
+    close: async () => {
+      await store.close()
+      desk.close()
+    },
+  }
+}
