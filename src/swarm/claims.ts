@@ -13,6 +13,9 @@ import { chunkOffsets } from '../wire/payload-chunks.ts'
 import type { SwarmOutput } from './effects.ts'
 import type { Torrent } from './torrent.ts'
 
+/** Ids of reads below this are of claims; those of torrents are far above. */
+export const CLAIM_READS = -(2 ** 40)
+
 type Answer = (reply: ClaimsReply) => void
 
 /** A payload that is being read. */
@@ -31,7 +34,7 @@ export class ClaimsServer {
   /** By id of the read; several belong to one reading. Bounded by `serviceReadsMax` payloads of 64 pieces. */
   readonly #readings = new Map<number, Reading>()
   #readingCount = 0
-  #lastRead = 0
+  #lastRead = CLAIM_READS
 
   constructor(torrents: ReadonlyMap<number, Torrent>, emit: (output: SwarmOutput) => void) {
     this.#torrents = torrents
@@ -55,7 +58,7 @@ export class ClaimsServer {
     }
   }
 
-  /** Ids of reads here are negative, those of uploads positive. */
+  /** @param read below CLAIM_READS */
   readDone(read: number, fault: Fault | undefined): void {
     const reading = this.#readings.get(read)
     if (reading === undefined) return

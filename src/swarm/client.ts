@@ -15,6 +15,7 @@ import { TokenBucket } from '../base/token-bucket.ts'
 import { formatEndpoint } from '../wire/endpoint.ts'
 import { decodeHandshake } from '../wire/handshake.ts'
 import { isProbe } from '../wire/probe.ts'
+import { CLAIM_READS } from './claims.ts'
 import type { ClientOptions } from './client-options.ts'
 import { Connection } from './connection.ts'
 import { ConnectionSlots } from './connection-slots.ts'
@@ -184,7 +185,7 @@ export class Client implements Machine<SwarmInput, SwarmOutput> {
         }
         return
       case 'blocks-read':
-        if (input.read < 0) return this.#services.readDone(input.read, input.fault)
+        if (input.read < CLAIM_READS) return this.#services.readDone(input.read, input.fault)
         return torrent.readDone(now, input.read, input.fault)
       case 'checked':
         torrent.checked(now, input.pieces)
