@@ -107,8 +107,9 @@ export class WebSeed {
     return 'wait'
   }
 
-  /** It alone sent a piece that is wrong; true when that was one too many. */
+  /** It alone sent a piece that is wrong, which counts once; true when that was one too many. */
   spoiled(piece: number): boolean {
+    if (!this.#has.has(piece)) return false
     this.lacksPieces(piece, piece + 1)
     return ++this.#badCount >= LIMITS.webSeedBadPiecesMax.value
   }

@@ -13,7 +13,7 @@ export class MemoryWatch {
     }
     look()
     this.#timer = setInterval(look, everyMs)
-    onCleanUp(() => this.stop())
+    onCleanUp(() => void this.stop())
   }
 
   stop(): number {

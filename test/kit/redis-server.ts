@@ -5,6 +5,7 @@ import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { onTestFinished } from 'vitest'
 import { temporaryFolder } from './clean-up.ts'
+import { until } from './waiting.ts'
 
 export class RedisServer {
   readonly port: number
@@ -54,6 +55,9 @@ export async function startRedisCluster(): Promise<string> {
     nodes.push(`127.0.0.1:${port}`)
   }
   execFileSync('redis-cli', ['--cluster', 'create', ...nodes, '--cluster-yes'], { timeout: 60_000 })
+  const isUp = (node: string) =>
+    execFileSync('redis-cli', ['-p', node.split(':')[1]!, 'cluster', 'info']).includes('cluster_state:ok')
+  await until('a cluster that is up', () => nodes.every(isUp))
   return `redis://${nodes.join(',')}`
 }
 
