@@ -68,12 +68,12 @@ export class CatalogService {
 
   static async open(options: CatalogServiceOptions): Promise<CatalogService> {
     const service = new CatalogService(options)
+    const facts = await options.store.get(FACTS, 'last-number')
+    if (facts) service.catalog.skipNumbers(Number(Buffer.from(facts).toString()))
     for (const { value } of await options.store.rows(LIBRARIES)) {
       const entry = restore(service.catalog, value)
       if (entry) service.#countPreviews(entry, previewsOf(entry))
     }
-    const facts = await options.store.get(FACTS, 'last-number')
-    if (facts) service.catalog.skipNumbers(Number(Buffer.from(facts).toString()))
     for (const { key, value } of await options.store.rows(`${TORRENTS} sizes`))
       service.#noteTorrent(key, Number(Buffer.from(value).toString()))
     return service
@@ -210,14 +210,14 @@ export class CatalogService {
 
   #keep(entry: CatalogEntry): void {
     this.#countPreviews(entry, previewsOf(entry))
-    this.#options.store.put(LIBRARIES, keyOf(entry), encodeEntry(entry))
+    this.#options.store.put(LIBRARIES, entry.id, encodeEntry(entry))
     this.#options.store.put(FACTS, 'last-number', Buffer.from(String(this.catalog.lastNumber)))
   }
 
   #forget(entry: CatalogEntry): void {
     const { store } = this.#options
     this.#countPreviews(entry, [])
-    store.delete(LIBRARIES, keyOf(entry))
+    store.delete(LIBRARIES, entry.id)
     const length = this.#torrents.get(entry.id)
     if (length === undefined) return
     this.#torrents.delete(entry.id)
@@ -244,11 +244,6 @@ export class CatalogService {
 
 function previewsOf(entry: CatalogEntry): readonly string[] {
   return [...new Set(entry.sources.flatMap(({ record }) => record.previews.map(toHex)))]
-}
-
-/** Ten digits, so that the store's order is that of the numbers. */
-function keyOf({ number }: CatalogEntry): string {
-  return String(number).padStart(15, '0')
 }
 
 function encodeEntry({ number, publishedAt, refreshedAt, sources }: CatalogEntry): Uint8Array {

@@ -1,15 +1,15 @@
 /** Members and invites over the API. Secrets stand in the answer to whoever made them, and nowhere else. */
 import { type Static, Type } from 'typebox'
 import { LIMITS } from '../base/limits.ts'
-import { exact } from './contract.ts'
+import { exact, preset } from './contract.ts'
 
 const DAY = 86_400
 
 export const MakeInvite = exact({
   /** Seconds; a week by default. */
-  expiresIn: Type.Integer({ minimum: 1, maximum: 90 * DAY, default: 7 * DAY }),
+  expiresIn: preset(Type.Integer({ minimum: 1, maximum: 90 * DAY, default: 7 * DAY })),
   /** How many may join with it. */
-  uses: Type.Integer({ minimum: 1, maximum: 1000, default: 1 }),
+  uses: preset(Type.Integer({ minimum: 1, maximum: 1000, default: 1 })),
 })
 
 const INVITE = {
@@ -28,7 +28,7 @@ export const InviteList = Type.Object({ invites: Type.Array(InviteRow) })
 export const Join = exact({
   /** What stands behind `#` in the link. */
   invite: Type.String({ minLength: 1, maxLength: LIMITS.apiParameterMax.value }),
-  name: Type.String({ maxLength: 64, default: '' }),
+  name: preset(Type.String({ maxLength: 64, default: '' })),
 })
 export const Joined = Type.Object({
   memberId: Type.String(),

@@ -2,7 +2,7 @@
 import { type Static, Type } from 'typebox'
 import { LIMITS } from '../base/limits.ts'
 import { SORTS } from '../catalog/catalog-search.ts'
-import { exact, PageQuery } from './contract.ts'
+import { exact, PageQuery, preset } from './contract.ts'
 
 const base64Length = (bytes: number) => Math.ceil(bytes / 3) * 4
 const Base64 = (bytesMax: number) =>
@@ -58,13 +58,13 @@ export const LibraryDetails = Type.Object({
 export type LibraryDetails = Static<typeof LibraryDetails>
 
 export const LibraryQuery = exact({
-  q: Type.String({ maxLength: 200, default: '' }),
+  q: preset(Type.String({ maxLength: 200, default: '' })),
   tag: Type.Optional(Type.String({ maxLength: LIMITS.catalogTagMax.value })),
   publisher: Type.Optional(KeyHex),
   /** Keys of publishers that come first, with commas between. */
   follow: Type.Optional(Type.String({ maxLength: 2000, pattern: '^[0-9a-fA-F]{64}(,[0-9a-fA-F]{64})*$' })),
-  sort: Type.Enum([...SORTS], { default: 'newest' }),
-  all: Type.Boolean({ default: false }),
+  sort: preset(Type.Enum([...SORTS], { default: 'newest' })),
+  all: preset(Type.Boolean({ default: false })),
   ...PageQuery,
 })
 

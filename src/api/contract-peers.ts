@@ -3,7 +3,7 @@
  */
 import { type Static, Type } from 'typebox'
 import { LIMITS } from '../base/limits.ts'
-import { exact, InfoHashText } from './contract.ts'
+import { exact, InfoHashText, preset } from './contract.ts'
 
 const Port = Type.Integer({ minimum: 1, maximum: 65_535 })
 /** Numeric, IPv4 or IPv6 without brackets. */
@@ -18,7 +18,7 @@ export const PeersQuery = exact({
   /** Without it: those that registered with the tracker and no swarm. */
   info_hash: Type.Optional(InfoHashText),
   /** Everybody, instead of as many as an announce gets. */
-  all: Type.Boolean({ default: false }),
+  all: preset(Type.Boolean({ default: false })),
 })
 
 const PeerRow = Type.Object({
@@ -84,7 +84,7 @@ export const HaveBody = exact({
   /** Pieces of the torrent. */
   pieces: Type.Optional(PieceIndex),
   /** These and no others, instead of these too. */
-  replace: Type.Boolean({ default: false }),
+  replace: preset(Type.Boolean({ default: false })),
 })
 export const HaveReply = Type.Object({
   /** False when there is no such peer in such a swarm. */

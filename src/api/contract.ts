@@ -5,7 +5,7 @@
  * Units: sizes are bytes, times milliseconds since 1970 (`…At`), durations seconds.
  * Hashes are lower-case hex.
  */
-import { type Static, type TObject, Type } from 'typebox'
+import { type Static, type TObject, type TSchema, Type } from 'typebox'
 import { LIMITS } from '../base/limits.ts'
 
 /** 40 hex digits (v1, or the first 20 bytes of v2) or 64 (v2). */
@@ -28,8 +28,8 @@ export type Problem = Static<typeof Problem>
 
 /** What every list takes; pages count from 1. */
 export const PageQuery = {
-  page: Type.Integer({ minimum: 1, maximum: LIMITS.apiPageMax.value, default: 1 }),
-  limit: Type.Integer({ minimum: 1, maximum: LIMITS.apiPageRowsMax.value, default: 50 }),
+  page: preset(Type.Integer({ minimum: 1, maximum: LIMITS.apiPageMax.value, default: 1 })),
+  limit: preset(Type.Integer({ minimum: 1, maximum: LIMITS.apiPageRowsMax.value, default: 50 })),
 }
 
 export const RouteDescription = Type.Object({
@@ -59,6 +59,14 @@ export const TrackerStatistics = Type.Object(
   { additionalProperties: true },
 )
 export type TrackerStatistics = Static<typeof TrackerStatistics>
+
+/**
+ * A field that has a default: whoever asks may leave it out, and whoever answers finds it there, since the
+ * validator has put it in.
+ */
+export function preset<S extends TSchema>(schema: S): S {
+  return Type.Optional(schema) as unknown as S
+}
 
 /** Problem documents for the `response` of a route, by status. */
 export function problems<const S extends number>(...statuses: readonly S[]): Record<S, typeof Problem> {

@@ -7,7 +7,7 @@ import { chunkHashes, isPayloadId, PAYLOAD_HASHING, payloadBytes } from '../cata
 import type { PayloadRecord } from '../nodejs/payload-book.ts'
 import { ShoalError } from '../nodejs/shoal-error.ts'
 import { ApiProblem, problemOf } from './api-problem.ts'
-import { problems } from './contract.ts'
+import { preset, problems } from './contract.ts'
 import { PayloadFound, PayloadPut, PayloadUnknown, PutPayload } from './contract-payloads.ts'
 import type { RouteModule } from './services.ts'
 
@@ -67,7 +67,7 @@ export const payloadRoutes: RouteModule = (app, { payloads, store, tracker, metr
       schema: {
         summary: 'a payload string by its id, with the hash of each chunk',
         params: Type.Object({ id: Type.String() }),
-        querystring: Type.Object({ hashes: Type.Boolean({ default: true }) }),
+        querystring: Type.Object({ hashes: preset(Type.Boolean({ default: true })) }),
         response: { 200: PayloadFound, 404: PayloadUnknown, ...problems(400) },
       },
     },

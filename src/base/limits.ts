@@ -350,7 +350,11 @@ export const LIMITS = {
     'design: 1.5 MiB with their pictures each way',
   ),
   catalogBodyBytesMax: limit(4 * 1024 * 1024, 'body of a request that publishes', 'design'),
-  catalogRecordBytesMax: limit(8 * 1024, 'one record of a catalog', 'design'),
+  catalogRecordBytesMax: limit(
+    16 * 1024,
+    'one record of a catalog',
+    'all its parts at their limits, in UTF-8',
+  ),
   catalogNameMax: limit(255, 'characters of the name of a library', 'longest file name'),
   catalogDescriptionMax: limit(2000, 'characters that describe a library', 'design'),
   catalogTagsMax: limit(16, 'tags of a library', 'design'),

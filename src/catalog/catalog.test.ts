@@ -81,6 +81,17 @@ describe('publishing', () => {
     expect(catalog.find(toHex(hash(7)))?.number).toBe(1)
   })
 
+  test('what was kept comes back, and two libraries never have one number', () => {
+    const catalog = newCatalog()
+    const kept = { number: 5, publishedAt: 1, refreshedAt: 2 }
+    expect(catalog.restore(kept, [signed(1, 1)])?.number).toBe(5)
+    expect(catalog.restore(kept, [signed(2, 2)])?.number).toBe(6)
+    expect(catalog.restore(kept, [signed(3, 2)])).toBeUndefined()
+    expect(catalog.restore(kept, [{ ...signed(4, 4), signature: new Uint8Array(3) }])).toBeUndefined()
+    const next = catalog.publish(3, signed(1, 7))
+    expect(next.ok && next.value.entry.number).toBe(7)
+  })
+
   test('bad signatures, old records, and more than the quota', () => {
     const catalog = newCatalog()
     const bad = { ...signed(1, 1), signature: new Uint8Array(64).fill(1) }

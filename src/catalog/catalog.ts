@@ -123,7 +123,10 @@ export class Catalog {
     return ok({ entry: known, record, isNew: false, displaced: [] })
   }
 
-  /** An entry as it was kept. What no longer reads is left out. */
+  /**
+   * An entry as it was kept, with another number where two trackers gave the same. What
+   * no longer reads is left out.
+   */
   restore(
     entry: Omit<CatalogEntry, 'sources' | 'id'>,
     signed: readonly SignedRecord[],
@@ -133,9 +136,9 @@ export class Catalog {
       return read.ok ? [read.value] : []
     })
     const [first] = sources
-    const isUsable = first !== undefined && !this.#byNumber.has(entry.number)
-    if (!isUsable || this.#byId.has(idOf(first.record))) return undefined
-    return this.#insert({ ...entry, id: idOf(first.record), sources })
+    if (first === undefined || this.#byId.has(idOf(first.record))) return undefined
+    const number = this.#byNumber.has(entry.number) ? this.#lastNumber + 1 : entry.number
+    return this.#insert({ ...entry, number, id: idOf(first.record), sources })
   }
 
   /** Numbers up to this one were given before. */

@@ -12,6 +12,7 @@ import { safeLine } from '../wire/file-names.ts'
 import type { Metainfo } from '../wire/metainfo.ts'
 import { readInputFile } from './input-file.ts'
 import { asShoalError, type Output } from './output.ts'
+import { batchesOf } from './publication-batches.ts'
 
 export interface SharedLibrary {
   readonly metainfo: Metainfo
@@ -102,8 +103,8 @@ export class Publication {
     const client = new CatalogClient(base, timeoutMs, url && passkeyOf(url))
     try {
       let registered = 0
-      for (let at = 0; at < prepared.length; at += LIMITS.catalogBatchMax.value) {
-        const results = await client.publish(prepared.slice(at, at + LIMITS.catalogBatchMax.value))
+      for (const { at, batch } of batchesOf(prepared)) {
+        const results = await client.publish(batch)
         for (const [index, result] of results.entries()) {
           const { name } = libraries[at + index]!.metainfo
           const { ok, number = null, code, message } = result

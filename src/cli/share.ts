@@ -7,6 +7,7 @@
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { toHex } from '../base/bytes.ts'
+import { LIMITS } from '../base/limits.ts'
 import { withoutPasskey } from '../nodejs/catalog-client.ts'
 import { createMetainfo } from '../nodejs/metainfo-creation.ts'
 import { ShoalError } from '../nodejs/shoal-error.ts'
@@ -52,6 +53,7 @@ export async function run(context: CommandContext): Promise<number> {
       '--name is for one path',
       'Share the paths one by one, or leave --name out.',
     )
+  requireShort(context.options as ShareOptions)
   const shared: SharedTorrent[] = []
   let failure: ShoalError | undefined
   for (const path of args) {
@@ -85,6 +87,23 @@ export async function run(context: CommandContext): Promise<number> {
     },
   })
   return 0
+}
+
+/** What a catalog would refuse is refused before anything is hashed. */
+function requireShort({ description = '', tag = [] }: ShareOptions): void {
+  const { catalogDescriptionMax, catalogTagsMax, catalogTagMax } = LIMITS
+  if (description.length > catalogDescriptionMax.value)
+    throw new ShoalError(
+      'usage/bad-option',
+      `--description has more than ${catalogDescriptionMax.value} characters`,
+      'Shorten it.',
+    )
+  if (tag.length > catalogTagsMax.value || tag.some((word) => word.length > catalogTagMax.value))
+    throw new ShoalError(
+      'usage/bad-option',
+      `--tag may be given ${catalogTagsMax.value} times, with ${catalogTagMax.value} characters each`,
+      'Leave some out, or shorten them.',
+    )
 }
 
 /** Resolves with the catalogs that have it, as far as they answer soon. Never rejects. */

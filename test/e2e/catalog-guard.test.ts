@@ -1,11 +1,11 @@
 /** What the catalog and the API stand against, and what survives a restart. */
-import { existsSync } from 'node:fs'
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { askHttp, fakeLibrary, fakePublisher, publish } from '../kit/catalog.ts'
 import { temporaryFolder } from '../kit/clean-up.ts'
 import { startOwnTracker } from '../kit/own-tracker.ts'
-import { mustRun } from '../kit/shoal.ts'
+import { ALONE, mustRun, Shoal } from '../kit/shoal.ts'
 
 async function list({ http }: Awaited<ReturnType<typeof startOwnTracker>>, ...args: string[]) {
   const { events } = await mustRun(['ls', ...args, '--tracker', `http://${http.host}:${http.port}`])
@@ -47,7 +47,7 @@ test('S33 S35 foreign names and foreign pages are refused', async () => {
   }
 })
 
-test('the catalog, with numbers and pictures, is there again after a restart', async () => {
+test('the catalog, with its numbers, is there again after a restart', async () => {
   const file = join(temporaryFolder('restart'), 'tracker.sqlite')
   const first = await startOwnTracker('--store', `sqlite:${file}`)
   const publisher = fakePublisher()
@@ -60,4 +60,40 @@ test('the catalog, with numbers and pictures, is there again after a restart', a
     [1, 'one'],
     [2, 'two'],
   ])
+})
+
+const sharp = await import('sharp').then(
+  (module) => module.default,
+  () => undefined,
+)
+
+test.skipIf(!sharp)('pictures are shrunk by who publishes them, shown, and kept over a restart', async () => {
+  const root = temporaryFolder('pictures')
+  const store = `sqlite:${join(root, 'tracker.sqlite')}`
+  const folder = join(root, 'pictures')
+  mkdirSync(folder)
+  const picture = { create: { width: 1600, height: 900, channels: 3, background: '#20a0c0' } } as const
+  for (const name of ['a', 'b'])
+    await sharp?.(picture)
+      .jpeg()
+      .toFile(join(folder, `${name}.jpg`))
+  writeFileSync(join(folder, 'c.jpg'), '<svg xmlns="http://www.w3.org/2000/svg"><script/></svg>')
+  const first = await startOwnTracker('--store', store)
+  const url = `http://${first.http.host}:${first.http.port}`
+  const local = ['--host', '127.0.0.1', '--port', '0', ...ALONE]
+  const share = Shoal.start(['share', folder, '--tracker', url, ...local])
+  await share.event('listed')
+  const { json } = await askHttp(first.http, '/api/v1/libraries/1')
+  expect(json).toMatchObject({ files: 3, placeholder: expect.any(String) })
+  // The two pictures are alike, and what begins like no picture is left alone.
+  const [hash] = json.previews
+  expect(new Set(json.previews).size).toBe(1)
+  const shown = await askHttp(first.http, `/api/v1/previews/${hash}`)
+  expect([shown.status, shown.headers['content-type']]).toEqual([200, 'image/webp'])
+  expect((await sharp?.(shown.body).metadata())?.width).toBe(320)
+  await share.end()
+  await first.shoal.end()
+  const second = await startOwnTracker('--store', store)
+  expect((await askHttp(second.http, `/api/v1/previews/${hash}`)).body).toEqual(shown.body)
+  expect((await askHttp(second.http, '/library/1')).body.toString()).toContain(`/api/v1/previews/${hash}`)
 })
