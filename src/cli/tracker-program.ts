@@ -95,9 +95,13 @@ async function openOrForget(
   }
 }
 
-/** The token of the operator stands beside the file of the store, unless another place was named. */
+/**
+ * The token of the operator stands beside the file of the store, where there is one,
+ * unless another place was named.
+ */
 function openAccess({ mode, tokenFile }: Settings, store: Store): Promise<TrackerAccess> {
-  const beside = store.description === 'memory' ? undefined : `${store.description}.token`
+  const isFile = store.description !== 'memory' && !/^rediss?:/.test(store.description)
+  const beside = isFile ? `${store.description}.token` : undefined
   return TrackerAccess.open({ mode, tokenFile: tokenFile === 'auto' ? beside : tokenFile }, store)
 }
 
