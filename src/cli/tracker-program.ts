@@ -100,7 +100,7 @@ async function openOrForget(
  * unless another place was named.
  */
 function openAccess({ mode, tokenFile }: Settings, store: Store): Promise<TrackerAccess> {
-  const isFile = store.description !== 'memory' && !/^rediss?:/.test(store.description)
+  const isFile = store.description !== 'memory' && store.description !== 'Redis'
   const beside = isFile ? `${store.description}.token` : undefined
   return TrackerAccess.open({ mode, tokenFile: tokenFile === 'auto' ? beside : tokenFile }, store)
 }
