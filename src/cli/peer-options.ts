@@ -41,7 +41,8 @@ export function peerNodeOptions(settings: Settings, portOffset = 0): PeerNodeOpt
     unverifiedBytesMax: settings.memory,
     trackerTimeoutMs: settings.trackerTimeout,
     uploadDelaySeconds: numberOr(settings.uploadDelay, 0) / 1000,
-    countersFolder: join(stateFolder(process.env), 'counters'),
+    // An address by chance has no past.
+    ...(settings.port !== 0 && { countersFolder: join(stateFolder(process.env), 'counters') }),
     turns: settings.oneAtATime
       ? {
           turnSeconds: settings.turnLimit / 1000,
