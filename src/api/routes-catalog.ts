@@ -2,7 +2,9 @@
 import type { FastifyReply } from 'fastify'
 import { LIMITS } from '../base/limits.ts'
 import type { CatalogEntry } from '../catalog/catalog.ts'
+import { swarmHashes } from '../catalog/catalog.ts'
 import { imageTypeOf } from '../wire/image-type.ts'
+import { askerOf } from './api-access.ts'
 import { ApiProblem } from './api-problem.ts'
 import { followsOf, libraryDetails, libraryRow } from './catalog-view.ts'
 import { problems } from './contract.ts'
@@ -113,7 +115,7 @@ function addFiles(app: ApiApp, { catalog }: ApiServices): void {
   )
 }
 
-function addPublishing(app: ApiApp, { catalog, events }: ApiServices, uploads: Uploads): void {
+function addPublishing(app: ApiApp, { catalog, events, access }: ApiServices, uploads: Uploads): void {
   app.post(
     '/api/v1/libraries',
     {
@@ -125,21 +127,18 @@ function addPublishing(app: ApiApp, { catalog, events }: ApiServices, uploads: U
         response: { 200: PublicationAnswer, ...problems(400, 413) },
       },
     },
-    ({ body: { count, libraries } }) => {
-      if (count !== libraries.length)
-        throw new ApiProblem(
-          400,
-          'api/invalid-request',
-          `count is ${count}, but ${libraries.length} follow`,
-          {
-            fields: [{ field: 'count', message: `must be ${libraries.length}` }],
-          },
-        )
+    (request) => {
+      const { count, libraries } = request.body
+      const isByMember = askerOf(access, request) !== undefined
+      refuseMiscount(count, libraries.length)
       const results = libraries.map((library): PublicationResult => {
         const signed = { bytes: decodeBase64(library.record), signature: decodeBase64(library.signature) }
         const published = catalog.publish(signed, (library.previews ?? []).map(decodeBase64))
         if (!published.ok) return { ok: false, code: published.error.code, message: published.error.message }
         const { entry, isNew, wantsTorrent } = published.value
+        const { record } = catalog.catalog.recordOf(entry)
+        // What anybody calls private is still anybody's; what a member does is for members.
+        if (isByMember && record.isPrivate) for (const hash of swarmHashes(record)) access.protect(hash)
         const row = libraryRow({
           entry,
           source: catalog.catalog.recordOf(entry),
@@ -202,6 +201,14 @@ function addTorrents(app: ApiApp, { catalog }: ApiServices, uploads: Uploads): v
       throw new ApiProblem(code === 'catalog/full' ? 507 : 422, code, message)
     },
   )
+}
+
+/** A list that was cut on its way is refused as a whole. */
+function refuseMiscount(count: number, found: number): void {
+  if (count === found) return
+  throw new ApiProblem(400, 'api/invalid-request', `count is ${count}, but ${found} follow`, {
+    fields: [{ field: 'count', message: `must be ${found}` }],
+  })
 }
 
 function found(entry: CatalogEntry | undefined): CatalogEntry {

@@ -2,6 +2,8 @@ import fc from 'fast-check'
 import { Registry } from 'prom-client'
 import { afterEach, expect, test } from 'vitest'
 import { MemoryStore } from '../nodejs/memory-store.ts'
+import { PayloadBook } from '../nodejs/payload-book.ts'
+import { TrackerAccess } from '../nodejs/tracker-access.ts'
 import { TrackerServer, type TrackerServerOptions } from '../nodejs/tracker-server.ts'
 import { CatalogService } from './catalog-service.ts'
 import { EventHub } from './event-hub.ts'
@@ -19,6 +21,8 @@ async function start(options: Partial<TrackerServerOptions> = {}) {
   const now = () => 0
   const api = await openTrackerApi(
     {
+      payloads: await PayloadBook.open(store),
+      access: await TrackerAccess.open({ mode: 'open', tokenFile: undefined }, store),
       version: '0.0.0',
       tracker,
       events: new EventHub(),

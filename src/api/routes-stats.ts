@@ -33,17 +33,20 @@ const TRACKER_METRICS = {
 
 /** Read when somebody asks, so that they cost nothing in between. */
 function addTrackerMetrics({ tracker, metrics, events }: ApiServices): void {
-  const gauges = Object.entries(TRACKER_METRICS).map(([key, help]) => ({
-    key: key as keyof typeof TRACKER_METRICS,
-    gauge: new Gauge({ name: metricName(key), help, registers: [metrics] }),
-  }))
+  for (const [key, help] of Object.entries(TRACKER_METRICS))
+    new Gauge({
+      name: metricName(key),
+      help,
+      registers: [metrics],
+      collect() {
+        this.set(tracker.stats()[key as keyof typeof TRACKER_METRICS] ?? Number.NaN)
+      },
+    })
   new Gauge({
     name: 'shoal_tracker_event_streams',
     help: 'listeners at /api/v1/events',
     registers: [metrics],
     collect() {
-      const stats = tracker.stats()
-      for (const { key, gauge } of gauges) gauge.set(stats[key] ?? Number.NaN)
       this.set(events.size)
     },
   })

@@ -11,7 +11,9 @@ import type {
   RawServerDefault,
 } from 'fastify'
 import type { Registry } from 'prom-client'
+import type { PayloadBook } from '../nodejs/payload-book.ts'
 import type { Store } from '../nodejs/store.ts'
+import type { TrackerAccess } from '../nodejs/tracker-access.ts'
 import type { TrackerServer } from '../nodejs/tracker-server.ts'
 import type { CatalogService } from './catalog-service.ts'
 import type { EventHub } from './event-hub.ts'
@@ -22,6 +24,9 @@ export interface ApiServices {
   readonly tracker: TrackerServer
   /** What must survive a restart. */
   readonly store: Store
+  readonly payloads: PayloadBook
+  /** Who may use this tracker. */
+  readonly access: TrackerAccess
   readonly catalog: CatalogService
   readonly events: EventHub
   readonly metrics: Registry

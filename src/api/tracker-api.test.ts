@@ -3,6 +3,8 @@ import { Registry } from 'prom-client'
 import { Value } from 'typebox/value'
 import { afterEach, describe, expect, test } from 'vitest'
 import { MemoryStore } from '../nodejs/memory-store.ts'
+import { PayloadBook } from '../nodejs/payload-book.ts'
+import { TrackerAccess } from '../nodejs/tracker-access.ts'
 import { TrackerServer } from '../nodejs/tracker-server.ts'
 import { CatalogService } from './catalog-service.ts'
 import { ApiDescription, TrackerStatistics } from './contract.ts'
@@ -31,6 +33,8 @@ async function start(options: Partial<TrackerApiOptions> = {}) {
   const failures: unknown[] = []
   const api = await openTrackerApi(
     {
+      payloads: await PayloadBook.open(store),
+      access: await TrackerAccess.open({ mode: 'open', tokenFile: undefined }, store),
       version: '0.0.0',
       tracker,
       events,

@@ -8,6 +8,7 @@ import swagger from '@fastify/swagger'
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
 import Fastify, { type FastifyReply } from 'fastify'
 import { LIMITS } from '../base/limits.ts'
+import { checkAccess } from './api-access.ts'
 import { ApiProblem, problemOf } from './api-problem.ts'
 import { type GuardOptions, PREFLIGHT_HEADERS, RequestGuard, SECURITY_HEADERS } from './request-guard.ts'
 import { compileValidator } from './schema-validator.ts'
@@ -34,6 +35,7 @@ export async function openTrackerApi(services: ApiServices, options: TrackerApiO
   app.setValidatorCompiler(compileValidator)
   app.setErrorHandler((error, _request, reply) => fail(error, reply))
   guard(app, new RequestGuard(options))
+  app.addHook('onRequest', async (request) => checkAccess(services.access, request))
   await app.register(swagger, {
     openapi: {
       openapi: '3.1.0',

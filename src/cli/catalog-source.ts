@@ -11,6 +11,7 @@ import {
   type FoundLibrary,
   isRecordOf,
   type LibraryRow,
+  passkeyOf,
 } from '../nodejs/catalog-client.ts'
 import { nodeCrypto } from '../nodejs/node-crypto.ts'
 import { ShoalError } from '../nodejs/shoal-error.ts'
@@ -35,7 +36,7 @@ export function openCatalog(settings: Pick<Settings, 'tracker' | 'trackerTimeout
       `${url} has no catalog: only trackers over HTTP have one`,
       'Name one with --tracker http://HOST:PORT.',
     )
-  return new CatalogClient(base, settings.trackerTimeout)
+  return new CatalogClient(base, settings.trackerTimeout, passkeyOf(url))
 }
 
 /** A `.torrent` file, a magnet link, or a library of the catalog. Throws as `readSource`, and `catalog/…`. */

@@ -9,7 +9,7 @@ export function validateOptions(
   definition: CommandDefinition,
   command: Command,
 ): Readonly<Record<string, unknown>> {
-  if (command.args.includes(''))
+  if (command.args.includes('') && definition.allowsEmptyArguments !== true)
     throw new ShoalError(
       'usage/empty-argument',
       'an argument is empty',

@@ -32,6 +32,12 @@ describe('the table', () => {
       'peers',
       'locations',
       'tracker',
+      'payload',
+      'invite',
+      'join',
+      'ask',
+      'stats',
+      'log',
       'demo',
       'config',
     ])

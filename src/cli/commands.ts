@@ -4,7 +4,7 @@
  * documentation is made from it too.
  */
 import type { CommandModule } from './command-context.ts'
-import { choice, count, type Kind, PATH, SWITCH, TEXT } from './setting-kinds.ts'
+import { choice, count, duration, type Kind, PATH, SWITCH, TEXT } from './setting-kinds.ts'
 import { LOCAL_TRACKER, type SettingName } from './settings.ts'
 
 export interface CommandOption {
@@ -25,6 +25,8 @@ export interface CommandDefinition {
   readonly name: string
   /** As commander reads it: `<PATH...>`. */
   readonly arguments?: string
+  /** An argument may be the empty string. */
+  readonly allowsEmptyArguments?: boolean
   readonly summary: string
   /** Paragraphs of `--help`. */
   readonly description: string
@@ -102,6 +104,8 @@ const TRACKING: OptionGroup = {
     'fullList',
     'sample',
     'store',
+    'mode',
+    'tokenFile',
     'follow',
     'apiHost',
     'apiOrigin',
@@ -287,10 +291,129 @@ export const COMMANDS: readonly CommandDefinition[] = [
     name: 'tracker',
     summary: 'run a tracker',
     description: `Answers announces and scrapes over HTTP, and forgets peers that stop announcing. ${TRACKER_CONSOLE_NOTE}`,
-    options: [{ flags: '--mode <MODE>', kind: TEXT, about: 'who may announce (default: open)' }],
     groups: [TRACKING, SAYING],
     examples: ['shoal tracker', 'shoal tracker --host 127.0.0.1 --port 7000 --interval 5m'],
     load: () => import('./tracker.ts'),
+  },
+  {
+    name: 'payload',
+    arguments: '<put|get> [VALUE]',
+    allowsEmptyArguments: true,
+    summary: 'payload strings: put STRING, get ID',
+    description: `\`payload put STRING\` gives a string (or, with - or none, standard input) to the tracker and prints its id; the same string has the same id everywhere. \`payload get ID\` asks the tracker for it, or peers. Both then hold it for others until they are stopped. Without any tracker: --no-tracker. ${CONSOLE_NOTE}`,
+    options: [
+      { flags: '-d, --dir <DIR>', kind: PATH, about: 'folder for the file that is shared (default: .)' },
+      { flags: '--exit', kind: SWITCH, about: 'do not stay and hold it' },
+      { flags: '--no-seed', kind: SWITCH, about: 'the same, after get' },
+      { flags: '--no-store', kind: SWITCH, about: 'put: the tracker keeps id and hashes, not the string' },
+      { flags: '--hashes', kind: SWITCH, about: 'get: show the hash of every chunk of four characters' },
+    ],
+    groups: PEER,
+    examples: [
+      "shoal payload put 'hello there' --tracker http://127.0.0.1:6969",
+      'shoal payload get ID --hashes --tracker http://127.0.0.1:6969',
+    ],
+    load: () => import('./payload.ts'),
+  },
+  {
+    name: 'invite',
+    arguments: '[ID]',
+    summary: 'make, list and revoke invite links of a tracker',
+    description:
+      'Makes an invite link with which others join a tracker, lists those that are open, or revokes the one with ID. Who you are is said by --token-file (the operator), or by the passkey in the address of the tracker.',
+    options: [
+      {
+        flags: '--expires <TIME>',
+        kind: duration({ min: 1000, max: 90 * 86_400_000 }),
+        about: 'good for so long (default: 7d)',
+      },
+      {
+        flags: '--uses <N>',
+        kind: count({ min: 1, max: 1000 }),
+        about: 'so many may join with it (default: 1)',
+      },
+      { flags: '--list', kind: SWITCH, about: 'show the open ones' },
+      { flags: '--revoke', kind: SWITCH, about: 'the one with ID is worth nothing any more' },
+    ],
+    groups: [{ title: 'Network', settings: ['tracker', 'tokenFile', 'trackerTimeout'] }, SAYING],
+    examples: ['shoal invite --token-file tracker.sqlite.token', 'shoal invite --revoke ID'],
+    load: () => import('./invite.ts'),
+  },
+  {
+    name: 'join',
+    arguments: '<LINK>',
+    summary: 'become a member of a tracker with an invite link',
+    description:
+      'Gives back the address to announce to, with your passkey in it. Keep it for yourself: it is your key.',
+    options: [{ flags: '--name <NAME>', kind: TEXT, about: 'how the operator sees you' }],
+    groups: [{ title: 'Network', settings: ['trackerTimeout'] }, SAYING],
+    examples: ['shoal join http://tracker.example:6969/join#SECRET'],
+    load: () => import('./join.ts'),
+  },
+  {
+    name: 'ask',
+    arguments: '<HOST:PORT>',
+    summary: 'ask a peer about chunks of a payload string',
+    description:
+      'Asks a Shoal peer whether the chunks (four characters each, counted from 0) of a payload string are what you say. Prints one answer for each claim; exit status 1 when the peer does not hold the payload.',
+    options: [
+      { flags: '--payload <ID>', kind: TEXT, about: 'id of the payload' },
+      {
+        flags: '--claim <POS:CHUNK>',
+        kind: TEXT,
+        about: 'what is said to stand where; may be given more than once',
+        isRepeatable: true,
+      },
+    ],
+    groups: [{ title: 'Network', settings: ['host', 'handshakeTimeout'] }, SAYING],
+    examples: ['shoal ask 127.0.0.1:6881 --payload ID --claim 0:hell --claim 1:o th'],
+    load: () => import('./ask.ts'),
+  },
+  {
+    name: 'stats',
+    arguments: '[HOST:PORT|URL]',
+    summary: 'counters of a peer or a tracker',
+    description:
+      'Shows what a Shoal peer has counted (HOST:PORT, its peer port), or a tracker (its URL; default: --tracker, else the one of this machine). Peers tell their counters to their own machine and network.',
+    options: [
+      {
+        flags: '-t, --type <NAME>',
+        kind: TEXT,
+        about: 'only this counter; may be given more than once',
+        isRepeatable: true,
+      },
+      { flags: '--all-ids', kind: SWITCH, about: 'of every peer id this address has had, added up' },
+      { flags: '--prometheus', kind: SWITCH, about: 'in the text format of Prometheus' },
+    ],
+    groups: [
+      { title: 'Network', settings: ['tracker', 'host', 'handshakeTimeout', 'trackerTimeout'] },
+      SAYING,
+    ],
+    examples: ['shoal stats 127.0.0.1:6881', 'shoal stats 127.0.0.1:6881 --type claims_answered --all-ids'],
+    load: () => import('./stats.ts'),
+  },
+  {
+    name: 'log',
+    arguments: '[FILE]',
+    summary: 'show a log file',
+    description: 'Shows the end of a file that --log-file wrote, and with --tail what is added to it.',
+    options: [
+      { flags: '--tail', kind: SWITCH, about: 'go on showing what is added' },
+      {
+        flags: '-n, --lines <N>',
+        kind: count({ min: 0, max: 1_000_000 }),
+        about: 'lines from the end (default: 100)',
+      },
+      {
+        flags: '-t, --type <EVENT>',
+        kind: TEXT,
+        about: 'only events of this name; may be given more than once',
+        isRepeatable: true,
+      },
+    ],
+    groups: [SAYING],
+    examples: ['shoal log seed.log --tail', 'shoal log seed.log --type peer-connected'],
+    load: () => import('./log.ts'),
   },
   {
     name: 'demo',

@@ -14,7 +14,9 @@ import { padEnd } from './terminal-text.ts'
 export interface ConsoleWord {
   readonly word: string
   readonly about: string
-  run(): void
+  /** What may follow the word; without it nothing may. */
+  readonly arguments?: string
+  run(args: readonly string[]): void
 }
 
 /** Takes lines that are no word; false leaves one to the help. */
@@ -81,8 +83,9 @@ export class ConsoleWords {
       this.#options.output.event({ event: 'bye' })
       return this.#options.stop()
     }
-    const word = this.#words.find((known) => known.word === line)
-    if (word) word.run()
+    const [first, ...args] = line.split(/\s+/)
+    const word = this.#words.find((known) => known.word === first)
+    if (word && (args.length === 0 || word.arguments !== undefined)) word.run(args)
     else if (line === 'help' || !this.#others?.(line)) this.#help(line)
   }
 
@@ -91,7 +94,10 @@ export class ConsoleWords {
     const unknown = line === 'help' ? undefined : line
     if (unknown !== undefined) output.text(`unknown command ${unknown}`)
     const entries = [
-      ...this.#words.map(({ word, about }) => ({ word, about })),
+      ...this.#words.map(({ word, about, arguments: args }) => ({
+        word: args === undefined ? word : `${word} ${args}`,
+        about,
+      })),
       { word: 'help', about: 'this list' },
       { word: STOP_WORDS.join(', '), about: 'stop in good order' },
     ]

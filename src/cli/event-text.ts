@@ -148,6 +148,15 @@ const WRITERS: Writers = {
   'peer-next': (e) => ({ sentence: `next: ${hostOf(e.address)}` }),
   'peer-banned': (e) => ({ sentence: `banned ${e.address}, it sent wrong data` }),
   'protocol-error': (e) => ({ log: fetch(1, `${e.address} broke the protocol: ${e.message}`) }),
+  'claims-answered': (e) => ({
+    log: serve(
+      1,
+      `${e.address} asked about ${formatCount(e.claims, 'chunk')} of ${e.payloadId}: ${e.answer}`,
+    ),
+  }),
+  'stats-asked': (e) => ({
+    log: serve(1, `${e.address} asked for the counters${e.isAnswered ? '' : ', in vain'}`),
+  }),
 
   // Web seeds.
   'web-seed-lacks': (e) => ({ log: fetch(1, `web seed ${e.url} lacks file ${e.file}: ${e.message}`) }),
@@ -206,6 +215,7 @@ const WRITERS: Writers = {
     isWhole: true,
   }),
   source: () => ({}),
+  holding: (e) => ({ sentence: `holding ${e.payloadId}`, isResult: true, isWhole: true }),
   'share-link': (e) => ({ sentence: e.link, isResult: true, isWhole: true }),
   refused: (e) => ({ sentence: `${e.path} refused (${e.message})`, isResult: true }),
 }

@@ -12,6 +12,8 @@ export type ProgramEvent =
       readonly service: 'http' | 'tracker' | 'udp' | 'ring'
       readonly host: string
       readonly port: number
+      /** Of a tracker: where its API begins, as this machine reaches it. */
+      readonly api?: string
     }
   | {
       readonly event: 'created'
@@ -81,6 +83,8 @@ export type ProgramEvent =
       readonly pieces: number
       readonly bytes: number
     }
+  /** This peer has the whole payload string and answers for it. */
+  | { readonly event: 'holding'; readonly payloadId: string }
   /** The Redis of a tracker: announces are refused until it is back. */
   | { readonly event: 'store-lost'; readonly message: string }
   | { readonly event: 'store-regained' }

@@ -33,7 +33,10 @@ const INPUT_CODES: ReadonlySet<string> = new Set([
   'store/bad-url',
   'store/not-ours',
   'store/too-new',
-  'tracker/mode-unsupported',
+  'tracker/none-registered',
+  'payload/bad-id',
+  'payload/not-text',
+  'payload/too-large',
 ])
 
 export function exitStatusOf(code: string): 1 | 2 {

@@ -1,11 +1,12 @@
 /**
  * `--log-file`: every event as a JSON line with its time, kept bounded. A full file is renamed to `FILE.1`,
  * that one to `FILE.2`, and so on; the oldest goes.
- * Invariant: at most `keep` files of about 10 MiB each. A log that can no longer be
- * written never stops the program.
+ * Invariants: no secret is ever written (`base/redact.ts`); at most `keep` files of about 10 MiB each. A log
+ * that can no longer be written never stops the program.
  */
 import { closeSync, fstatSync, openSync, renameSync, rmSync, writeSync } from 'node:fs'
 import { pino } from 'pino'
+import { redactValue } from '../base/redact.ts'
 import type { ShoalEvent } from './events.ts'
 
 const FILE_BYTES_MAX = 10 * 1024 * 1024
@@ -32,7 +33,7 @@ export class LogFile {
   }
 
   write(event: ShoalEvent): void {
-    this.#logger.info(event)
+    this.#logger.info(redactValue(event) as ShoalEvent)
   }
 
   close(): void {

@@ -6,6 +6,7 @@
  * unescaped; a reader that has gone away (EPIPE) ends the program quietly.
  */
 import { styleText } from 'node:util'
+import { redactText } from '../base/redact.ts'
 import { ShoalError } from '../nodejs/shoal-error.ts'
 import { storageError } from '../nodejs/storage-error.ts'
 import { EventWriter, type LogLine } from './event-text.ts'
@@ -75,7 +76,7 @@ export class Output {
 
   /** @param sentence says it better than the event's own words; an empty one says nothing */
   event(event: KnownEvent | ShoalEvent, sentence?: string): void {
-    const shoalEvent = event as ShoalEvent
+    const shoalEvent = withoutSecrets(event as ShoalEvent)
     this.#options.logFile?.write(plainValue(shoalEvent) as ShoalEvent)
     if (this.isJson) this.#json(shoalEvent)
     if (event.event === 'progress') return this.#progress(event as ProgressEvent & ShoalEvent)
@@ -83,6 +84,16 @@ export class Output {
     const spoken = sentence ?? text.sentence
     if (spoken && !this.isJson && (!this.#options.quiet || text.isResult)) this.#line(safeText(spoken))
     if (text.log) this.#log(text.log)
+  }
+
+  /** True when there is a log file. */
+  get isLogged(): boolean {
+    return this.#options.logFile !== undefined
+  }
+
+  /** For the log file alone. */
+  log(event: ShoalEvent): void {
+    this.#options.logFile?.write(event)
   }
 
   /** Text for people; nothing under `--json`. */
@@ -115,7 +126,9 @@ export class Output {
     readonly message: string
     readonly hint?: string | undefined
   }): void {
-    const { code, message, hint } = warning
+    const { code } = warning
+    const message = redactText(warning.message)
+    const hint = warning.hint && redactText(warning.hint)
     const event = { event: 'warning', code, message, hint }
     this.#options.logFile?.write(plainValue(event) as ShoalEvent)
     if (this.isJson) return this.#json(event)
@@ -123,7 +136,10 @@ export class Output {
   }
 
   error(error: unknown): void {
-    const { code, message, hint = defaultHint(code) } = asShoalError(error)
+    const known = asShoalError(error)
+    const { code } = known
+    const message = redactText(known.message)
+    const hint = redactText(known.hint ?? defaultHint(code))
     const event = { event: 'error', code, message, hint }
     this.#options.logFile?.write(event)
     if (this.isJson) return this.#json(event)
@@ -183,6 +199,23 @@ export class Output {
     if (!stream.isTTY || NO_COLOR || TERM === 'dumb') return text
     return styleText(style, text, { validateStream: false })
   }
+}
+
+/**
+ * Fields in which addresses of trackers, or words of others, stand: what users paste when they ask for help.
+ */
+const REDACTED_FIELDS = ['tracker', 'message', 'reason', 'hint', 'path'] as const
+
+/** Links and `.torrent` addresses that a command was asked to make stay whole. */
+function withoutSecrets(event: ShoalEvent): ShoalEvent {
+  let told = event
+  for (const field of REDACTED_FIELDS) {
+    const text = event[field]
+    if (typeof text !== 'string') continue
+    const redacted = redactText(text)
+    if (redacted !== text) told = { ...told, [field]: redacted }
+  }
+  return told
 }
 
 /** What was thrown, as the one error class users meet. */

@@ -1,5 +1,7 @@
 /** From settings to what a peer node is started with: the only place where the two vocabularies meet. */
 import { lookup } from 'node:dns/promises'
+import { homedir } from 'node:os'
+import { join } from 'node:path'
 import type { PeerNodeOptions } from '../nodejs/peer-node.ts'
 import { ShoalError } from '../nodejs/shoal-error.ts'
 import type { Endpoint } from '../wire/endpoint.ts'
@@ -39,6 +41,8 @@ export function peerNodeOptions(settings: Settings, portOffset = 0): PeerNodeOpt
     unverifiedBytesMax: settings.memory,
     trackerTimeoutMs: settings.trackerTimeout,
     uploadDelaySeconds: numberOr(settings.uploadDelay, 0) / 1000,
+    // An address by chance has no past.
+    ...(settings.port !== 0 && { countersFolder: join(stateFolder(process.env), 'counters') }),
     turns: settings.oneAtATime
       ? {
           turnSeconds: settings.turnLimit / 1000,
@@ -47,6 +51,11 @@ export function peerNodeOptions(settings: Settings, portOffset = 0): PeerNodeOpt
         }
       : undefined,
   }
+}
+
+/** What programs of this user keep between runs, by the XDG rules. */
+function stateFolder({ XDG_STATE_HOME }: NodeJS.ProcessEnv): string {
+  return join(XDG_STATE_HOME || join(homedir(), '.local', 'state'), 'shoal')
 }
 
 /** Trackers that were named come first, as a tier of their own; none at all with `--no-tracker`. */

@@ -9,9 +9,11 @@ import type { MagnetAddOptions } from '../nodejs/magnet-task.ts'
 import type { PeerNode } from '../nodejs/peer-node.ts'
 import type { TorrentAddOptions } from '../nodejs/torrent-settings.ts'
 import type { TorrentTask } from '../nodejs/torrent-task.ts'
+import type { WireEvent } from '../nodejs/wire-log.ts'
 import { lacksPieceLayers } from '../swarm/layer-fetch.ts'
 import type { Endpoint } from '../wire/endpoint.ts'
 import type { Metainfo } from '../wire/metainfo.ts'
+import { askClaims } from './claims-query.ts'
 import type { CommandContext } from './command-context.ts'
 import type { ConsoleWord, OtherLines } from './console-words.ts'
 import type { KnownEvent } from './events.ts'
@@ -192,7 +194,11 @@ export async function startNode(
   start: NodeStart = {},
 ): Promise<PeerNode> {
   const { PeerNode } = await import('../nodejs/peer-node.ts')
-  return PeerNode.start(peerNodeOptions(settings, start.portOffset), (event, torrent) => {
+  const options = {
+    ...peerNodeOptions(settings, start.portOffset),
+    ...(output.isLogged ? { onWire: (event: WireEvent) => output.log({ ...event }) } : {}),
+  }
+  return PeerNode.start(options, (event, torrent) => {
     const about = {
       ...(torrent && { infoHash: torrent.infoHash, name: torrent.name }),
       ...(start.node !== undefined && { node: start.node }),
@@ -205,12 +211,22 @@ export async function startNode(
   })
 }
 
-/** `status` and `peers` of the nodes there are at the time. */
+/** `status`, `peers` and `ask` of the nodes there are at the time. */
 export function peerWords(
-  { output, settings }: Pick<CommandContext, 'output' | 'settings'>,
+  context: Pick<CommandContext, 'output' | 'settings'>,
   nodes: () => readonly { readonly node: PeerNode; readonly name?: string }[],
 ): ConsoleWord[] {
+  const { output, settings } = context
   return [
+    {
+      word: 'ask',
+      arguments: 'PEER ID CLAIM...',
+      about: 'ask another peer about chunks of a payload string',
+      run: ([peer = '', id = '', ...claims]) => {
+        for (const { node } of nodes().slice(0, 1)) node.counters.count('claims_asked')
+        askClaims(context, { peer, id, claims }).catch((error: unknown) => output.error(error))
+      },
+    },
     {
       word: 'status',
       about: 'how far each torrent is',

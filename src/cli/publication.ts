@@ -4,7 +4,7 @@
  * tracker without a catalog is told of once and left alone; sharing goes on in any case.
  */
 import { LIMITS } from '../base/limits.ts'
-import { CatalogClient, catalogBase, type LibraryToPublish } from '../nodejs/catalog-client.ts'
+import { CatalogClient, catalogBase, type LibraryToPublish, passkeyOf } from '../nodejs/catalog-client.ts'
 import { makePreviews } from '../nodejs/previews.ts'
 import { loadPublisherKey, type PublisherKey } from '../nodejs/publisher-key.ts'
 import { type CatalogRecord, encodeCatalogRecord, signedBytes } from '../wire/catalog-record.ts'
@@ -98,8 +98,9 @@ export class Publication {
   }
 
   async #publish(base: string, prepared: readonly LibraryToPublish[], retryMs: number): Promise<void> {
-    const { signal, timeoutMs, output, libraries } = this.#options
-    const client = new CatalogClient(base, timeoutMs)
+    const { signal, timeoutMs, output, libraries, trackers } = this.#options
+    const url = trackers.find((named) => catalogBase(named) === base)
+    const client = new CatalogClient(base, timeoutMs, url && passkeyOf(url))
     try {
       let registered = 0
       for (const { at, batch } of batchesOf(prepared)) {

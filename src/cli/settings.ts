@@ -253,6 +253,17 @@ export const SETTINGS = {
       defaultText: 'auto: a file in your data folder for each port; memory with --port 0',
     },
   ),
+  mode: setting(
+    choice('MODE', 'open', 'invite', 'members'),
+    'open',
+    'who may use the tracker: open (all), invite (members, who may invite others) or members',
+  ),
+  tokenFile: setting(
+    orWord(PATH, 'auto'),
+    'auto',
+    'file with the token of the operator; made when it is not there',
+    { defaultText: 'auto: beside the file of --store' },
+  ),
   follow: setting(
     KEYS,
     NO_NAMES,

@@ -2,8 +2,10 @@
  * Share links: magnet links with both infohashes, the trackers and the address of the peer that shares
  * (`x.pe`), so that any client can open them, also where there is no tracker.
  */
+
 import { isIP } from 'node:net'
 import { networkInterfaces } from 'node:os'
+import { withoutPasskey } from '../nodejs/catalog-client.ts'
 import type { Endpoint } from '../wire/endpoint.ts'
 import { formatMagnet } from '../wire/magnet.ts'
 import type { Metainfo } from '../wire/metainfo.ts'
@@ -23,7 +25,7 @@ export function shareLink(
     infoHashV1: metainfo.infoHashV1,
     infoHashV2: metainfo.infoHashV2,
     name: metainfo.name,
-    trackers: trackers.flat(),
+    trackers: [...new Set(trackers.flat().map(withoutPasskey))],
     webSeeds: metainfo.webSeeds,
     exactSources,
     // BEP 27: peers of a private torrent come from its trackers only.

@@ -8,6 +8,7 @@ import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { toHex } from '../base/bytes.ts'
 import { LIMITS } from '../base/limits.ts'
+import { withoutPasskey } from '../nodejs/catalog-client.ts'
 import { createMetainfo } from '../nodejs/metainfo-creation.ts'
 import { ShoalError } from '../nodejs/shoal-error.ts'
 import { STATE_FOLDER } from '../nodejs/transfer-state.ts'
@@ -136,7 +137,7 @@ async function share(
   const created = await createMetainfo({
     paths: [path],
     name,
-    trackers: settings.useTracker ? named : [],
+    trackers: settings.useTracker ? named.map(withoutPasskey) : [],
     format: settings.format,
     pieceLength: settings.pieceLength === 'auto' ? undefined : settings.pieceLength,
     align: settings.align,

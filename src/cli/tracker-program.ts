@@ -9,13 +9,16 @@ import type { ApiServices } from '../api/services.ts'
 import { openTrackerApi, type TrackerApi } from '../api/tracker-api.ts'
 import type { ServedRequest } from '../nodejs/access-log.ts'
 import type { LocalTrackerOptions } from '../nodejs/local-tracker.ts'
+import { PayloadBook } from '../nodejs/payload-book.ts'
 import { ShoalError } from '../nodejs/shoal-error.ts'
 import type { Store } from '../nodejs/store.ts'
+import { TrackerAccess } from '../nodejs/tracker-access.ts'
 import { TrackerServer } from '../nodejs/tracker-server.ts'
 import { openTrackerState, type StateListener, type TrackerState } from '../nodejs/tracker-state.ts'
 import { TRACKER_DEFAULTS } from '../tracker/announce-policy.ts'
 import type { LivenessEvent } from '../tracker/heartbeat.ts'
 import type { CommandContext } from './command-context.ts'
+import type { Settings } from './settings.ts'
 import { trackerOptions } from './tracker-options.ts'
 import { readVersion } from './version.ts'
 
@@ -48,7 +51,8 @@ export class TrackerProgram {
     let server: TrackerServer | undefined
     try {
       server = await TrackerServer.listen({ ...options, desk: state.desk })
-      const services = await openServices(server, state.store, new Set(settings.follow))
+      const services = await openServices(server, state.store, settings)
+      server.guardAnnounces(services.access)
       const api = await openTrackerApi(services, {
         hosts: settings.apiHost,
         origins: settings.apiOrigin,
@@ -91,22 +95,30 @@ async function openOrForget(
   }
 }
 
+/**
+ * The token of the operator stands beside the file of the store, where there is one,
+ * unless another place was named.
+ */
+function openAccess({ mode, tokenFile }: Settings, store: Store): Promise<TrackerAccess> {
+  const isFile = store.description !== 'memory' && store.description !== 'Redis'
+  const beside = isFile ? `${store.description}.token` : undefined
+  return TrackerAccess.open({ mode, tokenFile: tokenFile === 'auto' ? beside : tokenFile }, store)
+}
+
 /** A line for every request is for those who asked for one: with a log file, or `--verbose tracker`. */
-function logsRequests({ logFile, verbose }: CommandContext['settings']): boolean {
+function logsRequests({ logFile, verbose }: Settings): boolean {
   return logFile !== 'off' || verbose.tracker > 0
 }
 
-async function openServices(
-  tracker: TrackerServer,
-  store: Store,
-  follows: ReadonlySet<string>,
-): Promise<ApiServices> {
+async function openServices(tracker: TrackerServer, store: Store, settings: Settings): Promise<ApiServices> {
   const now = () => Date.now()
   return {
     version: readVersion().version,
     tracker,
     store,
-    catalog: await CatalogService.open({ store, tracker, now, follows }),
+    catalog: await CatalogService.open({ store, tracker, now, follows: new Set(settings.follow) }),
+    payloads: await PayloadBook.open(store),
+    access: await openAccess(settings, store),
     events: new EventHub(),
     metrics: new Registry(),
     now,

@@ -68,10 +68,13 @@ export class CatalogClient {
   /** `http://host:port`. */
   readonly base: string
   readonly #timeoutMs: number
+  readonly #passkey: string | undefined
 
-  constructor(base: string, timeoutMs: number) {
+  /** @param passkey of a member, where the tracker has members (`passkeyOf`) */
+  constructor(base: string, timeoutMs: number, passkey?: string) {
     this.base = base
     this.#timeoutMs = timeoutMs
+    this.#passkey = passkey
   }
 
   async list(query: Readonly<Record<string, string | number | boolean | undefined>>): Promise<LibraryPage> {
@@ -168,6 +171,10 @@ export class CatalogClient {
     try {
       return await fetch(`${this.base}${path}`, {
         ...init,
+        headers: {
+          ...(init.headers as Record<string, string> | undefined),
+          ...(this.#passkey !== undefined && { authorization: `Bearer ${this.#passkey}` }),
+        },
         redirect: 'error',
         signal: AbortSignal.timeout(path.endsWith('/torrent') ? TORRENT_MS : this.#timeoutMs),
       })
@@ -186,6 +193,19 @@ export class CatalogClient {
 export function catalogBase(trackerUrl: string): string | undefined {
   if (!/^https?:/i.test(trackerUrl) || !URL.canParse(trackerUrl)) return undefined
   return new URL(trackerUrl).origin
+}
+
+/** The credential of a member, from the address they announce to: `http://host:6969/PASSKEY/announce`. */
+export function passkeyOf(trackerUrl: string): string | undefined {
+  return URL.canParse(trackerUrl)
+    ? /^\/([\w-]{16,})\/announce$/.exec(new URL(trackerUrl).pathname)?.[1]
+    : undefined
+}
+
+/** The same tracker without it, for what is handed to others: they have passkeys of their own. */
+export function withoutPasskey(trackerUrl: string): string {
+  const passkey = passkeyOf(trackerUrl)
+  return passkey === undefined ? trackerUrl : trackerUrl.replace(`/${passkey}/`, '/')
 }
 
 /** Whether the record speaks of exactly this torrent. */

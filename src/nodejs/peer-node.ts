@@ -16,10 +16,11 @@ import { countUploads } from '../swarm/drain.ts'
 import type { SwarmOutput } from '../swarm/effects.ts'
 import { LocalDiscovery } from '../swarm/local-discovery.ts'
 import { PieceBuffers } from '../swarm/piece-buffers.ts'
+import { PEER_ITSELF } from '../swarm/services.ts'
 import type { EncryptionMode } from '../swarm/stream-encryption.ts'
 import { type TorrentStatus, torrentStatus } from '../swarm/torrent-status.ts'
 import type { TurnsOptions } from '../swarm/turns.ts'
-import { scopeOfHost } from '../wire/address-scope.ts'
+import { type AddressScope, scopeOfHost } from '../wire/address-scope.ts'
 import type { Endpoint } from '../wire/endpoint.ts'
 import { MERKLE_BLOCK_LENGTH } from '../wire/merkle.ts'
 import type { Metainfo } from '../wire/metainfo.ts'
@@ -30,6 +31,7 @@ import { MulticastNetwork } from './multicast-network.ts'
 import { nodeClock } from './node-clock.ts'
 import { nodeCrypto } from './node-crypto.ts'
 import type { NodeEvent } from './node-events.ts'
+import { countersFile, PeerCounters } from './peer-counters.ts'
 import { SHARED_MEMORY } from './shared-memory.ts'
 import { ShoalError } from './shoal-error.ts'
 import { TcpNetwork } from './tcp-network.ts'
@@ -40,6 +42,7 @@ import { HttpTrackerCalls } from './tracker-calls.ts'
 import { NodeTrackerTransport } from './tracker-transport.ts'
 import { type TraceLevels, TransferTrace } from './transfer-trace.ts'
 import { NodeWebSeedTransport } from './web-seed-fetch.ts'
+import { type WireEvent, WireLog } from './wire-log.ts'
 
 export interface PeerNodeOptions extends TorrentDefaults {
   /** Address to listen on and to connect from; undefined = all interfaces. */
@@ -69,6 +72,12 @@ export interface PeerNodeOptions extends TorrentDefaults {
   readonly turns: TurnsOptions | undefined
   /** Announces torrents in the local network, and listens there (BEP 14); not if it listens on loopback. */
   readonly usesLocalNetwork: boolean
+  /** How far an address may reach that is told our counters; this machine and its network by default. */
+  readonly tellsStatsTo?: AddressScope | 'nobody'
+  /** Keeps the counters of each address that was asked for here; not those of ports chosen by chance. */
+  readonly countersFolder?: string
+  /** Told of every message to and from other peers; for a log, since it costs. */
+  readonly onWire?: (event: WireEvent) => void
   /** In place of multicast. */
   readonly localNetwork?: LocalNetwork
 }
@@ -92,6 +101,7 @@ const PROGRESS_INTERVAL_MS = 500
 
 export class PeerNode {
   readonly peerId: string
+  readonly counters: PeerCounters
   readonly #defaults: TorrentDefaults
   readonly #network: TcpNetwork
   readonly #client: Client
@@ -117,6 +127,12 @@ export class PeerNode {
     const peerId = makePeerId(options.version)
     const [seed] = getRandomValues(new Uint32Array(1))
     this.peerId = peerId
+    const { countersFolder, ports, tellsStatsTo = 'local' } = options
+    const isKept = countersFolder !== undefined && ports.includes(network.endpoint.port)
+    this.counters = new PeerCounters(
+      peerId,
+      isKept ? countersFile(countersFolder, network.endpoint) : undefined,
+    )
     this.#defaults = options
     this.#network = network
     const { host, trackerTimeoutMs } = options
@@ -149,6 +165,8 @@ export class PeerNode {
         },
         uploadDelaySeconds: options.uploadDelaySeconds,
         turns: options.turns,
+        wireTap: options.onWire && new WireLog(options.onWire),
+        services: { tellsStatsTo, stats: (query) => this.counters.stats(query) },
         buffers: new PieceBuffers(options.unverifiedBytesMax, SHARED_MEMORY),
       },
       { prng: new Prng(seed!), crypto: nodeCrypto, buggify: () => false },
@@ -168,7 +186,8 @@ export class PeerNode {
         webSeeds: this.#webSeeds,
       },
       {
-        event: (torrent, event) => this.#member(torrent)?.swarmEvent(event),
+        event: (torrent, event) =>
+          torrent === PEER_ITSELF ? this.#emit(event, undefined) : this.#member(torrent)?.swarmEvent(event),
         metadata: (torrent, result) => this.#metadata(torrent, result),
         stopped: () => settleStopped(),
         ...(options.trace && { trace: this.#traceWith(options.trace) }),
@@ -312,6 +331,7 @@ export class PeerNode {
     for (const task of this.#tasks.values()) await task.stop()
     for (const magnet of this.#magnets.values()) magnet.stop()
     this.#emit({ event: 'stopped' }, undefined)
+    this.counters.close()
   }
 
   #taskEvent(id: number, event: NodeEvent): void {
@@ -333,6 +353,7 @@ export class PeerNode {
   }
 
   #emit(event: NodeEvent, torrent: TorrentLabel | undefined): void {
+    this.counters.heard(event, torrent?.infoHash)
     for (const listener of this.#listeners) listener(event, torrent)
   }
 

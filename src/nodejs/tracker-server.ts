@@ -36,6 +36,7 @@ import { LocalTracker, type LocalTrackerOptions } from './local-tracker.ts'
 import { nodeClock } from './node-clock.ts'
 import { nodeHttp } from './node-http.ts'
 import { ShoalError } from './shoal-error.ts'
+import type { AnnounceGate } from './tracker-access.ts'
 import type { TrackerBackend } from './tracker-backend.ts'
 import { TrackerUdpSocket } from './tracker-udp-socket.ts'
 
@@ -75,6 +76,11 @@ interface Sockets {
   readonly udp: TrackerUdpSocket | undefined
 }
 
+/** `/PASSKEY/announce`, so that every client can be a member. */
+const PASSKEY_PATH = /^\/([\w-]{16,128})\/(announce|scrape)$/
+/** Nobody in particular. */
+const NO_ADDRESS = new Uint8Array(4)
+
 /** A port that is free for TCP may be taken for UDP; another is then tried. */
 const SAME_PORT_ATTEMPTS = 20
 /** What a source that asks too often is told over HTTP. */
@@ -104,6 +110,8 @@ export class TrackerServer {
   readonly #startedAt = performance.now()
   /** Who answers what is neither announce nor scrape. */
   #others: RequestHandler | undefined
+  /** Everybody may by default. */
+  #gate: AnnounceGate | undefined
   #closing: Promise<void> | undefined
 
   private constructor(
@@ -133,7 +141,7 @@ export class TrackerServer {
       connectionIds: new ConnectionIds(hash),
       limits: this.#limits,
       askers: this.#askers,
-      desk,
+      desk: { ask: (question, answer) => this.#askForUdp(question, answer) },
     })
     udp?.start((packet, address, port, send) => {
       onRequest?.(servedDatagram(packet, address))
@@ -165,6 +173,35 @@ export class TrackerServer {
   /** How many seeds and others there are; rejects with `store/away`. @param infoHash 20 bytes */
   counts(infoHash: Uint8Array): ScrapeCounts | Promise<ScrapeCounts> {
     return this.#desk.counts(infoHash)
+  }
+
+  /** From now on this one decides who may announce and scrape. */
+  guardAnnounces(gate: AnnounceGate): void {
+    this.#gate = gate
+  }
+
+  /** No passkey fits into a packet, so what is for members is not to be had over UDP. */
+  #askForUdp(...[question, answer]: Parameters<TrackerBackend['ask']>): void {
+    const [address, infoHashes] =
+      question.kind === 'announce'
+        ? [question.address, [question.request.infoHash]]
+        : [NO_ADDRESS, question.infoHashes]
+    const reason = this.#refusal(undefined, infoHashes, address)
+    if (reason === undefined) this.#desk.ask(question, answer)
+    else answer({ kind: 'refused', id: 0, reason })
+  }
+
+  #refusal(
+    passkey: string | undefined,
+    infoHashes: readonly Uint8Array[],
+    address: Uint8Array,
+  ): string | undefined {
+    if (this.#gate === undefined) return undefined
+    for (const infoHash of infoHashes) {
+      const refusal = this.#gate.refusal(passkey, infoHash, address)
+      if (refusal !== undefined) return refusal
+    }
+    return undefined
   }
 
   /** Undefined where peers are not known one by one (`TrackerBackend.withPeers`). */
@@ -212,13 +249,22 @@ export class TrackerServer {
         return this.#scrape(request, response, query)
       case '/healthz':
         return send(response, 200, 'text/plain; charset=utf-8', 'ok\n')
-      default:
+      default: {
+        const withKey = PASSKEY_PATH.exec(mark < 0 ? url : url.slice(0, mark))
+        if (withKey?.[2] === 'announce') return this.#announce(request, response, query, withKey[1])
+        if (withKey?.[2] === 'scrape') return this.#scrape(request, response, query, withKey[1])
         if (this.#others) return this.#others(request, response)
         return refuse(response, 'no such page; announce to /announce', 404)
+      }
     }
   }
 
-  #announce(request: http.IncomingMessage, response: http.ServerResponse, query: string): void {
+  #announce(
+    request: http.IncomingMessage,
+    response: http.ServerResponse,
+    query: string,
+    passkey?: string,
+  ): void {
     const source = this.#addressOf(request.socket)
     // The connection has gone: nobody waits for the answer, and there is nobody to list.
     if (source === undefined) return request.socket.destroySoon()
@@ -227,6 +273,8 @@ export class TrackerServer {
     const address = this.#askerOf(request, source, decoded.ok ? decoded.value.ip : undefined)
     if (!this.#limits.take(nodeClock.now(), address)) return refuseTooMany(response)
     if (!decoded.ok) return refuse(response, decoded.error.message)
+    const refusal = this.#refusal(passkey, [decoded.value.infoHash], address)
+    if (refusal !== undefined) return refuse(response, refusal)
     const encode = decoded.value.compact === false ? encodeDictionaryReply : encodeCompactReply
     const from = address === source ? undefined : source
     this.#desk.ask({ kind: 'announce', address, from, request: decoded.value }, (output) => {
@@ -235,7 +283,12 @@ export class TrackerServer {
     })
   }
 
-  #scrape(request: http.IncomingMessage, response: http.ServerResponse, query: string): void {
+  #scrape(
+    request: http.IncomingMessage,
+    response: http.ServerResponse,
+    query: string,
+    passkey?: string,
+  ): void {
     const source = this.#addressOf(request.socket)
     if (source === undefined) return request.socket.destroySoon()
     if (request.method !== 'GET') return refuse(response, 'scrape with GET')
@@ -244,6 +297,8 @@ export class TrackerServer {
     const decoded = decodeScrapeQuery(query)
     if (!decoded.ok) return refuse(response, decoded.error.message)
     const infoHashes = decoded.value
+    const refusal = this.#refusal(passkey, infoHashes, address)
+    if (refusal !== undefined) return refuse(response, refusal)
     this.#desk.ask({ kind: 'scrape', infoHashes }, (output) => {
       if (output.kind !== 'scraped') return sendRefusal(response, output)
       const counts = output.counts.map((each, i) => [infoHashes[i]!, each] as const)

@@ -1,7 +1,19 @@
 /** What a client is made with: identity, budgets and time-outs of all its torrents. */
+import type { Endpoint } from '../wire/endpoint.ts'
 import type { PieceBuffers } from './piece-buffers.ts'
+import type { ServicesOptions } from './services.ts'
 import type { EncryptionOptions } from './stream-encryption.ts'
 import type { TurnsOptions } from './turns.ts'
+
+/** Sees the bytes of every connection, in clear, as they pass. They are borrowed; it must not throw. */
+export interface WireTap {
+  passed(direction: 'in' | 'out', connection: TappedConnection | undefined, bytes: Uint8Array): void
+}
+
+/** The same object for one connection from its beginning to its end. */
+export interface TappedConnection {
+  readonly endpoint: Endpoint
+}
 
 export interface ClientOptions {
   /** 20 bytes. */
@@ -29,4 +41,8 @@ export interface ClientOptions {
   readonly turns?: TurnsOptions | undefined
   readonly buffers?: PieceBuffers
   readonly encryption?: EncryptionOptions
+  /** What other Shoal peers may ask of this one; undefined = nothing. */
+  readonly services?: ServicesOptions
+  /** Nobody looks by default. */
+  readonly wireTap?: WireTap | undefined
 }

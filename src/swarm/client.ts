@@ -16,6 +16,7 @@ import { TokenBucket } from '../base/token-bucket.ts'
 import { formatEndpoint } from '../wire/endpoint.ts'
 import { decodeHandshake } from '../wire/handshake.ts'
 import { isProbe } from '../wire/probe.ts'
+import { CLAIM_READS } from './claims.ts'
 import type { ClientOptions } from './client-options.ts'
 import { Connection } from './connection.ts'
 import { ConnectionSlots } from './connection-slots.ts'
@@ -30,7 +31,9 @@ import { MagnetTorrent } from './magnet-torrent.ts'
 import { OwnAddresses } from './own-addresses.ts'
 import { PeerSession } from './peer-session.ts'
 import { PieceBuffers } from './piece-buffers.ts'
+import { Rotation } from './rotation.ts'
 import { Schedule } from './schedule.ts'
+import { Services } from './services.ts'
 import { StreamEncryption } from './stream-encryption.ts'
 import { Torrent } from './torrent.ts'
 import { driveAnnouncements } from './torrent-announcements.ts'
@@ -67,9 +70,10 @@ export class Client implements Machine<SwarmInput, SwarmOutput> {
   readonly #turns: Turns
   readonly #dials = new DialBudget()
   readonly #slots: ConnectionSlots
+  readonly #rotation = new Rotation()
+  readonly #services: Services
   #lastConnection = 0
   #halfOpenCount = 0
-  #turn = 0
   #isStopping = false
   #isStopped = false
   #now: Instant
@@ -104,6 +108,7 @@ export class Client implements Machine<SwarmInput, SwarmOutput> {
       close: (connection, reason) => this.#close(connection, reason),
     })
     this.#slots = new ConnectionSlots(options, this.#connections, this.#around.own)
+    this.#services = new Services({ ...this.#around, options, torrents: this.torrents })
   }
 
   get connectionCount(): number {
@@ -115,7 +120,7 @@ export class Client implements Machine<SwarmInput, SwarmOutput> {
     this.#dispatch(now, input)
     if (this.#schedule.isTickDue(now)) this.#tick(now)
     else if (this.#schedule.isTorrentDue(now))
-      for (const torrent of this.#inTurn(this.#schedule.takeDue(now))) torrent.serveDue(now)
+      for (const torrent of this.#rotation.next(this.#schedule.takeDue(now))) torrent.serveDue(now)
     this.#turns.pass(now)
     if (this.#isStopping) this.#drain(now)
     this.#schedule.settle(now, this.#driveAnnouncer)
@@ -182,6 +187,7 @@ export class Client implements Machine<SwarmInput, SwarmOutput> {
         }
         return
       case 'blocks-read':
+        if (input.read < CLAIM_READS) return this.#services.readDone(input.read, input.fault)
         return torrent.readDone(now, input.read, input.fault)
       case 'checked':
         torrent.checked(now, input.pieces)
@@ -280,7 +286,9 @@ export class Client implements Machine<SwarmInput, SwarmOutput> {
 
   #arrived(now: Instant, id: number, bytes: Uint8Array): void {
     const clear = this.#encryption.read(now, id, bytes)
-    return typeof clear === 'string' ? this.#close(id, clear) : this.#received(now, id, clear)
+    if (typeof clear === 'string') return this.#close(id, clear)
+    this.options.wireTap?.passed('in', this.#connections.get(id), clear)
+    this.#received(now, id, clear)
   }
 
   /** @param bytes of the peer's stream, in clear */
@@ -291,7 +299,7 @@ export class Client implements Machine<SwarmInput, SwarmOutput> {
     if (connection.session === undefined) {
       rest = connection.gather(bytes)
       if (!connection.isBitTorrent) return this.#close(id, 'not-bittorrent')
-      if (connection.handshake === undefined) return
+      if (connection.handshake === undefined || this.#services.serve(now, connection, rest)) return
       if (this.#mustWait(now, connection, connection.handshake)) {
         if (!connection.hold(rest)) this.#close(id, 'protocol-error')
         return
@@ -419,7 +427,7 @@ export class Client implements Machine<SwarmInput, SwarmOutput> {
       if (reason !== undefined) this.#close(connection.id, reason)
       else connection.keepAlive(now)
     }
-    const torrents = this.#inTurn([...this.torrents.values()])
+    const torrents = this.#rotation.next([...this.torrents.values()])
     this.#schedule.concernAll(torrents)
     let isStarved = false
     for (const torrent of torrents) {
@@ -434,13 +442,7 @@ export class Client implements Machine<SwarmInput, SwarmOutput> {
     if (!isStarved) return
     // Memory is short: what nobody can finish now must not keep it from those who could go on.
     for (const torrent of torrents) torrent.downloader.abandonHopeless()
-    for (const torrent of this.#inTurn(torrents)) torrent.fillAll(now)
-  }
-
-  /** Another one first each time, because the first to draw on a short budget gets most of it. */
-  #inTurn(torrents: readonly Torrent[]): Torrent[] {
-    const start = torrents.length > 0 ? this.#turn++ % torrents.length : 0
-    return [...torrents.slice(start), ...torrents.slice(0, start)]
+    for (const torrent of this.#rotation.next(torrents)) torrent.fillAll(now)
   }
 
   readonly #driveAnnouncer = (torrent: Torrent): void => {
@@ -484,6 +486,8 @@ export class Client implements Machine<SwarmInput, SwarmOutput> {
   }
 
   #emit(output: SwarmOutput): void {
+    if (output.kind === 'send')
+      this.options.wireTap?.passed('out', this.#connections.get(output.connection), output.bytes)
     assert(this.#outputs.push(this.#encryption.write(output)), 'outputs are drained after every input')
   }
 }

@@ -4,6 +4,8 @@
  * Addresses are text: `127.0.0.1:6881` or `[::1]:6881`.
  */
 
+import type { ClaimsRefusal } from '../wire/claims-messages.ts'
+
 /** Exhaustive: shown to users and counted; every close has one. */
 export type DisconnectReason =
   | 'done'
@@ -123,6 +125,17 @@ export type SwarmEvent =
     }
   /** The info dictionary that these peers sent does not have the hash it should have. */
   | { readonly event: 'metadata-failed'; readonly from: readonly string[] }
+  /** Another peer asked about chunk positions of a payload string. */
+  | {
+      readonly event: 'claims-answered'
+      readonly address: string
+      /** 64 hex digits, or 40; null when the query named none. */
+      readonly payloadId: string | null
+      readonly claims: number
+      readonly answer: 'held' | 'not-held' | ClaimsRefusal
+    }
+  /** Another peer asked for our counters. */
+  | { readonly event: 'stats-asked'; readonly address: string; readonly isAnswered: boolean }
   | { readonly event: 'downloaded'; readonly bytes: number; readonly seconds: number }
   | { readonly event: 'paused'; readonly code: string; readonly reason: string; readonly hint?: string }
   | { readonly event: 'resumed' }

@@ -18,6 +18,8 @@ export interface RawAnnounce {
   compact?: 0 | 1
   /** The address the request comes from. */
   from?: string
+  /** HTTP; `/announce` by default. */
+  path?: string
 }
 export interface RawReply {
   /** Of an HTTP reply, all of it. */
@@ -32,14 +34,24 @@ export async function announceHttp(
   endpoint: { host: string; port: number },
   announce: RawAnnounce,
 ): Promise<RawReply> {
-  const { infoHash, peerId, port, left = 0, event = 'started', numwant, compact = 1, from } = announce
+  const {
+    infoHash,
+    peerId,
+    port,
+    left = 0,
+    event = 'started',
+    numwant,
+    compact = 1,
+    from,
+    path = '/announce',
+  } = announce
   const query = [
     ...[`info_hash=${percent(infoHash)}`, `peer_id=${percent(peerId)}`, `port=${port}`, `left=${left}`],
     ...['uploaded=0', 'downloaded=0', `compact=${compact}`],
     ...(event === '' ? [] : [`event=${event}`]),
     ...(numwant === undefined ? [] : [`numwant=${numwant}`]),
   ].join('&')
-  const body = await httpGet(endpoint, `/announce?${query}`, from)
+  const body = await httpGet(endpoint, `${path}?${query}`, from)
   const members = bdecode(body)
   if (!(members instanceof Map)) throw new Error('the reply is no dictionary')
   const failure = members.get('failure reason')
