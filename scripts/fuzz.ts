@@ -1,11 +1,25 @@
 /**
  * `npm run fuzz -- TARGET... [--seconds 60] [--seed N]`: longer than the test, each time with inputs of its
- * own. Without a target it takes every one in turn. An input that breaks a target is kept in
- * `test/fuzz/crashers/` and the exit status is 1.
+ * own. Without a target it takes every one in turn. An input that breaks a target, or from which it does not
+ * come back, is kept in `test/fuzz/crashers/`; memory that grows is told. The exit status is then 1, after a
+ * hang that of a killed process.
  */
 import { randomInt } from 'node:crypto'
 import { parseArgs } from 'node:util'
-import { type FuzzTarget, inputsFor, keepCrasher, loadTargets } from '../test/fuzz/fuzzer.ts'
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
+import { CRASHERS, type FuzzTarget, inputsFor, keepCrasher, loadTargets } from '../test/fuzz/fuzzer.ts'
+import { HangWatch } from '../test/fuzz/hang-watch.ts'
+
+/**
+ * What a target may keep of all its inputs: far more than its bounds, far less than a leak makes of hours.
+ */
+const GROWTH_BYTES_MAX = 64 * 1024 * 1024
+/** By then caches are full and code is compiled. */
+const WARM_INPUTS = 5000
+
+setFlagsFromString('--expose-gc')
+const collectGarbage = runInNewContext('gc') as () => void
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -14,6 +28,7 @@ const { values, positionals } = parseArgs({
 const seconds = Number(values.seconds)
 const seed = Number(values.seed ?? randomInt(2 ** 32))
 const targets = await loadTargets()
+const watch = new HangWatch(CRASHERS)
 const names = targets.map(({ name }) => name)
 const unknown = positionals.find((name) => !names.includes(name))
 
@@ -29,7 +44,10 @@ if (unknown !== undefined || !(seconds > 0) || !Number.isInteger(seed)) {
 function fuzz(target: FuzzTarget, milliseconds: number): boolean {
   const until = performance.now() + milliseconds
   let count = 0
+  let usedBefore: number | undefined
   for (const input of inputsFor(target, seed)) {
+    if (count === WARM_INPUTS) usedBefore = usedMemory()
+    watch.begins(target.name, input)
     try {
       target.run(input)
     } catch (error) {
@@ -39,6 +57,14 @@ function fuzz(target: FuzzTarget, milliseconds: number): boolean {
     count++
     if (performance.now() > until) break
   }
-  console.log(`${target.name}: ${count} inputs, seed ${seed}`)
-  return true
+  const growth = usedBefore === undefined ? 0 : usedMemory() - usedBefore
+  const grown = `${(growth / 1024 / 1024).toFixed(1)} MiB more in use`
+  console.log(`${target.name}: ${count} inputs, seed ${seed}, ${grown}`)
+  return growth < GROWTH_BYTES_MAX
+}
+
+function usedMemory(): number {
+  collectGarbage()
+  const { heapUsed, external } = process.memoryUsage()
+  return heapUsed + external
 }

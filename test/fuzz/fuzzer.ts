@@ -17,7 +17,7 @@ export interface FuzzTarget {
 }
 
 const TARGETS = join(import.meta.dirname, 'targets')
-const CRASHERS = join(import.meta.dirname, 'crashers')
+export const CRASHERS = join(import.meta.dirname, 'crashers')
 
 /** Longest input made; what breaks on longer ones is a matter of limits. */
 const INPUT_BYTES_MAX = 16 * 1024
