@@ -50,9 +50,14 @@ export function asProblem<T>(work: () => T): T {
   try {
     return work()
   } catch (error) {
-    const status = error instanceof ShoalError ? STATUS[error.code] : undefined
-    if (status === undefined) throw error
-    const { code, message, hint } = error as ShoalError
-    throw new ApiProblem(status, code, message, { hint })
+    return throwAsProblem(error)
   }
+}
+
+/** For `catch`. */
+export function throwAsProblem(error: unknown): never {
+  const status = error instanceof ShoalError ? STATUS[error.code] : undefined
+  if (status === undefined) throw error
+  const { code, message, hint } = error as ShoalError
+  throw new ApiProblem(status, code, message, { hint })
 }

@@ -46,29 +46,32 @@ describe('pictures (S45)', () => {
 
   test('are kept when the record names them, and go with it', async () => {
     const service = await open()
-    const published = service.publish(signed([PICTURE]), [PICTURE])
+    const published = await service.publish(signed([PICTURE]), [PICTURE])
     expect(published.ok).toBe(true)
     expect(await service.preview(id)).toEqual(PICTURE)
     const withdrawal = key.sign(encodeWithdrawal(signed([PICTURE]).bytes))
     const entry = service.catalog.find('1')!
-    expect(service.withdraw(entry, toHex(key.publicKey), new Uint8Array(64)).ok).toBe(false)
-    expect(service.withdraw(entry, toHex(key.publicKey), withdrawal)).toEqual({ ok: true, value: true })
-    expect(service.withdraw(entry, toHex(key.publicKey), withdrawal)).toEqual({ ok: true, value: false })
+    expect((await service.withdraw(entry, toHex(key.publicKey), new Uint8Array(64))).ok).toBe(false)
+    expect(await service.withdraw(entry, toHex(key.publicKey), withdrawal)).toEqual({ ok: true, value: true })
+    expect(await service.withdraw(entry, toHex(key.publicKey), withdrawal)).toEqual({
+      ok: true,
+      value: false,
+    })
     expect(await service.preview(id)).toBeUndefined()
   })
 
   test('a newer record that names others lets go of the first', async () => {
     const other = fromLatin1('\xff\xd8\xff another')
     const service = await open()
-    service.publish(signed([PICTURE]), [PICTURE])
-    service.publish(signed([other], 2), [other])
+    await service.publish(signed([PICTURE]), [PICTURE])
+    await service.publish(signed([other], 2), [other])
     expect(await service.preview(id)).toBeUndefined()
     expect(await service.preview(toHex(sha('sha256', other)))).toEqual(other)
   })
 
   test('the same record again keeps them', async () => {
     const service = await open()
-    for (let i = 0; i < 3; i++) service.publish(signed([PICTURE]), i === 0 ? [PICTURE] : [])
+    for (let i = 0; i < 3; i++) await service.publish(signed([PICTURE]), i === 0 ? [PICTURE] : [])
     expect(await service.preview(id)).toEqual(PICTURE)
   })
 
@@ -78,15 +81,17 @@ describe('pictures (S45)', () => {
     const large = new Uint8Array(LIMITS.catalogPreviewBytesMax.value + 1)
     large.set(PICTURE)
     for (const bad of [svg, large])
-      expect(service.publish(signed([bad]), [bad])).toMatchObject({ error: { code: 'catalog/bad-preview' } })
-    expect(service.publish(signed(), [PICTURE]).ok).toBe(true)
+      expect(await service.publish(signed([bad]), [bad])).toMatchObject({
+        error: { code: 'catalog/bad-preview' },
+      })
+    expect((await service.publish(signed(), [PICTURE])).ok).toBe(true)
     expect(await service.preview(id)).toBeUndefined()
   })
 })
 
 test('a .torrent is kept when it is that of the record', async () => {
   const service = await open()
-  service.publish(signed(), [])
+  await service.publish(signed(), [])
   const entry = service.catalog.find('1')!
   for (const wrong of [fromLatin1('de'), fromLatin1('no bencode'), fromLatin1('d4:infod1:ai1eee')])
     expect(service.keepTorrent(entry, wrong)).toMatchObject({ error: { code: 'catalog/wrong-torrent' } })
@@ -97,7 +102,7 @@ test('a .torrent is kept when it is that of the record', async () => {
 test('everything is there again when the store is opened again', async () => {
   const store = new MemoryStore()
   const first = await open(store)
-  first.publish(signed([PICTURE]), [PICTURE])
+  await first.publish(signed([PICTURE]), [PICTURE])
   first.keepTorrent(first.catalog.find('1')!, TORRENT)
   store.put('libraries', 'damaged', fromLatin1('no entry'))
   const second = await open(store)

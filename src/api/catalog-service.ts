@@ -11,7 +11,8 @@ import { Catalog, type CatalogEntry, type SignedRecord, swarmHashes } from '../c
 import { type CatalogQuery, type Found, type LiveCounts, searchCatalog } from '../catalog/catalog-search.ts'
 import { nodeCrypto } from '../nodejs/node-crypto.ts'
 import { verifyPublisher } from '../nodejs/publisher-key.ts'
-import type { Store } from '../nodejs/store.ts'
+import type { Store, TableWatcher } from '../nodejs/store.ts'
+import { isSameValue } from '../nodejs/store.ts'
 import type { TrackerServer } from '../nodejs/tracker-server.ts'
 import { type BValue, decodeBencode, encodeBencode, getDict, getInteger, getList } from '../wire/bencode.ts'
 import { type CatalogRecord, encodeWithdrawal } from '../wire/catalog-record.ts'
@@ -35,6 +36,7 @@ const LIBRARIES = 'libraries'
 const PREVIEWS = 'previews'
 const TORRENTS = 'torrents'
 const FACTS = 'catalog'
+const LAST_NUMBER = 'last-number'
 /** Of what a store in a file may take, for one in memory. */
 const MEMORY_SHARE = 1 / 16
 /** Counts of shared swarms may be this old. */
@@ -56,6 +58,8 @@ export class CatalogService {
   /** Bytes of each `.torrent` that is kept, by id. */
   readonly #torrents = new Map<string, number>()
   #torrentBytes = 0
+  /** Settles when the change that was asked for last is done. */
+  #last: Promise<unknown> = Promise.resolve()
 
   private constructor(options: CatalogServiceOptions) {
     this.#options = options
@@ -68,15 +72,47 @@ export class CatalogService {
 
   static async open(options: CatalogServiceOptions): Promise<CatalogService> {
     const service = new CatalogService(options)
-    const facts = await options.store.get(FACTS, 'last-number')
+    const facts = await options.store.get(FACTS, LAST_NUMBER)
     if (facts) service.catalog.skipNumbers(Number(Buffer.from(facts).toString()))
-    for (const { value } of await options.store.rows(LIBRARIES)) {
-      const entry = restore(service.catalog, value)
-      if (entry) service.#countPreviews(entry, previewsOf(entry))
-    }
-    for (const { key, value } of await options.store.rows(`${TORRENTS} sizes`))
-      service.#noteTorrent(key, Number(Buffer.from(value).toString()))
+    await options.store.watch(LIBRARIES, service.#libraryWatcher())
+    await options.store.watch(`${TORRENTS} sizes`, service.#torrentWatcher())
     return service
+  }
+
+  #libraryWatcher(): TableWatcher {
+    return {
+      all: (rows) => {
+        const kept = new Set(rows.map(({ key }) => key))
+        for (const { id } of this.catalog.entries()) if (!kept.has(id)) this.#take(id, undefined)
+        for (const { key, value } of rows) this.#take(key, value)
+      },
+      changed: (id, value) => this.#take(id, value),
+    }
+  }
+
+  #torrentWatcher(): TableWatcher {
+    const changed = (id: string, value: Uint8Array | undefined) =>
+      this.#noteTorrent(id, value && Number(Buffer.from(value).toString()))
+    return {
+      all: (rows) => {
+        const kept = new Set(rows.map(({ key }) => key))
+        for (const id of this.#torrents.keys()) if (!kept.has(id)) changed(id, undefined)
+        for (const { key, value } of rows) changed(key, value)
+      },
+      changed,
+    }
+  }
+
+  /** The entry as it stands in the store; undefined = gone. One that does not read is left out. */
+  #take(id: string, value: Uint8Array | undefined): void {
+    const known = this.catalog.byId(id)
+    if (isSameValue(known && encodeEntry(known), value)) return
+    if (known !== undefined) {
+      this.catalog.drop(known)
+      this.#countPreviews(known, [], false)
+    }
+    const entry = value && restore(this.catalog, value)
+    if (entry) this.#countPreviews(entry, previewsOf(entry), false)
   }
 
   /** Memory is dearer than disk. */
@@ -136,19 +172,32 @@ export class CatalogService {
     return searchCatalog(this.catalog, query, ({ record }) => this.counts(record))
   }
 
-  /** Fails as `Catalog.publish`, and with `catalog/bad-preview`. */
-  publish(signed: SignedRecord, previews: readonly Uint8Array[]): Result<PublishedLibrary> {
+  /** Fails as `Catalog.publish`, and with `catalog/bad-preview`. Throws ShoalError `store/away`. */
+  publish(signed: SignedRecord, previews: readonly Uint8Array[]): Promise<Result<PublishedLibrary>> {
+    return this.#inTurn(() => this.#publish(signed, previews))
+  }
+
+  async #publish(signed: SignedRecord, previews: readonly Uint8Array[]): Promise<Result<PublishedLibrary>> {
     const pictures = new Map<string, Uint8Array>()
     for (const bytes of previews) {
       if (bytes.length > LIMITS.catalogPreviewBytesMax.value || imageTypeOf(bytes) === undefined)
         return fail('catalog/bad-preview', 'a picture is too large, or no JPEG, PNG, WebP or AVIF')
       pictures.set(toHex(nodeCrypto.sha256(bytes)), bytes)
     }
-    const published = this.catalog.publish(this.#options.now(), signed)
-    if (!published.ok) return published
-    const { entry, isNew, displaced } = published.value
-    for (const other of displaced) this.#forget(other)
-    this.#keep(entry)
+    const checked = this.catalog.check(signed)
+    if (!checked.ok) return checked
+    const id = checked.value
+    const displaced: CatalogEntry[] = []
+    let number: number | undefined
+    const changed = await this.#change(id, async () => {
+      if (this.catalog.byId(id) === undefined) number ??= await this.#claimNumber()
+      const published = this.catalog.publish(this.#options.now(), signed, number)
+      if (published.ok) displaced.push(...published.value.displaced)
+      return published
+    }).finally(() => this.#displace(displaced))
+    if (!changed.ok) return changed
+    const { entry, isNew } = changed.value
+    this.#countPreviews(entry, previewsOf(entry))
     const hasRoom = this.#previewUses.size <= LIMITS.catalogPreviewsKeptMax.value * this.#share
     for (const hash of previewsOf(entry)) {
       const bytes = pictures.get(hash)
@@ -157,18 +206,78 @@ export class CatalogService {
     return ok({ entry, isNew, wantsTorrent: !this.#torrents.has(entry.id) })
   }
 
-  /** @returns whether this publisher was one of its sources */
-  withdraw(entry: CatalogEntry, publisher: string, signature: Uint8Array): Result<boolean> {
-    const source = entry.sources.find((one) => one.publisher === publisher)
-    if (source === undefined) return ok(false)
-    if (!verifyPublisher(source.record.publisher, encodeWithdrawal(source.signed.bytes), signature))
-      return fail('catalog/bad-signature', 'the withdrawal is not signed by the publisher')
-    const wasLast = entry.sources.length === 1
-    const removed = this.catalog.withdraw(entry, publisher)
-    if (!removed) return ok(false)
-    if (wasLast) this.#forget(entry)
-    else this.#keep(entry)
-    return ok(true)
+  /** A number that no process gave before. One that is not used in the end stays unused. */
+  async #claimNumber(): Promise<number> {
+    const { store } = this.#options
+    for (;;) {
+      const before = await store.get(FACTS, LAST_NUMBER)
+      // A store that lost it, and this process did not, must not begin anew.
+      if (before) this.catalog.skipNumbers(Number(Buffer.from(before).toString()) || 0)
+      const number = this.catalog.lastNumber + 1
+      if (await store.swap(FACTS, LAST_NUMBER, before, Buffer.from(String(number)))) return number
+    }
+  }
+
+  /**
+   * Changes an entry here and in the store, from what stands there: where another process was first, from
+   * what that left.
+   */
+  async #change<T>(id: string, change: () => Promise<Result<T>>): Promise<Result<T>> {
+    const { store } = this.#options
+    for (;;) {
+      const before = await store.get(LIBRARIES, id)
+      this.#take(id, before)
+      const changed = await change()
+      if (!changed.ok) return changed
+      const entry = this.catalog.byId(id)
+      try {
+        if (await store.swap(LIBRARIES, id, before, entry && encodeEntry(entry))) return changed
+      } catch (error) {
+        this.#take(id, before)
+        throw error
+      }
+    }
+  }
+
+  /** They made room; one that another process changed meanwhile stays. */
+  async #displace(entries: readonly CatalogEntry[]): Promise<void> {
+    const { store } = this.#options
+    for (const entry of entries) {
+      const { id } = entry
+      const before = encodeEntry(entry)
+      try {
+        if (await store.swap(LIBRARIES, id, before, undefined)) this.#forget(entry)
+        else this.#take(id, await store.get(LIBRARIES, id))
+      } catch {
+        this.#take(id, before)
+      }
+    }
+  }
+
+  /** One after the other: each begins with what the one before it left. */
+  #inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const done = this.#last.then(work)
+    this.#last = done.catch(() => {})
+    return done
+  }
+
+  /** @returns whether this publisher was one of its sources. Throws ShoalError `store/away` */
+  withdraw({ id }: CatalogEntry, publisher: string, signature: Uint8Array): Promise<Result<boolean>> {
+    return this.#inTurn(async () => {
+      let before: CatalogEntry | undefined
+      const removed = await this.#change(id, async () => {
+        before = this.catalog.byId(id)
+        const source = before?.sources.find((one) => one.publisher === publisher)
+        if (before === undefined || source === undefined) return ok(false)
+        if (!verifyPublisher(source.record.publisher, encodeWithdrawal(source.signed.bytes), signature))
+          return fail('catalog/bad-signature', 'the withdrawal is not signed by the publisher')
+        return ok(this.catalog.withdraw(before, publisher))
+      })
+      if (!removed.ok || !removed.value || before === undefined) return removed
+      if (this.catalog.byId(id) === undefined) this.#forget(before)
+      else this.#countPreviews(before, previewsOf(before))
+      return removed
+    })
   }
 
   async preview(hash: string): Promise<Uint8Array | undefined> {
@@ -203,31 +312,30 @@ export class CatalogService {
     return ok(undefined)
   }
 
-  #noteTorrent(id: string, length: number): void {
+  /** @param length undefined = it is gone */
+  #noteTorrent(id: string, length: number | undefined): void {
+    this.#torrentBytes -= this.#torrents.get(id) ?? 0
+    this.#torrents.delete(id)
+    if (length === undefined || !Number.isSafeInteger(length)) return
     this.#torrents.set(id, length)
     this.#torrentBytes += length
   }
 
-  #keep(entry: CatalogEntry): void {
-    this.#countPreviews(entry, previewsOf(entry))
-    this.#options.store.put(LIBRARIES, entry.id, encodeEntry(entry))
-    this.#options.store.put(FACTS, 'last-number', Buffer.from(String(this.catalog.lastNumber)))
-  }
-
+  /** What was kept of an entry that is gone. */
   #forget(entry: CatalogEntry): void {
     const { store } = this.#options
     this.#countPreviews(entry, [])
-    store.delete(LIBRARIES, entry.id)
-    const length = this.#torrents.get(entry.id)
-    if (length === undefined) return
-    this.#torrents.delete(entry.id)
-    this.#torrentBytes -= length
+    if (!this.#torrents.has(entry.id)) return
+    this.#noteTorrent(entry.id, undefined)
     store.delete(TORRENTS, entry.id)
     store.delete(`${TORRENTS} sizes`, entry.id)
   }
 
-  /** The entry names these pictures now; one that no entry names any more goes. */
-  #countPreviews(entry: CatalogEntry, hashes: readonly string[]): void {
+  /**
+   * The entry names these pictures now; one that no entry names any more goes.
+   * @param isOurs false for what another process did, which also sees to the pictures
+   */
+  #countPreviews(entry: CatalogEntry, hashes: readonly string[], isOurs = true): void {
     const before = this.#counted.get(entry) ?? []
     for (const hash of hashes) this.#previewUses.set(hash, (this.#previewUses.get(hash) ?? 0) + 1)
     for (const hash of before) {
@@ -235,7 +343,7 @@ export class CatalogService {
       if (uses > 0) this.#previewUses.set(hash, uses)
       else {
         this.#previewUses.delete(hash)
-        this.#options.store.delete(PREVIEWS, hash)
+        if (isOurs) this.#options.store.delete(PREVIEWS, hash)
       }
     }
     this.#counted.set(entry, hashes)

@@ -3,7 +3,7 @@ import type { FastifyRequest } from 'fastify'
 import { Type } from 'typebox'
 import type { Asker } from '../nodejs/tracker-access.ts'
 import type { Invite } from '../tracker/access.ts'
-import { addressOf, askerOf, asProblem } from './api-access.ts'
+import { addressOf, askerOf, asProblem, throwAsProblem } from './api-access.ts'
 import { ApiProblem } from './api-problem.ts'
 import { problems } from './contract.ts'
 import { Done, InviteList, InviteMade, Join, Joined, MakeInvite, MemberList } from './contract-access.ts'
@@ -63,7 +63,7 @@ export const accessRoutes: RouteModule = (app, { access, store }) => {
     },
     async (request, reply) => {
       const { invite, name } = request.body
-      const { member, passkey } = asProblem(() => access.join(invite, name, addressOf(request)))
+      const { member, passkey } = await access.join(invite, name, addressOf(request)).catch(throwAsProblem)
       await store.flush()
       const announce = `${originOf(request)}/${passkey}/announce`
       return reply.code(201).send({ memberId: member.id, passkey, announce })

@@ -127,13 +127,13 @@ function addPublishing(app: ApiApp, { catalog, events, access }: ApiServices, up
         response: { 200: PublicationAnswer, ...problems(400, 413) },
       },
     },
-    (request) => {
+    async (request) => {
       const { count, libraries } = request.body
       const isByMember = askerOf(access, request) !== undefined
       refuseMiscount(count, libraries.length)
-      const results = libraries.map((library): PublicationResult => {
+      const publish = async (library: (typeof libraries)[number]): Promise<PublicationResult> => {
         const signed = { bytes: decodeBase64(library.record), signature: decodeBase64(library.signature) }
-        const published = catalog.publish(signed, (library.previews ?? []).map(decodeBase64))
+        const published = await catalog.publish(signed, (library.previews ?? []).map(decodeBase64))
         if (!published.ok) return { ok: false, code: published.error.code, message: published.error.message }
         const { entry, isNew, wantsTorrent } = published.value
         const { record } = catalog.catalog.recordOf(entry)
@@ -149,7 +149,9 @@ function addPublishing(app: ApiApp, { catalog, events, access }: ApiServices, up
         if (isNew) events.publish('library', { number: row.number, name: row.name, infoHash: row.infoHash })
         const infoHash = row.infoHash ?? row.infoHashV2 ?? ''
         return { ok: true, number: entry.number, infoHash, isNew, wantsTorrent }
-      })
+      }
+      const results: PublicationResult[] = []
+      for (const library of libraries) results.push(await publish(library))
       return { registered: results.filter((result) => result.ok).length, results }
     },
   )
@@ -163,10 +165,10 @@ function addPublishing(app: ApiApp, { catalog, events, access }: ApiServices, up
         response: { 200: WithdrawalAnswer, ...problems(400, 403) },
       },
     },
-    ({ params: { id }, body: { publisher, signature } }) => {
+    async ({ params: { id }, body: { publisher, signature } }) => {
       const entry = catalog.catalog.find(id)
       if (entry === undefined) return { removed: false }
-      const removed = catalog.withdraw(entry, publisher.toLowerCase(), decodeBase64(signature))
+      const removed = await catalog.withdraw(entry, publisher.toLowerCase(), decodeBase64(signature))
       if (!removed.ok) throw new ApiProblem(403, 'catalog/bad-signature', removed.error.message)
       return { removed: removed.value }
     },

@@ -96,7 +96,8 @@ function sendProblem(
   onFailure?: (error: unknown) => void,
 ): FastifyReply {
   const problem = problemOf(error)
-  if (problem.status >= 500 && !(error instanceof ApiProblem)) onFailure?.(error)
+  // A store that is away was told by itself, once.
+  if (problem.status >= 500 && problem.status !== 503 && !(error instanceof ApiProblem)) onFailure?.(error)
   return reply
     .code(problem.status)
     .headers(SECURITY_HEADERS)

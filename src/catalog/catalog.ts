@@ -94,22 +94,37 @@ export class Catalog {
     return this.#byHash.get(name.toLowerCase())?.[0]
   }
 
+  /** @param id as `idOf` gives it */
+  byId(id: string): CatalogEntry | undefined {
+    return this.#byId.get(id)
+  }
+
   /** The record that is shown: that of a followed publisher, else the first. */
   recordOf(entry: CatalogEntry, follows: ReadonlySet<string> = this.#options.follows): CatalogSource {
     return entry.sources.find(({ publisher }) => follows.has(publisher)) ?? entry.sources[0]!
   }
 
+  /** The id of what this would publish. Fails as `publish`, but for `catalog/outdated` and `catalog/full`. */
+  check(signed: SignedRecord): Result<string> {
+    const read = this.#read(signed)
+    if (!read.ok) return read
+    const { record, publisher } = read.value
+    const id = idOf(record)
+    return !this.#byId.has(id) && this.#isOverQuota(publisher) ? overQuota() : ok(id)
+  }
+
   /**
    * Fails with `catalog/bad-record`, `catalog/bad-signature`, `catalog/outdated`,
    * `catalog/quota`, `catalog/full`.
+   * @param number of an entry that is new; none given before by any process that shares this catalog
    */
-  publish(nowMs: number, signed: SignedRecord): Result<Published> {
+  publish(nowMs: number, signed: SignedRecord, number = this.#lastNumber + 1): Result<Published> {
     const read = this.#read(signed)
     if (!read.ok) return read
     const source = read.value
     const { record, publisher } = source
     const known = this.#byId.get(idOf(record))
-    if (known === undefined) return this.#add(nowMs, source)
+    if (known === undefined) return this.#add(nowMs, source, number)
     const index = known.sources.findIndex((other) => other.publisher === publisher)
     if (index >= 0 && known.sources[index]!.record.sequence > record.sequence)
       return fail('catalog/outdated', 'a newer record of this library is here already')
@@ -141,6 +156,11 @@ export class Catalog {
     return this.#insert({ ...entry, number, id: idOf(first.record), sources })
   }
 
+  /** It is no longer there. */
+  drop(entry: CatalogEntry): void {
+    if (this.#byId.get(entry.id) === entry) this.#remove(entry)
+  }
+
   /** Numbers up to this one were given before. */
   skipNumbers(last: number): void {
     this.#lastNumber = Math.max(this.#lastNumber, last)
@@ -170,13 +190,13 @@ export class Catalog {
     return ok({ signed, record, publisher: toHex(record.publisher) })
   }
 
-  #add(nowMs: number, source: CatalogSource): Result<Published> {
+  #add(nowMs: number, source: CatalogSource, number: number): Result<Published> {
     if (this.#isOverQuota(source.publisher)) return overQuota()
     const displaced = this.size >= this.#entriesMax ? this.#makeRoom() : []
     if (this.size >= this.#entriesMax)
       return fail('catalog/full', 'the catalog is full of libraries that are alive')
     const entry = this.#insert({
-      number: this.#lastNumber + 1,
+      number,
       id: idOf(source.record),
       publishedAt: nowMs,
       refreshedAt: nowMs,

@@ -56,8 +56,14 @@ export class PayloadBook {
 
   static async open(store: Store): Promise<PayloadBook> {
     const book = new PayloadBook(store)
-    for (const { value } of await store.rows(RECORDS))
-      book.#admit(JSON.parse(Buffer.from(value).toString()) as PayloadRecord)
+    await store.watch(RECORDS, {
+      all: (rows) => {
+        const kept = new Set(rows.map(({ key }) => key))
+        for (const id of book.#records.keys()) if (!kept.has(id)) book.#take(id, undefined)
+        for (const { key, value } of rows) book.#take(key, value)
+      },
+      changed: (key, value) => book.#take(key, value),
+    })
     return book
   }
 
@@ -78,22 +84,36 @@ export class PayloadBook {
     const known = this.#records.get(torrent.id)
     if (known !== undefined && (known.isStored || !isStored)) return { record: known, isNew: false }
     const digests = await this.#computed(torrent.id, utf8)
-    const record = known ? { ...known, isStored } : recordOf(torrent, utf8, digests, isStored, now)
+    if (isStored) {
+      this.#refuseOverflow(known, utf8.length)
+      // First what the entry promises. Another process may have put it: the same bytes, by its id.
+      await this.#store.swap(TEXTS, torrent.id, undefined, utf8)
+    }
+    for (;;) {
+      const before = await this.#store.get(RECORDS, torrent.id)
+      this.#take(torrent.id, before)
+      const there = this.#records.get(torrent.id)
+      if (there !== undefined && (there.isStored || !isStored)) return { record: there, isNew: false }
+      const record = there ? { ...there, isStored } : recordOf(torrent, utf8, digests, isStored, now)
+      this.#refuseOverflow(there, costOf(record))
+      const after = Buffer.from(JSON.stringify(record))
+      if (!(await this.#store.swap(RECORDS, torrent.id, before, after))) continue
+      this.#take(torrent.id, after)
+      if (!isStored) this.#store.put(DIGESTS, torrent.id, digests)
+      else if (there !== undefined) this.#store.delete(DIGESTS, torrent.id)
+      return { record, isNew: there === undefined }
+    }
+  }
+
+  /** Each process counts what it knows, so several that fill the last room at one moment may exceed it. */
+  #refuseOverflow(known: PayloadRecord | undefined, cost: number): void {
     const isFull = known === undefined && this.#records.size >= LIMITS.payloadsStoredMax.value
-    if (isFull || this.#bytes + costOf(record) > LIMITS.payloadBytesStoredMax.value)
+    if (isFull || this.#bytes + cost > LIMITS.payloadBytesStoredMax.value)
       throw new ShoalError(
         'payload/full',
         'this tracker keeps no more payload strings',
         'Put it elsewhere; peers can fetch it from you without a tracker.',
       )
-    if (known !== undefined) this.#bytes -= costOf(known)
-    this.#admit(record)
-    this.#store.put(RECORDS, record.id, Buffer.from(JSON.stringify(record)))
-    if (isStored) {
-      this.#store.put(TEXTS, record.id, utf8)
-      if (known !== undefined) this.#store.delete(DIGESTS, record.id)
-    } else this.#store.put(DIGESTS, record.id, digests)
-    return { record, isNew: known === undefined }
   }
 
   /** @param id the id, or the v1 infohash */
@@ -132,10 +152,30 @@ export class PayloadBook {
     return digests
   }
 
-  #admit(record: PayloadRecord): void {
-    this.#records.set(record.id, record)
-    this.#ids.set(record.infoHash, record.id)
+  /** As it stands in the store; undefined = gone. */
+  #take(id: string, value: Uint8Array | undefined): void {
+    const record = value && parseRecord(id, value)
+    if (value !== undefined && record === undefined) return
+    const known = this.#records.get(id)
+    if (known !== undefined) {
+      this.#records.delete(id)
+      this.#ids.delete(known.infoHash)
+      this.#bytes -= costOf(known)
+    }
+    if (record === undefined) return
+    this.#records.set(id, record)
+    this.#ids.set(record.infoHash, id)
     this.#bytes += costOf(record)
+  }
+}
+
+/** Undefined for what this version does not read. */
+function parseRecord(id: string, value: Uint8Array): PayloadRecord | undefined {
+  try {
+    const record = JSON.parse(Buffer.from(value).toString()) as PayloadRecord
+    return record.id === id ? record : undefined
+  } catch {
+    return undefined
   }
 }
 

@@ -12,7 +12,7 @@ import { dirname } from 'node:path'
 import type { DatabaseSync, StatementSync } from 'node:sqlite'
 import { LIMITS } from '../base/limits.ts'
 import { ShoalError } from './shoal-error.ts'
-import type { Store, StoredRow } from './store.ts'
+import { isSameValue, type Store, type StoredRow, type TableWatcher } from './store.ts'
 
 /** `shoal`, so that other files are not taken for ours. */
 const APPLICATION_ID = 0x73686f61
@@ -73,6 +73,10 @@ export class SqliteStore implements Store {
   }
 
   async get(table: string, key: string): Promise<Uint8Array | undefined> {
+    return this.#read(table, key)
+  }
+
+  #read(table: string, key: string): Uint8Array | undefined {
     const change = this.#waiting.get(waitingKey(table, key))
     if (change) return change.value
     return this.#select.get(table, key)?.value as Uint8Array | undefined
@@ -86,12 +90,28 @@ export class SqliteStore implements Store {
     this.#change({ table, key, value: undefined })
   }
 
+  async swap(
+    table: string,
+    key: string,
+    before: Uint8Array | undefined,
+    after: Uint8Array | undefined,
+  ): Promise<boolean> {
+    if (!isSameValue(this.#read(table, key), before)) return false
+    this.#change({ table, key, value: after })
+    return true
+  }
+
   async rows(table: string): Promise<readonly StoredRow[]> {
     this.#write()
     return this.#selectAll.all(table).map(({ key, value }) => ({
       key: key as string,
       value: value as Uint8Array,
     }))
+  }
+
+  /** The file is locked: there are no others. */
+  async watch(table: string, watcher: TableWatcher): Promise<void> {
+    watcher.all(await this.rows(table))
   }
 
   async flush(): Promise<void> {

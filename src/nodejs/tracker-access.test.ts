@@ -6,8 +6,8 @@ const HERE = Uint8Array.of(10, 0, 0, 1)
 const SECRET = new Uint8Array(20).fill(1)
 const PUBLIC = new Uint8Array(20).fill(2)
 
-function joined(access: TrackerAccess): string {
-  return access.join(access.invite('operator', 60, 1).secret, 'anna', HERE).passkey
+async function joined(access: TrackerAccess): Promise<string> {
+  return (await access.join(access.invite('operator', 60, 1).secret, 'anna', HERE)).passkey
 }
 
 test('in the mode open only swarms that were made private want a passkey, also after a restart', async () => {
@@ -15,7 +15,7 @@ test('in the mode open only swarms that were made private want a passkey, also a
   const before = await TrackerAccess.open({ mode: 'open', tokenFile: undefined }, store)
   expect(before.refusal(undefined, SECRET, HERE)).toBeUndefined()
   before.protect(SECRET)
-  const passkey = joined(before)
+  const passkey = await joined(before)
   const after = await TrackerAccess.open({ mode: 'open', tokenFile: undefined }, store)
   for (const access of [before, after]) {
     expect(access.refusal(undefined, PUBLIC, HERE)).toBeUndefined()
@@ -27,7 +27,7 @@ test('in the mode open only swarms that were made private want a passkey, also a
 
 test('who announces with wrong passkeys is not looked at for a while; others are', async () => {
   const access = await TrackerAccess.open({ mode: 'invite', tokenFile: undefined }, new MemoryStore())
-  const passkey = joined(access)
+  const passkey = await joined(access)
   for (let i = 0; i < 20; i++) access.refusal(`wrong ${i}`, PUBLIC, HERE)
   expect(access.refusal(passkey, PUBLIC, HERE)).toMatch(/too many/)
   expect(access.refusal(passkey, PUBLIC, Uint8Array.of(10, 0, 0, 2))).toBeUndefined()

@@ -13,6 +13,7 @@ import {
   AccessBook,
   type AccessChange,
   type AccessMode,
+  afterUse,
   type Invite,
   type Member,
 } from '../tracker/access.ts'
@@ -21,7 +22,7 @@ import { nodeClock } from './node-clock.ts'
 import { nodeCrypto } from './node-crypto.ts'
 import { ShoalError } from './shoal-error.ts'
 import { storageError } from './storage-error.ts'
-import type { Store } from './store.ts'
+import type { Store, TableWatcher } from './store.ts'
 
 /** Decides about announces and scrapes. `address`: 4 or 16 bytes. */
 export interface AnnounceGate {
@@ -69,9 +70,34 @@ export class TrackerAccess implements AnnounceGate {
   /** Throws ShoalError `storage/…` and what the store throws. */
   static async open(options: TrackerAccessOptions, store: Store): Promise<TrackerAccess> {
     const access = new TrackerAccess(options, store, takeToken(options))
-    access.#book.restore(await read<Member>(store, MEMBERS), await read<Invite>(store, INVITES))
-    for (const { key } of await store.rows(PRIVATE_SWARMS)) access.#privateSwarms.add(key)
+    await store.watch(MEMBERS, access.#watcher('member'))
+    await store.watch(INVITES, access.#watcher('invite'))
+    await store.watch(PRIVATE_SWARMS, {
+      // None is ever made public again, so one that a store lost is put back.
+      all: (rows) => {
+        const kept = new Set(rows.map(({ key }) => key))
+        for (const key of access.#privateSwarms)
+          if (!kept.has(key)) store.put(PRIVATE_SWARMS, key, new Uint8Array(0))
+        for (const key of kept) access.#privateSwarms.add(key)
+      },
+      changed: (key, value) => void (value && access.#privateSwarms.add(key)),
+    })
     return access
+  }
+
+  #watcher(kind: AccessChange['kind']): TableWatcher {
+    const changed = (id: string, value: Uint8Array | undefined) => {
+      const change = changeOf(kind, id, value)
+      if (change !== undefined) this.#book.take(change)
+    }
+    return {
+      all: (rows) => {
+        const kept = new Set(rows.map(({ key }) => key))
+        for (const id of this.#book.ids(kind)) if (!kept.has(id)) changed(id, undefined)
+        for (const { key, value } of rows) changed(key, value)
+      },
+      changed,
+    }
   }
 
   get memberCount(): number {
@@ -135,18 +161,43 @@ export class TrackerAccess implements AnnounceGate {
     return this.#book.expel(id)
   }
 
-  /** Throws ShoalError `access/…`. */
-  join(
+  /**
+   * Takes one use of an invite, which counts for all processes that share the store, then admits. Throws
+   * ShoalError `access/…`, `store/away`.
+   */
+  async join(
     secret: string,
     name: string,
     address: Uint8Array,
-  ): { readonly member: Member; readonly passkey: string } {
+  ): Promise<{ readonly member: Member; readonly passkey: string }> {
     this.#mayTry(address)
+    const now = Date.now()
+    for (;;) {
+      const found = this.#book.inviteOf(now, secret)
+      if (!found.ok) {
+        if (found.error.code === 'access/bad-invite') this.#failures.failed(nodeClock.now(), address)
+        throw ShoalError.from(found.error)
+      }
+      const { id } = found.value
+      const before = await this.#store.get(INVITES, id)
+      const change = changeOf('invite', id, before)
+      if (change?.kind !== 'invite') throw new ShoalError('access/bad-invite', 'this invite does not read')
+      this.#book.take(change)
+      if (change.invite === undefined) continue
+      const left = afterUse(change.invite)
+      if (!(await this.#store.swap(INVITES, id, before, left && bytesOf(left)))) continue
+      this.#book.take({ kind: 'invite', id, invite: left })
+      return await this.#admit(id, name, now)
+    }
+  }
+
+  async #admit(invite: string, name: string, joinedAt: number) {
     const passkey = makeSecret()
-    const joined = this.#book.join(Date.now(), secret, { id: makeId(), name, passkey })
-    if (joined.ok) return { member: joined.value, passkey }
-    if (joined.error.code === 'access/bad-invite') this.#failures.failed(nodeClock.now(), address)
-    throw ShoalError.from(joined.error)
+    const passkeyHash = toHex(nodeHash(passkey))
+    const member: Member = { id: makeId(), name, passkeyHash, invite, joinedAt }
+    await this.#store.swap(MEMBERS, member.id, undefined, bytesOf(member))
+    this.#book.take({ kind: 'member', id: member.id, member })
+    return { member, passkey }
   }
 
   #mayTry(address: Uint8Array): void {
@@ -161,7 +212,7 @@ export class TrackerAccess implements AnnounceGate {
   #keep(change: AccessChange): void {
     const [table, value] = change.kind === 'member' ? [MEMBERS, change.member] : [INVITES, change.invite]
     if (value === undefined) this.#store.delete(table, change.id)
-    else this.#store.put(table, change.id, Buffer.from(JSON.stringify(value)))
+    else this.#store.put(table, change.id, bytesOf(value))
   }
 }
 
@@ -200,6 +251,23 @@ function takeToken({ mode, tokenFile }: TrackerAccessOptions): {
   return { text, isNew: false }
 }
 
-async function read<T>(store: Store, table: string): Promise<T[]> {
-  return (await store.rows(table)).map(({ value }) => JSON.parse(Buffer.from(value).toString()) as T)
+function bytesOf(value: Member | Invite): Uint8Array {
+  return Buffer.from(JSON.stringify(value))
+}
+
+/** Undefined for what this version does not read. */
+function changeOf(
+  kind: AccessChange['kind'],
+  id: string,
+  value: Uint8Array | undefined,
+): AccessChange | undefined {
+  if (value === undefined)
+    return kind === 'member' ? { kind, id, member: undefined } : { kind, id, invite: undefined }
+  try {
+    const read: unknown = JSON.parse(Buffer.from(value).toString())
+    if (typeof read !== 'object' || read === null || !('id' in read) || read.id !== id) return undefined
+    return kind === 'member' ? { kind, id, member: read as Member } : { kind, id, invite: read as Invite }
+  } catch {
+    return undefined
+  }
 }

@@ -71,6 +71,24 @@ export class AccessBook {
     for (const invite of invites) this.#invites.set(invite.id, invite)
   }
 
+  /** What another process that shares this book changed; it is not told again. */
+  take(change: AccessChange): void {
+    if (change.kind === 'invite') {
+      if (change.invite === undefined) this.#invites.delete(change.id)
+      else this.#invites.set(change.id, change.invite)
+      return
+    }
+    const known = this.#members.get(change.id)
+    this.#members.delete(change.id)
+    if (known !== undefined) this.#byPasskey.delete(known.passkeyHash)
+    if (change.member !== undefined) this.#admit(change.member)
+  }
+
+  /** Ids of what is known, as those of others may be gone by now. */
+  ids(kind: AccessChange['kind']): readonly string[] {
+    return [...(kind === 'member' ? this.#members : this.#invites).keys()]
+  }
+
   get members(): readonly Member[] {
     return [...this.#members.values()]
   }
@@ -137,19 +155,30 @@ export class AccessBook {
     secret: string,
     { id, name, passkey }: { id: string; name: string; passkey: string },
   ): Result<Member> {
-    const hash = this.#hash(secret)
-    let found: Invite | undefined
-    for (const invite of this.invites(now)) if (invite.secretHash === hash) found = invite
-    if (found === undefined)
-      return fail('access/bad-invite', 'this invite is not valid (any more)', 'Ask for a new one.')
-    if (this.#members.size >= LIMITS.trackerMembersMax.value)
-      return fail('access/full', 'this tracker has as many members as it can have')
+    const admitted = this.inviteOf(now, secret)
+    if (!admitted.ok) return admitted
+    const found = admitted.value
     const member: Member = { id, name, passkeyHash: this.#hash(passkey), invite: found.id, joinedAt: now }
     this.#admit(member)
     this.#changed({ kind: 'member', id, member })
-    if (found.usesLeft > 1) this.#keepInvite({ ...found, usesLeft: found.usesLeft - 1 })
+    const left = afterUse(found)
+    if (left !== undefined) this.#keepInvite(left)
     else this.revokeInvite(found.id, 'operator')
     return ok(member)
+  }
+
+  /** The invite with which that secret lets somebody in. Fails as `join`. */
+  inviteOf(now: number, secret: string): Result<Invite> {
+    const hash = this.#hash(secret)
+    let found: Invite | undefined
+    for (const invite of this.invites(now)) if (invite.secretHash === hash) found = invite
+    // Who was expelled a moment ago, elsewhere, may have invited in between.
+    const isOfNobody = found?.by != null && !this.#members.has(found.by)
+    if (found === undefined || isOfNobody)
+      return fail('access/bad-invite', 'this invite is not valid (any more)', 'Ask for a new one.')
+    if (this.#members.size >= LIMITS.trackerMembersMax.value)
+      return fail('access/full', 'this tracker has as many members as it can have')
+    return ok(found)
   }
 
   #keepInvite(invite: Invite): Invite {
@@ -171,4 +200,9 @@ export class AccessBook {
   #hash(secret: string): string {
     return toHex(this.#crypto.sha256(encodeUtf8(secret)))
   }
+}
+
+/** What is left of an invite when one more has come in; undefined = nothing. */
+export function afterUse(invite: Invite): Invite | undefined {
+  return invite.usesLeft > 1 ? { ...invite, usesLeft: invite.usesLeft - 1 } : undefined
 }

@@ -172,8 +172,14 @@ test('a store in Redis gives back what was put, also what was put while it was a
   store.put('a', '3', Uint8Array.of(4))
   store.delete('b', '1')
   expect(await store.get('a', '3')).toEqual(Uint8Array.of(4))
+  await expect(store.flush()).rejects.toMatchObject({ code: 'store/away' })
   await server.startAgain()
-  await store.flush()
+  await until('what waited is written', () =>
+    store.flush().then(
+      () => true,
+      () => false,
+    ),
+  )
   const other = new RedisStore((await open(server)).connection)
   expect((await other.rows('a')).map(({ key, value }) => [key, ...value])).toEqual([['3', 4]])
   store.put('a', '1', Uint8Array.of(0, 255))
