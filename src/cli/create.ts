@@ -7,6 +7,8 @@
 import { accessSync, constants, statSync } from 'node:fs'
 import path from 'node:path'
 import { equalBytes, toHex } from '../base/bytes.ts'
+import { redactText } from '../base/redact.ts'
+import { withoutPasskey } from '../nodejs/catalog-client.ts'
 import type { FoundContent } from '../nodejs/folder-walk.ts'
 import { type CreatedMetainfo, createMetainfo } from '../nodejs/metainfo-creation.ts'
 import { nodeCrypto } from '../nodejs/node-crypto.ts'
@@ -43,6 +45,7 @@ export async function run(context: CommandContext): Promise<number> {
   }
   for (const warning of made.warnings) output.warning(warning)
   warnIfUnreachable(context)
+  warnOfSecrets(context)
   target.refuseAnother(made)
   writeWhole(target.path, made.bytes)
   if (context.settings.format === 'auto') output.text(`format ${made.reason}`)
@@ -110,12 +113,22 @@ function warnIfUnreachable({ options, settings, output }: CommandContext): void 
   })
 }
 
+/** Who has the file has the passkey of whoever made it (S26). It stays: they named that address themselves. */
+function warnOfSecrets({ settings, output }: CommandContext): void {
+  if (!settings.useTracker || settings.tracker.every((url) => redactText(url) === url)) return
+  output.warning({
+    code: 'create/passkey-in-torrent',
+    message: 'the .torrent has your passkey in the address of the tracker: whoever gets the file can use it',
+    hint: 'Keep the file to yourself, or give --tracker the address without the passkey; `shoal share` leaves it out.',
+  })
+}
+
 /** Not by way of `made.metainfo`: reading the file back takes a while where there are many files. */
 function magnetOf(
   { infoHashV1, infoHashV2, name }: CreatedMetainfo,
   { settings, options }: CommandContext,
 ): string {
-  const trackers = settings.useTracker ? settings.tracker : []
+  const trackers = settings.useTracker ? settings.tracker.map(withoutPasskey) : []
   const webSeeds = (options as CreateOptions).webSeed ?? []
   return formatMagnet({
     infoHashV1,
