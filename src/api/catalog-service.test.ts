@@ -113,6 +113,57 @@ test('everything is there again when the store is opened again', async () => {
   expect(second.catalog.lastNumber).toBe(1)
 })
 
+test('two that share a store give no number twice, and both are sources of one library', async () => {
+  const store = new MemoryStore()
+  const [a, b] = [await open(store), await open(store)]
+  const { number } = await published(a, signed())
+  expect(number).toBe(1)
+  // The store told `b` nothing: it hears of it when it writes.
+  const first = key
+  key = loadPublisherKey(join(folder, 'second.pem'))
+  const second = await published(b, signed())
+  expect([second.number, second.sources.length]).toEqual([1, 2])
+  const withdrawal = key.sign(encodeWithdrawal(signed().bytes))
+  expect(await a.withdraw(a.catalog.find('1')!, toHex(key.publicKey), withdrawal)).toEqual({
+    ok: true,
+    value: true,
+  })
+  expect(a.catalog.find('1')!.sources.map(({ publisher }) => publisher)).toEqual([toHex(first.publicKey)])
+})
+
+test('numbers go on from the last one anybody here knows when the store lost it', async () => {
+  const store = new MemoryStore()
+  const [a, b] = [await open(store), await open(store)]
+  await published(a, signed())
+  store.delete('libraries', a.catalog.find('1')!.id)
+  expect((await published(b, signed([], 2))).number).toBe(2)
+  store.delete('catalog', 'last-number')
+  store.delete('libraries', b.catalog.find('2')!.id)
+  expect((await published(b, signed([], 3))).number).toBe(3)
+})
+
+test('a store that fails leaves the catalog as it was', async () => {
+  const store = new MemoryStore()
+  const service = await open(store)
+  await published(service, signed())
+  const { swap } = store
+  store.swap = () => Promise.reject(new Error('away'))
+  await expect(service.publish(signed([], 5), [])).rejects.toThrow('away')
+  expect(service.catalog.find('1')!.sources[0]!.record.sequence).toBe(1)
+  const withdrawal = key.sign(encodeWithdrawal(signed().bytes))
+  await expect(
+    service.withdraw(service.catalog.find('1')!, toHex(key.publicKey), withdrawal),
+  ).rejects.toThrow('away')
+  expect(service.catalog.size).toBe(1)
+  store.swap = swap
+  expect((await published(service, signed([], 6))).number).toBe(1)
+})
+
+async function published(service: CatalogService, one: ReturnType<typeof signed>) {
+  const result = await service.publish(one, [])
+  return result.ok ? result.value.entry : expect.fail(result.error.code)
+}
+
 describe('the key of a publisher', () => {
   test('is made once, for its owner alone, and signs what can be checked', () => {
     const file = join(folder, 'deep', 'publisher.pem')

@@ -113,7 +113,9 @@ function warnIfUnreachable({ options, settings, output }: CommandContext): void 
   })
 }
 
-/** Who has the file has the passkey of whoever made it (S26). It stays: they named that address themselves. */
+/**
+ * Who has the file has the passkey of whoever made it (S26). It stays: they named that address themselves.
+ */
 function warnOfSecrets({ settings, output }: CommandContext): void {
   if (!settings.useTracker || settings.tracker.every((url) => redactText(url) === url)) return
   output.warning({

@@ -49,7 +49,9 @@ write(ARGV[1], ARGV[2] or false)
 return 1
 `
 
-/** ARGV: key, '1' when a value must stand there, that, '1' when one is to stand there, that. Answers 0 or 1. */
+/**
+ * ARGV: key, '1' when a value must stand there, that, '1' when one is to stand there, that. Answers 0 or 1.
+ */
 export const SWAP = `${COMMON}
 local known = redis.call('HGET', KEYS[1], ARGV[1])
 if known ~= (ARGV[2] == '1' and ARGV[3]) then return 0 end
@@ -59,8 +61,8 @@ return 1
 
 /**
  * ARGV: version that was seen (-1 = none), most changes wanted, keys to tell in any case.
- * Answers the version that is reached with this, 1 when everything is to be read, and key, value (nil = gone),
- * key, value ...
+ * Answers the version that is reached with this, 1 when everything is to be read, and key,
+ * value (nil = gone), key, value ...
  */
 export const CHANGES = `${COMMON}
 local since, now = tonumber(ARGV[1]), version()

@@ -225,3 +225,19 @@ test('S26 no passkey, token or invite stands in a log or an error', async () => 
   expect(said[0]).toMatch(/"path":"\/\*\*\*\/announce/)
   expect(seed.stdout).toMatch(/\/\*\*\*\/announce/)
 })
+
+test('S26 create warns of a passkey in the .torrent, keeps it there as asked, and tells no magnet with it', async () => {
+  const { source } = stage()
+  const output = join(temporaryFolder('created'), 'x.torrent')
+  const passkey = 'k'.repeat(43)
+  const create = (url: string) => mustRun(['create', source, '-o', output, '--tracker', url])
+  const secret = await create(`http://tracker.example/${passkey}/announce`)
+  expect(secret.events.find(({ event }) => event === 'warning')).toMatchObject({
+    code: 'create/passkey-in-torrent',
+    hint: expect.any(String),
+  })
+  expect(readFileSync(output, 'latin1')).toContain(`http://tracker.example/${passkey}/announce`)
+  expect(secret.stdout + secret.stderr).not.toContain(passkey)
+  const plain = await create('http://tracker.example/announce')
+  expect(plain.events.filter(({ event }) => event === 'warning')).toEqual([])
+})
