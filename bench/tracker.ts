@@ -2,7 +2,8 @@
  * Announces that `shoal tracker` answers in a second, over UDP and over HTTP, and what that costs it. The
  * swarms are filled first: so many of so many peers, each with a port and a peer id of its own. Then they
  * announce in turn, `--open` at a time: over UDP from a few sockets, over HTTP on connections that stay open.
- * An announce is answered with the 50 peers of the default.
+ * An announce is answered with the 50 peers of the default. Then half as many come, at their own pace, and
+ * what each waits is told.
  *
  *   npm run bench -- tracker [--swarms 1000] [--peers 100] [--reps 5] [--seconds 3] [--open 64]
  *
@@ -14,6 +15,7 @@ import { Prng } from '../src/base/prng.ts'
 import type { AnnounceRequest } from '../src/wire/tracker-announce.ts'
 import { freePort } from './kit/free-port.ts'
 import { positiveNumber } from './kit/options.ts'
+import { latenciesOverHttp, latenciesOverUdp } from './kit/paced-load.ts'
 import { Results } from './kit/results.ts'
 import { noteBuild } from './kit/shoal-program.ts'
 import { type AnnounceLoad, announceOverHttp, UdpAnnouncer } from './kit/tracker-load.ts'
@@ -62,10 +64,26 @@ for (let rep = 0; rep < positiveNumber('reps', values.reps); rep++) {
   results.add('UDP', await measure(overUdp))
   results.add('HTTP', await measure(overHttp))
 }
+const peak = { UDP: results.median('UDP', 'announces/s'), HTTP: results.median('HTTP', 'announces/s') }
+for (let rep = 0; rep < positiveNumber('reps', values.reps); rep++) {
+  const pace = (name: keyof typeof peak) => ({
+    perSecond: (peak[name] ?? 0) / 2,
+    seconds: measuredMs / 1000,
+    next: nextRequest,
+  })
+  results.add('UDP, half of that', percentiles(await latenciesOverUdp(port, pace('UDP'))))
+  results.add('HTTP, half of that', percentiles(await latenciesOverHttp(port, open, pace('HTTP'))))
+}
 for (const announcer of announcers) announcer.close()
 await tracker.stop()
 results.printByRow('tracker')
-results.save('tracker', values, ['announces/s', 'us CPU'])
+results.save('tracker', values, ['announces/s', 'us CPU', 'p50 ms', 'p99 ms'])
+
+function percentiles(latencies: number[]): Record<string, number> {
+  const sorted = latencies.toSorted((a, b) => a - b)
+  const at = (part: number) => sorted[Math.floor(part * (sorted.length - 1))] ?? Number.NaN
+  return { 'p50 ms': at(0.5), 'p99 ms': at(0.99) }
+}
 
 async function measure(transport: Transport): Promise<Record<string, number>> {
   const cpuSecondsBefore = tracker.process.cpuSeconds

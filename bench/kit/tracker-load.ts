@@ -78,7 +78,7 @@ export function announceOverHttp(port: number, load: AnnounceLoad): Promise<void
     let missing = 0
     const ask = () => {
       missing = 0
-      socket.write(`GET /announce?${queryOf(load.next())} HTTP/1.1\r\nHost: ${HOST}\r\n\r\n`, 'latin1')
+      socket.write(httpAnnounce(load.next()), 'latin1')
     }
     socket.once('connect', ask)
     socket.on('error', reject)
@@ -93,13 +93,15 @@ export function announceOverHttp(port: number, load: AnnounceLoad): Promise<void
   })
 }
 
-function queryOf({ infoHash, peerId, port, left }: AnnounceRequest): string {
+/** The whole request, on a connection that stays open. */
+export function httpAnnounce({ infoHash, peerId, port, left }: AnnounceRequest): string {
   const ids = `info_hash=${percentEncode(infoHash)}&peer_id=${percentEncode(peerId)}`
-  return `${ids}&port=${port}&uploaded=0&downloaded=0&left=${left}&compact=1`
+  const query = `${ids}&port=${port}&uploaded=0&downloaded=0&left=${left}&compact=1`
+  return `GET /announce?${query} HTTP/1.1\r\nHost: ${HOST}\r\n\r\n`
 }
 
 /** Head and body; the head is in the first part. */
-function replyLength(part: Buffer): number {
+export function replyLength(part: Buffer): number {
   const head = part.indexOf('\r\n\r\n') + 4
   const length = /\r\ncontent-length: (\d+)/i.exec(part.toString('latin1', 0, head))
   if (head < 4 || length === null) throw new Error('no reply of HTTP with a length')

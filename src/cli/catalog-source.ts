@@ -4,6 +4,7 @@
  * hands out only when it has the infohash of the record.
  */
 import { statSync } from 'node:fs'
+import { toHex } from '../base/bytes.ts'
 import { fold } from '../catalog/catalog-search.ts'
 import {
   CatalogClient,
@@ -43,6 +44,17 @@ export function openCatalog(settings: Pick<Settings, 'tracker' | 'trackerTimeout
 export async function resolveSource(source: string, context: Asking): Promise<Metainfo | Magnet> {
   if (isFileOrLink(source)) return readSource(source, context.output)
   return libraryNamed(source, context).then(({ catalog, library }) => torrentOf(catalog, library, context))
+}
+
+/**
+ * 40 hex digits of what the user names, whether anybody is in its swarm or not. Throws as `resolveSource`.
+ */
+export async function resolveInfoHash(source: string, context: Asking): Promise<string> {
+  if (HASH.test(source)) return source.slice(0, 40).toLowerCase()
+  const { infoHashV1, infoHashV2 } = isFileOrLink(source)
+    ? readSource(source, context.output)
+    : (await libraryNamed(source, context)).library.record
+  return toHex((infoHashV1 ?? infoHashV2)!.subarray(0, 20))
 }
 
 /**

@@ -1,8 +1,9 @@
 /** `shoal locations`: which peer says that it has which pieces, as its tracker has it. */
 import type { LocationsReply } from '../api/contract-peers.ts'
+import { resolveInfoHash } from './catalog-source.ts'
 import type { CommandContext } from './command-context.ts'
 import { formatRangeList } from './event-text.ts'
-import { askTracker, notFound, readInfoHash, rowsOf } from './tracker-questions.ts'
+import { askTracker, notFound, rowsOf } from './tracker-questions.ts'
 import { formatCount } from './units.ts'
 
 /** Ranges shown of one peer. */
@@ -10,8 +11,9 @@ const RANGES_SHOWN_MAX = 12
 
 type Location = LocationsReply['peers'][number]
 
-export async function run({ args, settings, output }: CommandContext): Promise<number> {
-  const infoHash = readInfoHash(args[0]!, output)
+export async function run(context: CommandContext): Promise<number> {
+  const { args, settings, output } = context
+  const infoHash = await resolveInfoHash(args[0]!, context)
   const answer = await askTracker(settings, `/locations?info_hash=${infoHash}`).catch((error: unknown) => {
     throw notFound(error, infoHash)
   })

@@ -1,13 +1,15 @@
 /** `shoal peers`: who is in a swarm, as its tracker has it. */
 import type { PeersReply } from '../api/contract-peers.ts'
+import { resolveInfoHash } from './catalog-source.ts'
 import type { CommandContext } from './command-context.ts'
-import { askTracker, notFound, readInfoHash, rowsOf } from './tracker-questions.ts'
+import { askTracker, notFound, rowsOf } from './tracker-questions.ts'
 import { formatCount } from './units.ts'
 
 const ROW = { peer_id: 'string', hostaddr: 'string', port: 'number', client: 'string' } as const
 
-export async function run({ args, options, settings, output }: CommandContext): Promise<number> {
-  const infoHash = args[0] === undefined ? undefined : readInfoHash(args[0], output)
+export async function run(context: CommandContext): Promise<number> {
+  const { args, options, settings, output } = context
+  const infoHash = args[0] === undefined ? undefined : await resolveInfoHash(args[0], context)
   const query = new URLSearchParams({
     ...(infoHash !== undefined && { info_hash: infoHash }),
     ...(options.all === true && { all: 'true' }),

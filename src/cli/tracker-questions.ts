@@ -1,28 +1,8 @@
-/** What a command asks of a Shoal tracker's API, and how users name the torrent it is about. */
-import { existsSync } from 'node:fs'
-import { toHex } from '../base/bytes.ts'
+/** What a command asks of a Shoal tracker's API. */
 import { ShoalError } from '../nodejs/shoal-error.ts'
 import { HttpTrackerCalls } from '../nodejs/tracker-calls.ts'
 import { API_PATH } from '../wire/tracker-http-reply.ts'
-import type { Output } from './output.ts'
 import { LOCAL_TRACKER, type Settings } from './settings.ts'
-import { readSource } from './torrent-source.ts'
-
-/**
- * 40 hex digits, of an infohash, a magnet link or a `.torrent`. Throws `usage/bad-id`,
- * and what reading one throws.
- */
-export function readInfoHash(id: string, output: Output): string {
-  if (/^([0-9a-f]{40}|[0-9a-f]{64})$/i.test(id)) return id.slice(0, 40).toLowerCase()
-  if (!/^magnet:/i.test(id) && !existsSync(id))
-    throw new ShoalError(
-      'usage/bad-id',
-      `${id} is no infohash, magnet link or .torrent file`,
-      'An infohash has 40 or 64 hex digits; shoal info FILE shows it.',
-    )
-  const { infoHashV1, infoHashV2 } = readSource(id, output)
-  return toHex((infoHashV1 ?? infoHashV2)!.subarray(0, 20))
-}
 
 /** The first `--tracker`, else the one on this machine. Over UDP there is no API: the same host and port. */
 export function trackerOf({ tracker }: Pick<Settings, 'tracker'>): string {

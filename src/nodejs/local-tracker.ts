@@ -11,6 +11,7 @@ import { Tracker, type TrackerInput, type TrackerOutput } from '../tracker/track
 import { nodeClock } from './node-clock.ts'
 import { freshEnv } from './node-crypto.ts'
 import { ProbeDialer } from './probe-dialer.ts'
+import type { TrackerBackend } from './tracker-backend.ts'
 
 export interface LocalTrackerOptions extends TrackerOptions {
   /** Where the tracker listens, and probes from; undefined = all interfaces. */
@@ -19,17 +20,14 @@ export interface LocalTrackerOptions extends TrackerOptions {
   readonly onLiveness?: ((event: LivenessEvent) => void) | undefined
 }
 
-import type { TrackerBackend } from './tracker-backend.ts'
-
 export class LocalTracker implements TrackerBackend {
   readonly #tracker: Tracker
   readonly #pump: Pump<TrackerInput, TrackerOutput>
   /** Who waits, by id; nobody for longer than the machine takes, which answers at once. */
   readonly #waiting = new Map<number, TakeAnswer>()
-  #lastId = 0
-
   readonly #probes: ProbeDialer
   readonly #onLiveness: ((event: LivenessEvent) => void) | undefined
+  #lastId = 0
 
   constructor(options: LocalTrackerOptions) {
     this.#tracker = new Tracker(freshEnv(), options)

@@ -208,6 +208,20 @@ test('L16 L17 a library whose last source has left is hidden, and shown with --a
   expect((await announceHttp(tracker.http, { ...somebody(infoHash, 1), left: 1 })).peers).toEqual([])
 })
 
+test('M19 L26 who is in the swarm of a library is asked by its number, its name or its infohash', async () => {
+  const tracker = await startOwnTracker()
+  const shoal = await share(tracker, [library(temporaryFolder('named'), 'kites')])
+  const { rows } = await list(tracker)
+  for (const id of [String(rows[0]!.number), 'kites', rows[0]!.infoHash as string])
+    for (const command of ['peers', 'locations']) {
+      const { result } = await mustRun([command, id, '--tracker', urlOf(tracker)])
+      expect(result).toMatchObject({ event: command, infoHash: rows[0]!.infoHash, total: 1 })
+    }
+  const unknown = await runShoal(['peers', 'no such thing', '--tracker', urlOf(tracker)])
+  expect(unknown).toMatchObject({ code: 1, result: { code: 'catalog/no-such-library' } })
+  expect((await shoal.end()).code).toBe(0)
+})
+
 test('L19 L21 a folder of files is registered in one request, each with its four values', async () => {
   const tracker = await startOwnTracker()
   const folder = library(temporaryFolder('l19'), 'files', 7)

@@ -169,7 +169,7 @@ const BAD_USAGE: string[][] = [
   ['get', '/no/such/file.torrent'],
   ['get', 'SOURCE'],
   ['get', 'magnet:?xt=urn:btih:zz'],
-  ['get', 'bananas'],
+  ['get', 'bananas', '--tracker', 'http://127.0.0.1:1'],
   ['info'],
   ['info', '/no/such/file.torrent'],
   ['seed', '/no/such/file.torrent'],

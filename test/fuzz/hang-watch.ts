@@ -3,7 +3,7 @@
  * run, keeps that input as a crasher, and ends the process.
  */
 import { createHash } from 'node:crypto'
-import { mkdirSync, writeFileSync } from 'node:fs'
+import { mkdirSync, writeFileSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
 import { isMainThread, Worker, workerData } from 'node:worker_threads'
 
@@ -54,7 +54,8 @@ if (!isMainThread && workerData?.shared !== undefined) {
     const file = join(crashers, name, createHash('sha256').update(input).digest('hex').slice(0, 16))
     mkdirSync(join(crashers, name), { recursive: true })
     writeFileSync(file, input)
-    console.error(`${name}: ${file}\n the target does not come back`)
+    // The other thread, which would print it, does not come back.
+    writeSync(2, `${name}: ${file}\n the target does not come back\n`)
     process.kill(process.pid, 'SIGKILL')
   }, HANG_MS)
 }
