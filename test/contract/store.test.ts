@@ -10,13 +10,13 @@ import { RedisStore } from '../../src/nodejs/redis-store.ts'
 import { SqliteStore } from '../../src/nodejs/sqlite-store.ts'
 import type { Store } from '../../src/nodejs/store.ts'
 import { temporaryFolder } from '../kit/clean-up.ts'
-import { RedisServer } from '../kit/redis-server.ts'
+import { RedisServer, startRedisCluster } from '../kit/redis-server.ts'
 import { until } from '../kit/waiting.ts'
 
 const bytes = (text: string) => new Uint8Array(Buffer.from(text))
 const text = (value: Uint8Array | undefined) => value && Buffer.from(value).toString()
 
-async function openRedis(server: RedisServer): Promise<RedisStore> {
+async function openRedis(server: { readonly url: string }): Promise<RedisStore> {
   const connection = await RedisConnection.open(server.url, { lost: () => {}, regained: () => {} })
   const store = new RedisStore(connection)
   onTestFinished(async () => {
@@ -195,4 +195,16 @@ test('a Redis that comes back empty is empty for all; what waited for it is writ
   await expect(a.flush()).rejects.toMatchObject({ code: 'store/away' })
   await server.startAgain()
   await until('the new table', () => mirrors.every(({ rows }) => [...rows.keys()].join() === 'meanwhile'))
+})
+
+test('tables in several nodes of a cluster are shared alike', async () => {
+  const cluster = { url: await startRedisCluster() }
+  const [a, b] = [await openRedis(cluster), await openRedis(cluster)]
+  for (const table of ['one', 'two', 'three', 'four']) {
+    const mirror = await Mirror.of(b, table)
+    expect(await a.swap(table, 'k', undefined, bytes('1'))).toBe(true)
+    expect(await b.swap(table, 'k', undefined, bytes('2'))).toBe(false)
+    a.put(table, 'other', bytes('3'))
+    await until(`both rows of ${table}`, () => mirror.rows.size === 2)
+  }
 })
