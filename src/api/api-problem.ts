@@ -52,6 +52,8 @@ export function problemOf(error: unknown): Problem {
       ...(fields.length > 0 && { errors: [...fields] }),
     }
   }
+  if (error instanceof ShoalError && error.code === 'store/away')
+    return { ...base(503, error.code, error.message), ...(error.hint !== undefined && { hint: error.hint }) }
   const status = statusOf(error)
   switch (status) {
     case 400:
