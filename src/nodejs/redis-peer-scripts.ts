@@ -18,7 +18,7 @@ export const LIST = `${COMMON}
 local wanted, full_list, sample = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
 local _, members = counts()
 if wanted < 0 then wanted = members <= full_list and members or sample end
-local picked = pick(1, math.min(wanted, ${LIMITS.trackerListedMax.value}), '', '')
+local picked = pick(1, math.min(wanted, ${LIMITS.trackerListedMax.value}), members, '', '')
 local rows = {}
 for _, family in ipairs(picked) do
   for i = 1, #family, 2 do
@@ -58,7 +58,7 @@ for i = 1, math.min(#merged, ${LIMITS.trackerHaveRangesMax.value}) do
   parts[i] = string.format('%.0f %.0f', merged[i][1], merged[i][2])
 end
 redis.call('HSET', HAVE, endpoint, '=' .. table.concat(parts, ' '))
-redis.call('PEXPIRE', HAVE, math.max(1, redis.call('PTTL', DUE)))
+renew(HAVE)
 return 1
 `
 
@@ -103,6 +103,6 @@ end
 local score = tonumber(redis.call('ZSCORE', PROBES, accused) or 0)
 if score % 1 ~= 0 and score > now then return 'waits' end
 redis.call('ZADD', PROBES, 0, accused)
-redis.call('PEXPIRE', PROBES, math.max(1, redis.call('PTTL', DUE)))
+renew(PROBES)
 return 'probing'
 `

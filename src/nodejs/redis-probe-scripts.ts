@@ -87,8 +87,7 @@ if result == 'ok' then
 elseif result == 'unreachable' and not is_set(member, FAR) then flags = flags + FAR end
 if flags ~= string.byte(member, 21) then
   put(endpoint, member, id, flags)
-  local lifetime = math.max(1, redis.call('PTTL', DUE))
-  for _, key in ipairs({near_and_far(endpoint)}) do redis.call('PEXPIRE', key, lifetime) end
+  for _, key in ipairs({near_and_far(endpoint)}) do renew(key) end
 end
 local began = tonumber(ARGV[3]) - 0.5 - ARGV[4]
 redis.call('ZADD', PROBES, string.format('%.0f', math.max(now, began + ARGV[5])), endpoint)

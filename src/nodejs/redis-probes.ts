@@ -56,22 +56,31 @@ export class RedisProbes {
 
   /**
    * Hands out at most `room` peers that are due, each as soon as it is ours, and nobody else's while its lease
-   * lasts. Those due longest come first in each swarm, and the reported before all.
-   * @throws ShoalError `store/away`
+   * lasts. Those due longest come first in each swarm, and the reported before all. A part of Redis that is
+   * away is passed over; what was taken there is free again when its lease ends.
    */
   async take(room: number, begin: (peer: LeasedPeer) => void): Promise<void> {
-    for (let i = 0; i < SHARDS && room > 0; i++) {
+    let left = room
+    const beginOne = (peer: LeasedPeer): void => {
+      left--
+      begin(peer)
+    }
+    for (let i = 0; i < SHARDS && left > 0; i++) {
       const key = shardKey(this.#turn++ % SHARDS)
-      const reply = await this.#redis.run(leaseSwarms, [key], [String(room), String(SWARM_LEASE_MS)])
-      const [lease, ...swarms] = reply as Buffer[]
-      for (const [index, infoHash] of swarms.entries()) {
-        // None of them stays away from the others because this process had no room left.
-        const share = Math.ceil(room / (swarms.length - index))
-        const { peers, next } = await this.#takeOf(infoHash, share)
-        for (const peer of peers) begin(peer)
-        room -= peers.length
-        await this.#redis.run(unlease, [key], [infoHash, lease!, next])
-      }
+      await this.#takeFrom(key, left, beginOne).catch(() => {})
+    }
+  }
+
+  async #takeFrom(key: string, room: number, begin: (peer: LeasedPeer) => void): Promise<void> {
+    const reply = await this.#redis.run(leaseSwarms, [key], [String(room), String(SWARM_LEASE_MS)])
+    const [lease, ...swarms] = reply as Buffer[]
+    for (const [index, infoHash] of swarms.entries()) {
+      // Each of them gets a part, so that none stays away from the others because there was no room left.
+      const share = Math.ceil(room / (swarms.length - index))
+      const { peers, next } = await this.#takeOf(infoHash, share)
+      for (const peer of peers) begin(peer)
+      room -= peers.length
+      await this.#redis.run(unlease, [key], [infoHash, lease!, next])
     }
   }
 

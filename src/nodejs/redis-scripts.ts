@@ -18,12 +18,18 @@
  * there; `seeders` is the number of members with flag 1; who is in a far hash has flag 8; an empty swarm does
  * not exist;
  * each call removes at most `OVERDUE_MAX` members, so that none takes long; a swarm that nobody announces to
- * is gone with its lifetime, whether a process is left to notice or not. Time is that of Redis, since the
+ * is gone with its lifetime, and all of its keys half a minute later at most, whether a process is left to
+ * notice or not. Time is that of Redis, since the
  * clocks of the processes may differ.
  */
 
 /** Silent members removed in one call. */
 const OVERDUE_MAX = 100
+/**
+ * A swarm is listed anew after so long, so that one whose place in the list was lost is found again, and the
+ * keys that few announces change are given their time again, which is so much more.
+ */
+const LISTED_MS = 30_000
 
 /** KEYS: as above, in that order. Defines what the scripts share. */
 export const COMMON = `
@@ -57,17 +63,21 @@ local function remove(endpoint, member)
   redis.call('ZREM', REPORTS, endpoint)
   if redis.call('ZCARD', DUE) == 0 then redis.call('DEL', COUNTS) end
 end
+-- Some of the keys outlive the others by a moment.
+if redis.call('EXISTS', DUE) == 0 then redis.call('DEL', unpack(KEYS)) end
 for _, endpoint in ipairs(redis.call('ZRANGEBYSCORE', DUE, '-inf', now, 'LIMIT', 0, ${OVERDUE_MAX})) do
   local member = find(endpoint)
   if member then remove(endpoint, member) else redis.call('ZREM', DUE, endpoint) end
 end
 local function counts()
-  local kept = redis.call('HMGET', COUNTS, 'seeders', 'completed')
-  return tonumber(kept[1] or 0), redis.call('ZCARD', DUE), tonumber(kept[2] or 0)
+  local kept = redis.call('HMGET', COUNTS, 'seeders', 'completed', 'listed')
+  return tonumber(kept[1] or 0), redis.call('ZCARD', DUE), tonumber(kept[2] or 0), tonumber(kept[3] or 0)
+end
+local function renew(key)
+  redis.call('PEXPIRE', key, math.max(1, redis.call('PTTL', DUE)) + ${LISTED_MS})
 end
 local function draw(key, room, endpoint, id)
   local picked = {}
-  if room <= 0 then return picked end
   local drawn = redis.call('HRANDFIELD', key, room + 2, 'WITHVALUES')
   for i = 1, #drawn, 2 do
     if #picked >= 2 * room then break end
@@ -78,12 +88,13 @@ local function draw(key, room, endpoint, id)
   end
   return picked
 end
-local function pick(own, wanted, endpoint, id)
+local function pick(own, wanted, others, endpoint, id)
   local picked = {{}, {}}
   for _, family in ipairs({own, 3 - own}) do
     for _, key in ipairs({KEYS[family], KEYS[family + 4]}) do
+      if wanted <= 0 or others <= 0 then return picked end
       local drawn = draw(key, wanted, endpoint, id)
-      wanted = wanted - #drawn / 2
+      wanted, others = wanted - #drawn / 2, others - #drawn / 2
       for _, part in ipairs(drawn) do table.insert(picked[family], part) end
     end
   end
@@ -94,9 +105,6 @@ local function first_probe()
   return first[2] or ''
 end
 `
-
-/** A swarm is listed anew after so long, so that one whose place in the list was lost is found again. */
-const LISTED_MS = 30_000
 
 /**
  * ARGV: endpoint, peer id, left ('0' = a seed), event, peers wanted (-1 = as the tracker likes), longest full
@@ -134,21 +142,26 @@ elseif before then
 end
 put(endpoint, before, id, flags)
 redis.call('ZADD', DUE, now + lifetime, endpoint)
-local list_at = ''
-if ARGV[9] == '1' and not is_unprobed then
-  local is_new = redis.call('ZADD', PROBES, 'NX', now, endpoint) == 1
-  if is_new or tonumber(redis.call('HGET', COUNTS, 'listed') or 0) <= now then
-    list_at = first_probe()
-    redis.call('HSET', COUNTS, 'listed', now + ${LISTED_MS})
-  end
+local is_new = ARGV[9] == '1' and not is_unprobed and redis.call('ZADD', PROBES, 'NX', now, endpoint) == 1
+for i = 1, 4 do redis.call('PEXPIRE', KEYS[i], lifetime) end
+local seeders, members, completed, listed = counts()
+local list_at, is_due = '', listed <= now
+if is_new or is_due then
+  list_at = first_probe()
+  -- Whoever was due before has had the swarm listed.
+  if not is_due and tonumber(list_at) < now then list_at = '' end
+  redis.call('PEXPIRE', PROBES, lifetime + ${LISTED_MS})
 end
-for i = 1, 8 do redis.call('PEXPIRE', KEYS[i], lifetime) end
-local seeders, members, completed = counts()
+if is_due then
+  redis.call('HSET', COUNTS, 'listed', now + ${LISTED_MS})
+  redis.call('PEXPIRE', COUNTS, lifetime)
+  for i = 5, 8 do redis.call('PEXPIRE', KEYS[i], lifetime + ${LISTED_MS}) end
+end
 if wanted < 0 then
   wanted = members - 1
   if wanted > full_list then wanted = sample end
 end
-local picked = pick(#endpoint == 6 and 1 or 2, wanted, endpoint, id)
+local picked = pick(#endpoint == 6 and 1 or 2, wanted, members - 1, endpoint, id)
 return {seeders, members, completed, picked[1], picked[2], is_same and 1 or 0, list_at}
 `
 

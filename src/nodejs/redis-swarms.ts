@@ -66,7 +66,8 @@ export class RedisSwarms {
       mayBeProbed ? '1' : '0',
     ])
     const [seeders, members, completed, v4, v6, wasThere, listAt] = reply as AnnounceReply
-    if (listAt.length > 0) await this.listAt(request.infoHash, listAt)
+    // The peer is a member without it, and another announce lists its swarm again.
+    if (listAt.length > 0) this.listAt(request.infoHash, listAt).catch(() => {})
     return {
       seeders,
       leechers: members - seeders,

@@ -83,11 +83,7 @@ export class SharedHeartbeat {
 
   async #look(): Promise<void> {
     this.#endOverdue()
-    try {
-      if (!this.#redis.isAway) await this.#probes.take(this.#room(), (peer) => this.#begin(peer))
-    } catch {
-      // Redis is away, or this part of its cluster. What was taken is free again when its lease ends.
-    }
+    if (!this.#redis.isAway) await this.#probes.take(this.#room(), (peer) => this.#begin(peer))
     this.#lookLater()
   }
 

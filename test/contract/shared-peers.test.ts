@@ -4,6 +4,7 @@ import { expect, onTestFinished, test } from 'vitest'
 import { Prng } from '../../src/base/prng.ts'
 import { instant } from '../../src/base/time.ts'
 import { RedisConnection } from '../../src/nodejs/redis-connection.ts'
+import { keysOf } from '../../src/nodejs/redis-keys.ts'
 import { RedisPeers } from '../../src/nodejs/redis-peers.ts'
 import { type LeasedPeer, RedisProbes } from '../../src/nodejs/redis-probes.ts'
 import { RedisSwarms } from '../../src/nodejs/redis-swarms.ts'
@@ -134,7 +135,7 @@ test('what becomes of a peer after its probe', async () => {
   /** Until it is this peer's turn, which the others answer. */
   const probed = async (who: PeerIdentity, result: ProbeResult) => {
     for (const deadline = performance.now() + 20_000; performance.now() < deadline; await sleep(20))
-      for (const leased of await take())
+      for (const leased of await take(1))
         if (leased.endpoint.subarray(0, -2).equals(who.address)) return await probes.ended(leased, result)
         else await probes.ended(leased, 'closed')
     throw new Error('it is nobody’s turn')
@@ -211,4 +212,34 @@ test('a cluster hands out members of swarms in all of its slots', async () => {
   expect(new Set(taken.map(({ infoHash }) => infoHash[0])).size).toBe(40)
   expect(taken.length).toBe(40)
   for (const leased of taken) expect(await probes.ended(leased, 'ok')).toMatchObject({ fate: 'stays' })
+})
+
+test('nothing is left of a swarm that nobody announces to, whatever was told of it', async () => {
+  const { url } = await RedisServer.start()
+  const { connection, peers, probes, take } = await open(url, 60_000)
+  await peers.register(peer(1), 0)
+  await peers.register(peer(2), 0)
+  await peers.have(peer(1), [[0, 5]], false)
+  for (const leased of await take())
+    await probes.ended(leased, leased.peerId[0] === 1 ? 'unreachable' : 'closed')
+  await peers.report({ ...peer(1), reporter: peer(2) })
+  const keys = keysOf(INFO_HASH)
+  const isThere = async (key: string) => (await connection.call(key, ['EXISTS', key])) === 1
+  const there = await Promise.all(keys.map(isThere))
+  const names = keys.map((key) => key.split(':').at(-1))
+  expect(names.filter((_, i) => there[i])).toEqual([
+    'v4',
+    'due',
+    'counts',
+    'far4',
+    'probes',
+    'have',
+    'reports',
+  ])
+  for (const [i, key] of keys.entries())
+    if (there[i]) expect(await connection.call(key, ['PTTL', key])).toBeGreaterThan(0)
+  // What outlives the rest is no member.
+  await connection.call(keys[2]!, ['DEL', keys[2]!])
+  expect(await peers.list(INFO_HASH, true)).toBeUndefined()
+  expect(await Promise.all(keys.map(isThere))).not.toContain(true)
 })
