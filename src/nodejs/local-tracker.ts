@@ -6,11 +6,11 @@ import { Pump } from '../runtime/pump.ts'
 import type { AnnounceQuestion, TakeAnswer } from '../tracker/announce-desk.ts'
 import type { TrackerOptions } from '../tracker/announce-policy.ts'
 import type { LivenessEvent } from '../tracker/heartbeat.ts'
-import type { PeerBook } from '../tracker/peer-book.ts'
 import type { PeerDesk } from '../tracker/peer-desk.ts'
 import { Tracker, type TrackerInput, type TrackerOutput } from '../tracker/tracker.ts'
 import { nodeClock } from './node-clock.ts'
 import { freshEnv } from './node-crypto.ts'
+import type { PeerBook } from './peer-book.ts'
 import { ProbeDialer } from './probe-dialer.ts'
 
 export interface LocalTrackerOptions extends TrackerOptions {

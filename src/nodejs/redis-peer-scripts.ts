@@ -63,8 +63,8 @@ return 1
 `
 
 /**
- * ARGV: endpoint of the accused; endpoint of who reports, or only its address; its peer id ('' = any member at
- * that address will do); '1' to act on it, else only say what would be. Answers an outcome
+ * ARGV: endpoint of the accused; endpoint of who reports, or only its address; its peer id ('' = any member
+ * at that address will do); '1' to act on it, else only say what would be. Answers an outcome
  * (`tracker/peer-desk.ts`): 'probing' is to be listed at once, 'waits' has its probe under way.
  */
 export const REPORT = `${COMMON}

@@ -7,7 +7,6 @@ import { randomBytes } from 'node:crypto'
 import { LIMITS } from '../base/limits.ts'
 import { SIPHASH_KEY_LENGTH, SipHash } from '../base/siphash.ts'
 import type { AnnouncePolicy } from '../tracker/announce-policy.ts'
-import type { PeerBook } from '../tracker/peer-book.ts'
 import type {
   PeerIdentity,
   PeerListing,
@@ -19,6 +18,7 @@ import { REGISTRY } from '../tracker/peer-desk.ts'
 import type { PieceRange } from '../tracker/piece-map.ts'
 import { ReporterLimits } from '../tracker/reporter-limits.ts'
 import { nodeClock } from './node-clock.ts'
+import type { PeerBook } from './peer-book.ts'
 import { type RedisConnection, redisScript } from './redis-connection.ts'
 import { endpointOf, keysOf, PEER_ID_LENGTH } from './redis-keys.ts'
 import { HAVE, LIST, REPORT } from './redis-peer-scripts.ts'

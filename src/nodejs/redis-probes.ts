@@ -1,6 +1,6 @@
 /**
- * Whom this process is to probe, of the swarms in Redis, and what becomes of those it has probed. The rules of
- * sharing are in `redis-probe-scripts.ts`.
+ * Whom this process is to probe, of the swarms in Redis, and what becomes of those it has probed. The rules
+ * of sharing are in `redis-probe-scripts.ts`.
  */
 import type { ProbeResult } from '../tracker/heartbeat.ts'
 import { type RedisConnection, redisScript } from './redis-connection.ts'
@@ -55,9 +55,9 @@ export class RedisProbes {
   }
 
   /**
-   * Hands out at most `room` peers that are due, each as soon as it is ours, and nobody else's while its lease
-   * lasts. Those due longest come first in each swarm, and the reported before all. A part of Redis that is
-   * away is passed over; what was taken there is free again when its lease ends.
+   * Hands out at most `room` peers that are due, each as soon as it is ours, and nobody else's while its
+   * lease lasts. Those due longest come first in each swarm, and the reported before all. A part of Redis
+   * that is away is passed over; what was taken there is free again when its lease ends.
    */
   async take(room: number, begin: (peer: LeasedPeer) => void): Promise<void> {
     let left = room

@@ -81,7 +81,9 @@ export class RedisSwarms {
     }
   }
 
-  /** Somebody there is to be probed at this time, or one of its peers sooner. @throws ShoalError `store/away` */
+  /**
+   * Somebody there is to be probed at this time, or one of its peers sooner. @throws ShoalError `store/away`
+   */
   async listAt(infoHash: Uint8Array, at: string | Buffer): Promise<void> {
     const key = shardOf(infoHash)
     await this.#redis.call(key, ['ZADD', key, 'LT', at, Buffer.from(infoHash)])

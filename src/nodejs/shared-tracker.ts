@@ -6,10 +6,10 @@
 
 import type { AnnounceQuestion, TakeAnswer } from '../tracker/announce-desk.ts'
 import { AnnouncePolicy } from '../tracker/announce-policy.ts'
-import type { PeerBook } from '../tracker/peer-book.ts'
 import { mayBeProbed, type TrackerAnswer, type TrackerStats } from '../tracker/tracker.ts'
 import type { ScrapeCounts } from '../wire/tracker-announce.ts'
 import { type LocalTrackerOptions, probeAddress } from './local-tracker.ts'
+import type { PeerBook } from './peer-book.ts'
 import type { RedisConnection } from './redis-connection.ts'
 import { RedisPeers } from './redis-peers.ts'
 import { RedisSwarms } from './redis-swarms.ts'

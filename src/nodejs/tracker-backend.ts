@@ -3,9 +3,9 @@
  * (`shared-tracker.ts`).
  */
 import type { AnnounceDesk } from '../tracker/announce-desk.ts'
-import type { PeerBook } from '../tracker/peer-book.ts'
 import type { TrackerStats } from '../tracker/tracker.ts'
 import type { ScrapeCounts } from '../wire/tracker-announce.ts'
+import type { PeerBook } from './peer-book.ts'
 
 export interface TrackerBackend extends AnnounceDesk {
   /** @param infoHash 20 bytes; of a swarm that may not exist */

@@ -1,9 +1,15 @@
 /**
- * What can be asked and told about peers one by one, wherever the swarms are: `peer-desk.ts` answers in this
- * process, `nodejs/redis-peers.ts` for several. Promises are rejected with `store/away` while Redis is away.
+ * What can be asked and told about peers one by one, wherever the swarms are: `tracker/peer-desk.ts` answers
+ * in this process, `redis-peers.ts` for several. Promises are rejected with `store/away` while Redis is away.
  */
-import type { PeerIdentity, PeerListing, PeerLocation, PeerReport, ReportOutcome } from './peer-desk.ts'
-import type { PieceRange } from './piece-map.ts'
+import type {
+  PeerIdentity,
+  PeerListing,
+  PeerLocation,
+  PeerReport,
+  ReportOutcome,
+} from '../tracker/peer-desk.ts'
+import type { PieceRange } from '../tracker/piece-map.ts'
 
 type Soon<T> = T | Promise<T>
 
