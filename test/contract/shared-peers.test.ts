@@ -47,7 +47,7 @@ test('answers are those of the desk in memory, from either process', async () =>
   const { url } = await RedisServer.start()
   const both = [await open(url), await open(url)]
   let run = 0
-  const who = fc.record({ host: fc.integer({ min: 1, max: 3 }), id: fc.nat(2), isV6: fc.boolean() })
+  const who = fc.record({ host: fc.integer({ min: 1, max: 2 }), id: fc.nat(1), isV6: fc.boolean() })
   const range = fc.tuple(fc.nat(40), fc.nat(40))
   const step = fc.record({
     what: fc.constantFrom('register', 'deregister', 'have', 'replace', 'report', 'list'),
@@ -87,7 +87,7 @@ test('answers are those of the desk in memory, from either process', async () =>
         expect(plain(await peers.locations(infoHash))).toEqual(plain(desk.locations(infoHash)))
       }
     }),
-    { numRuns: 60 },
+    { numRuns: 200 },
   )
 })
 
@@ -110,7 +110,7 @@ function hex(bytes: Uint8Array): string {
 
 test('a member that is due is handed to one process, once a period; a lease that ends frees it', async () => {
   const { url } = await RedisServer.start()
-  const [a, b] = [await open(url, 1, 4000), await open(url, 1, 4000)]
+  const [a, b] = [await open(url, 1, 6000), await open(url, 1, 6000)]
   for (let i = 1; i <= 30; i++) await (i % 2 ? a : b).peers.register(peer(i), 0)
   const taken = (await Promise.all([a.take(10), b.take(10), a.take(), b.take()])).flat()
   // One of them may find the list held by the other for a moment.
@@ -118,6 +118,7 @@ test('a member that is due is handed to one process, once a period; a lease that
     taken.push(...(await a.take()), ...(await b.take()))
     return taken.length >= 30
   })
+  expect(taken).toHaveLength(30)
   expect(new Set(taken.map(({ endpoint }) => endpoint.toString('hex'))).size).toBe(30)
   expect(taken[0]!.infoHash).toEqual(Buffer.from(INFO_HASH))
   // Nothing was heard of them: all are somebody's again.
