@@ -4,7 +4,7 @@ import { expect, onTestFinished, test } from 'vitest'
 import { Prng } from '../../src/base/prng.ts'
 import { instant } from '../../src/base/time.ts'
 import { RedisConnection } from '../../src/nodejs/redis-connection.ts'
-import { keysOf } from '../../src/nodejs/redis-keys.ts'
+import { keysOf, shardOf } from '../../src/nodejs/redis-keys.ts'
 import { RedisPeers } from '../../src/nodejs/redis-peers.ts'
 import { type LeasedPeer, RedisProbes } from '../../src/nodejs/redis-probes.ts'
 import { RedisSwarms } from '../../src/nodejs/redis-swarms.ts'
@@ -243,4 +243,16 @@ test('nothing is left of a swarm that nobody announces to, whatever was told of 
   await connection.call(keys[2]!, ['DEL', keys[2]!])
   expect(await peers.list(INFO_HASH, true)).toBeUndefined()
   expect(await Promise.all(keys.map(isThere))).not.toContain(true)
+})
+
+test('a swarm that was listed sooner while a process looked into it stays so', async () => {
+  const { url } = await RedisServer.start()
+  const { connection, swarms, peers, probes } = await open(url)
+  await peers.register(peer(1), 0)
+  const listed: Promise<void>[] = []
+  await probes.take(1, () => void listed.push(swarms.listAt(INFO_HASH, '0')))
+  await Promise.all(listed)
+  expect(listed).toHaveLength(1)
+  const key = shardOf(INFO_HASH)
+  expect(String(await connection.call(key, ['ZSCORE', key, Buffer.from(INFO_HASH)]))).toBe('0')
 })
