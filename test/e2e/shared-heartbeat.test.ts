@@ -52,9 +52,9 @@ test('no peer is probed twice in a period; of two processes one is killed, and t
     const times = probesOf(peer)
     for (let i = 1; i < times.length; i++)
       // As they arrive, which may be late for one and in time for the next.
-      expect(times[i]! - times[i - 1]!).toBeGreaterThan(PERIOD_MS / 2)
+      expect(times[i]! - times[i - 1]!).toBeGreaterThan(PERIOD_MS / 4)
     const rounds = (times.at(-1)! - times[0]!) / PERIOD_MS
-    expect(times.length - 1).toBeLessThanOrEqual(rounds + 0.5)
+    expect(times.length - 1).toBeLessThanOrEqual(rounds + 1)
   }
   // Both had their share, and each probe is told by one of them.
   for (const { shoal } of trackers) expect(shoal.all('heartbeat').length).toBeGreaterThan(0)
