@@ -35,7 +35,6 @@ const TITLES: Readonly<Record<number, string>> = {
   421: 'Misdirected request',
   422: 'Not acceptable',
   429: 'Too many requests',
-  501: 'Not available here',
   503: 'Not available',
   507: 'No room',
 }

@@ -7,11 +7,9 @@
 import type { FastifyRequest } from 'fastify'
 import { equalBytes, fromHex, toHex } from '../base/bytes.ts'
 import { encodeUtf8 } from '../base/text.ts'
-import type { Instant } from '../base/time.ts'
-import type { TrackerServer } from '../nodejs/tracker-server.ts'
 import { clientName } from '../swarm/client-name.ts'
-import { type PeerDesk, type PeerIdentity, REGISTRY } from '../tracker/peer-desk.ts'
-import type { PeerRecord } from '../tracker/peer-record.ts'
+import { type PeerIdentity, REGISTRY } from '../tracker/peer-desk.ts'
+import type { KnownPeer } from '../tracker/peer-record.ts'
 import { addressScope } from '../wire/address-scope.ts'
 import { formatAddress, parseAddress } from '../wire/endpoint.ts'
 import { ApiProblem } from './api-problem.ts'
@@ -43,12 +41,12 @@ export const peerRoutes: RouteModule = (app, services) => {
       schema: {
         summary: 'who is in a swarm, or registered without one',
         querystring: PeersQuery,
-        response: { 200: PeersReply, ...problems(400, 404, 501) },
+        response: { 200: PeersReply, ...problems(400, 404, 503) },
       },
     },
-    ({ query }): PeersReply => {
+    async ({ query }): Promise<PeersReply> => {
       const infoHash = query.info_hash === undefined ? REGISTRY : infoHashOf(query.info_hash)
-      const listing = askPeers(tracker, (desk) => desk.list(infoHash, query.all))
+      const listing = await tracker.peers.list(infoHash, query.all)
       if (listing !== undefined) return { total: listing.total, peers: listing.peers.map(rowOf) }
       if (infoHash === REGISTRY) return { total: 0, peers: [] }
       throw unknownSwarm()
@@ -60,14 +58,14 @@ export const peerRoutes: RouteModule = (app, services) => {
       schema: {
         summary: 'a peer says that it is there',
         body: RegisterBody,
-        response: { 200: RegisterReply, 201: RegisterReply, ...problems(400, 403, 429, 507, 501) },
+        response: { 200: RegisterReply, 201: RegisterReply, ...problems(400, 403, 429, 503, 507) },
       },
     },
-    (request, reply) => {
+    async (request, reply) => {
       const peer = ownIdentity(services, request, request.body)
       // Who does not say is taken for one that has nothing.
       const left = request.body.left ?? Number.MAX_SAFE_INTEGER
-      const outcome = askPeers(tracker, (desk, now) => desk.register(now, peer, left))
+      const outcome = await tracker.peers.register(peer, left)
       if (outcome === 'full')
         throw new ApiProblem(507, 'tracker/full', 'this tracker is full; try again in ten minutes')
       const isNew = outcome === 'registered'
@@ -82,12 +80,12 @@ export const peerRoutes: RouteModule = (app, services) => {
       schema: {
         summary: 'a peer says that it leaves; id, address and port must be those it came with',
         body: DeregisterBody,
-        response: { 200: DeregisterReply, ...problems(400, 403, 429, 501) },
+        response: { 200: DeregisterReply, ...problems(400, 403, 429, 503) },
       },
     },
-    (request) => {
+    async (request) => {
       const peer = ownIdentity(services, request, request.body)
-      const removed = askPeers(tracker, (desk) => desk.deregister(peer))
+      const removed = await tracker.peers.deregister(peer)
       return { removed, message: removed ? 'Successfully Deregistered' : 'Peer not found' }
     },
   )
@@ -103,11 +101,11 @@ const pieceRoutes: RouteModule = (app, services) => {
       schema: {
         summary: 'which peer says that it has which pieces',
         querystring: LocationsQuery,
-        response: { 200: LocationsReply, ...problems(400, 404, 501) },
+        response: { 200: LocationsReply, ...problems(400, 404, 503) },
       },
     },
-    ({ query }): LocationsReply => {
-      const located = askPeers(tracker, (desk) => desk.locations(infoHashOf(query.info_hash)))
+    async ({ query }): Promise<LocationsReply> => {
+      const located = await tracker.peers.locations(infoHashOf(query.info_hash))
       if (located === undefined) throw unknownSwarm()
       const peers = located.peers.map(({ address, port, have, isSeed }) => ({
         ip: formatAddress(address),
@@ -124,10 +122,10 @@ const pieceRoutes: RouteModule = (app, services) => {
       schema: {
         summary: 'a peer tells which pieces it has',
         body: HaveBody,
-        response: { 200: HaveReply, ...problems(400, 429, 501) },
+        response: { 200: HaveReply, ...problems(400, 429, 503) },
       },
     },
-    (request) => {
+    async (request) => {
       const { info_hash, peer_id, port, have, replace, pieces = Number.POSITIVE_INFINITY } = request.body
       const ranges = have.filter(([first, last]) => first <= last && last < pieces)
       const peer = {
@@ -136,7 +134,7 @@ const pieceRoutes: RouteModule = (app, services) => {
         address: askerOf(services, request),
         port,
       }
-      const accepted = askPeers(tracker, (desk) => desk.have(peer, ranges, replace))
+      const accepted = await tracker.peers.have(peer, ranges, replace)
       const count = accepted ? ranges.reduce((sum, [first, last]) => sum + last - first + 1, 0) : 0
       return { accepted, count }
     },
@@ -150,10 +148,10 @@ const reportRoutes: RouteModule = (app, services) => {
       schema: {
         summary: 'a peer says that another one does not answer; the tracker then looks for itself',
         body: ReportBody,
-        response: { 200: ReportReply, ...problems(400, 429, 501) },
+        response: { 200: ReportReply, ...problems(400, 429, 503) },
       },
     },
-    (request) => {
+    async (request) => {
       const { info_hash, ip, port, peer_id, peer_port } = request.body
       const report = {
         infoHash: infoHashOf(info_hash),
@@ -165,7 +163,7 @@ const reportRoutes: RouteModule = (app, services) => {
           peerId: peer_id === undefined ? undefined : peerIdOf(peer_id),
         },
       }
-      const outcome = askPeers(services.tracker, (desk, now) => desk.report(now, report))
+      const outcome = await services.tracker.peers.report(report)
       return outcome === 'probing' ? { accepted: true } : { accepted: false, reason: outcome }
     },
   )
@@ -194,16 +192,6 @@ function ownIdentity(
     })
   const infoHash = body.info_hash === undefined ? REGISTRY : infoHashOf(body.info_hash)
   return { infoHash, address, port: body.port, peerId: peerIdOf(body.peer_id) }
-}
-
-/** Throws a problem where swarms are shared with other trackers. */
-function askPeers<T>(tracker: TrackerServer, use: (peers: PeerDesk, now: Instant) => T): T {
-  const answer = tracker.withPeers((peers, now) => ({ value: use(peers, now) }))
-  if (answer === undefined)
-    throw new ApiProblem(501, 'tracker/peers-unavailable', 'this tracker shares its swarms with others', {
-      hint: 'Start it without --store redis to ask about peers.',
-    })
-  return answer.value
 }
 
 function askerOf({ tracker }: ApiServices, request: FastifyRequest, claimed?: string): Uint8Array {
@@ -243,7 +231,7 @@ function peerIdText(peerId: Uint8Array): string {
   return /^[\x20-\x7e]+$/.test(text) ? text : toHex(peerId)
 }
 
-function rowOf({ peerId, address, port, isSeed, reach }: PeerRecord): PeersReply['peers'][number] {
+function rowOf({ peerId, address, port, isSeed, reach }: KnownPeer): PeersReply['peers'][number] {
   return {
     peer_id: peerIdText(peerId),
     hostaddr: formatAddress(address),

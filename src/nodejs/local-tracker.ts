@@ -10,6 +10,7 @@ import type { PeerDesk } from '../tracker/peer-desk.ts'
 import { Tracker, type TrackerInput, type TrackerOutput } from '../tracker/tracker.ts'
 import { nodeClock } from './node-clock.ts'
 import { freshEnv } from './node-crypto.ts'
+import type { PeerBook } from './peer-book.ts'
 import { ProbeDialer } from './probe-dialer.ts'
 import type { TrackerBackend } from './tracker-backend.ts'
 
@@ -21,6 +22,14 @@ export interface LocalTrackerOptions extends TrackerOptions {
 }
 
 export class LocalTracker implements TrackerBackend {
+  readonly peers: PeerBook = {
+    list: (infoHash, wantsAll) => this.#tracker.desk.list(infoHash, wantsAll),
+    locations: (infoHash) => this.#tracker.desk.locations(infoHash),
+    register: (peer, left) => this.#withPeers((desk, now) => desk.register(now, peer, left)),
+    deregister: (peer) => this.#withPeers((desk) => desk.deregister(peer)),
+    have: (peer, ranges, replaces) => this.#withPeers((desk) => desk.have(peer, ranges, replaces)),
+    report: (report) => this.#withPeers((desk, now) => desk.report(now, report)),
+  }
   readonly #tracker: Tracker
   readonly #pump: Pump<TrackerInput, TrackerOutput>
   /** Who waits, by id; nobody for longer than the machine takes, which answers at once. */
@@ -41,7 +50,7 @@ export class LocalTracker implements TrackerBackend {
         connected: (probe) => this.#pump.push({ kind: 'probe-connected', probe }),
         ended: (probe, result) => this.#pump.push({ kind: 'probe-ended', probe, result }),
       },
-      host === '0.0.0.0' || host === '::' ? undefined : host,
+      probeAddress(host),
     )
   }
 
@@ -49,12 +58,6 @@ export class LocalTracker implements TrackerBackend {
     const id = ++this.#lastId
     this.#waiting.set(id, answer)
     this.#pump.push({ ...question, id })
-  }
-
-  withPeers<T>(use: (peers: PeerDesk, now: Instant) => T): T {
-    const result = use(this.#tracker.desk, nodeClock.now())
-    this.#pump.push({ kind: 'tick' })
-    return result
   }
 
   counts(infoHash: Uint8Array) {
@@ -68,6 +71,13 @@ export class LocalTracker implements TrackerBackend {
   close(): void {
     this.#pump.stop()
     this.#probes.close()
+  }
+
+  /** Does what follows from it, too. */
+  #withPeers<T>(use: (peers: PeerDesk, now: Instant) => T): T {
+    const result = use(this.#tracker.desk, nodeClock.now())
+    this.#pump.push({ kind: 'tick' })
+    return result
   }
 
   #execute(output: TrackerOutput): void {
@@ -87,4 +97,9 @@ export class LocalTracker implements TrackerBackend {
       }
     }
   }
+}
+
+/** Where to probe from, of where the tracker listens: undefined = as the system likes. */
+export function probeAddress(host: string | undefined): string | undefined {
+  return host === '0.0.0.0' || host === '::' ? undefined : host
 }

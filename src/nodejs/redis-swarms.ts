@@ -6,6 +6,7 @@
 import type { AnnouncePolicy } from '../tracker/announce-policy.ts'
 import type { AnnounceRequest, ScrapeCounts } from '../wire/tracker-announce.ts'
 import { type RedisConnection, redisScript } from './redis-connection.ts'
+import { endpointOf, keysOf, PEER_ID_LENGTH, shardOf } from './redis-keys.ts'
 import { ANNOUNCE, COUNTS, REMOVE } from './redis-scripts.ts'
 
 /** Counts, and peers in compact form, with the id of each. */
@@ -14,9 +15,17 @@ export interface RedisSwarmView extends ScrapeCounts {
   readonly peersV6: Uint8Array
   /** 20 bytes for each of `peersV4`, then for each of `peersV6`. */
   readonly peerIds: Uint8Array
+  /** The asker was a member before, under the same id. */
+  readonly wasThere: boolean
 }
 
-const PEER_ID_LENGTH = 20
+export type SwarmAnnounce = Pick<
+  AnnounceRequest,
+  'infoHash' | 'peerId' | 'port' | 'left' | 'event' | 'numwant'
+>
+
+type AnnounceReply = [number, number, number, Buffer[], Buffer[], number, Buffer]
+
 const AS_THE_TRACKER_LIKES = -1
 /** Redis holds it as a number; larger ones would not be exact. */
 const UNLIMITED = 1_000_000_000
@@ -36,10 +45,11 @@ export class RedisSwarms {
 
   /**
    * @param address 4 or 16 bytes, from the packet
+   * @param mayBeProbed false when the tracker must not dial that address
    * @throws ShoalError `store/away`
    */
-  async announce(address: Uint8Array, request: AnnounceRequest): Promise<RedisSwarmView> {
-    const { fullListPeers, samplePeers } = this.#policy.options
+  async announce(address: Uint8Array, request: SwarmAnnounce, mayBeProbed = true): Promise<RedisSwarmView> {
+    const { fullListPeers, samplePeers, heartbeat } = this.#policy.options
     // How many there are is known in Redis only, so what `wanted` decides without `numwant` is decided there.
     const wanted =
       request.numwant === undefined ? AS_THE_TRACKER_LIKES : this.#policy.wanted(request.numwant, 0)
@@ -52,8 +62,12 @@ export class RedisSwarms {
       String(Math.min(UNLIMITED, fullListPeers)),
       String(Math.min(UNLIMITED, samplePeers)),
       String(this.#policy.lifetimeSeconds * 1000),
+      heartbeat === undefined ? '0' : '1',
+      mayBeProbed ? '1' : '0',
     ])
-    const [seeders, members, completed, v4, v6] = reply as [number, number, number, Buffer[], Buffer[]]
+    const [seeders, members, completed, v4, v6, wasThere, listAt] = reply as AnnounceReply
+    // The peer is a member without it, and another announce lists its swarm again.
+    if (listAt.length > 0) this.listAt(request.infoHash, listAt).catch(() => {})
     return {
       seeders,
       leechers: members - seeders,
@@ -63,7 +77,16 @@ export class RedisSwarms {
       peerIds: Buffer.concat(
         [...v4, ...v6].filter(isOdd).map((member) => member.subarray(0, PEER_ID_LENGTH)),
       ),
+      wasThere: wasThere === 1,
     }
+  }
+
+  /**
+   * Somebody there is to be probed at this time, or one of its peers sooner. @throws ShoalError `store/away`
+   */
+  async listAt(infoHash: Uint8Array, at: string | Buffer): Promise<void> {
+    const key = shardOf(infoHash)
+    await this.#redis.call(key, ['ZADD', key, 'LT', at, Buffer.from(infoHash)])
   }
 
   /** @throws ShoalError `store/away` */
@@ -86,18 +109,6 @@ export class RedisSwarms {
     const id = peerId === undefined ? '' : Buffer.from(peerId)
     return (await this.#redis.run(remove, keysOf(infoHash), [endpointOf(address, port), id])) === 1
   }
-}
-
-function keysOf(infoHash: Uint8Array): string[] {
-  const swarm = `shoal:{${Buffer.from(infoHash).toString('hex')}}`
-  return [`${swarm}:v4`, `${swarm}:v6`, `${swarm}:due`, `${swarm}:counts`]
-}
-
-function endpointOf(address: Uint8Array, port: number): Buffer {
-  const endpoint = Buffer.alloc(address.length + 2)
-  endpoint.set(address)
-  endpoint.writeUInt16BE(port, address.length)
-  return endpoint
 }
 
 function isEven(_item: unknown, index: number): boolean {

@@ -1,15 +1,19 @@
 /**
  * Swarms in Redis, shared with other tracker processes: each question becomes scripts there, and its answer
  * comes when they do. While Redis is away every question is refused with a reason and a time to come back,
- * so clients keep what they know and nothing is counted twice.
+ * so clients keep what they know and nothing is counted twice. The probes of peers are shared as well.
  */
 
 import type { AnnounceQuestion, TakeAnswer } from '../tracker/announce-desk.ts'
-import { AnnouncePolicy, type TrackerOptions } from '../tracker/announce-policy.ts'
-import type { TrackerAnswer, TrackerStats } from '../tracker/tracker.ts'
+import { AnnouncePolicy } from '../tracker/announce-policy.ts'
+import { mayBeProbed, type TrackerAnswer, type TrackerStats } from '../tracker/tracker.ts'
 import type { ScrapeCounts } from '../wire/tracker-announce.ts'
+import { type LocalTrackerOptions, probeAddress } from './local-tracker.ts'
+import type { PeerBook } from './peer-book.ts'
 import type { RedisConnection } from './redis-connection.ts'
+import { RedisPeers } from './redis-peers.ts'
 import { RedisSwarms } from './redis-swarms.ts'
+import { SharedHeartbeat } from './shared-heartbeat.ts'
 import type { TrackerBackend } from './tracker-backend.ts'
 
 /** When clients are told to come back while Redis is away. */
@@ -18,17 +22,24 @@ const AWAY_RETRY_MINUTES = 1
 const NO_ID = 0
 
 export class SharedTracker implements TrackerBackend {
+  readonly peers: PeerBook
   readonly #policy: AnnouncePolicy
   readonly #redis: RedisConnection
   readonly #swarms: RedisSwarms
+  readonly #heartbeat: SharedHeartbeat | undefined
   #announces = 0
   #scrapes = 0
   #refusals = 0
 
-  constructor(redis: RedisConnection, options: TrackerOptions) {
+  constructor(redis: RedisConnection, options: LocalTrackerOptions) {
     this.#policy = new AnnouncePolicy(options)
     this.#redis = redis
     this.#swarms = new RedisSwarms(redis, this.#policy)
+    this.peers = new RedisPeers(redis, this.#swarms, this.#policy)
+    const { heartbeat, host, onLiveness } = options
+    const localAddress = probeAddress(host)
+    this.#heartbeat =
+      heartbeat && new SharedHeartbeat(redis, this.#swarms, { ...heartbeat, localAddress, onLiveness })
   }
 
   ask(question: AnnounceQuestion, answer: TakeAnswer): void {
@@ -53,6 +64,7 @@ export class SharedTracker implements TrackerBackend {
   }
 
   close(): void {
+    this.#heartbeat?.close()
     this.#redis.close()
   }
 
@@ -61,8 +73,10 @@ export class SharedTracker implements TrackerBackend {
       const counts = await Promise.all(question.infoHashes.map((infoHash) => this.#swarms.counts(infoHash)))
       return { kind: 'scraped', id: NO_ID, counts }
     }
-    const { address, request } = question
-    const { seeders, leechers, completed, ...sample } = await this.#swarms.announce(address, request)
+    const { address, from, request } = question
+    const view = await this.#swarms.announce(address, request, mayBeProbed(address, from))
+    const { seeders, leechers, completed, peersV4, peersV6, peerIds } = view
+    const sample = { peersV4, peersV6, peerIds }
     const answer = this.#policy.answer({ seeders, leechers, completed }, sample)
     return { kind: 'announced', id: NO_ID, answer }
   }

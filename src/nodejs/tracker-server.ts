@@ -13,11 +13,9 @@ import type http from 'node:http'
 import type { Socket } from 'node:net'
 import { LIMITS } from '../base/limits.ts'
 import { SIPHASH_KEY_LENGTH, SipHash } from '../base/siphash.ts'
-import type { Instant } from '../base/time.ts'
 import { TRACKER_DEFAULTS } from '../tracker/announce-policy.ts'
 import { AskerAddress } from '../tracker/asker-address.ts'
 import { ConnectionIds } from '../tracker/connection-ids.ts'
-import type { PeerDesk } from '../tracker/peer-desk.ts'
 import { SourceLimits } from '../tracker/source-limits.ts'
 import type { TrackerAnswer, TrackerStats } from '../tracker/tracker.ts'
 import { UdpTracker } from '../tracker/udp-tracker.ts'
@@ -35,6 +33,7 @@ import { listenServer } from './listen.ts'
 import { LocalTracker, type LocalTrackerOptions } from './local-tracker.ts'
 import { nodeClock } from './node-clock.ts'
 import { nodeHttp } from './node-http.ts'
+import type { PeerBook } from './peer-book.ts'
 import { ShoalError } from './shoal-error.ts'
 import type { AnnounceGate } from './tracker-access.ts'
 import type { TrackerBackend } from './tracker-backend.ts'
@@ -204,14 +203,13 @@ export class TrackerServer {
     return undefined
   }
 
-  /** Undefined where peers are not known one by one (`TrackerBackend.withPeers`). */
-  withPeers<T>(use: (peers: PeerDesk, now: Instant) => T): T | undefined {
-    return this.#desk.withPeers?.(use)
+  get peers(): PeerBook {
+    return this.#desk.peers
   }
 
   /** Peers can ask and tell more than announces hold: docs/tracker-extension.md. */
   get #offersApi(): boolean {
-    return this.#others !== undefined && this.#desk.withPeers !== undefined
+    return this.#others !== undefined
   }
 
   /**

@@ -2,7 +2,6 @@
  * What a tracker knows, where `--store` says: swarms in this process and the rest in a file or in memory, or
  * both in a Redis that other trackers share.
  */
-import type { TrackerOptions } from '../tracker/announce-policy.ts'
 import { LocalTracker, type LocalTrackerOptions } from './local-tracker.ts'
 import { openStore } from './open-store.ts'
 import type { RedisListener } from './redis-connection.ts'
@@ -42,7 +41,7 @@ export async function openTrackerState(
 /** Loads the client of Redis, which nobody else needs. */
 async function openShared(
   url: string,
-  options: TrackerOptions,
+  options: LocalTrackerOptions,
   listener: RedisListener,
 ): Promise<TrackerState> {
   const [{ RedisConnection }, { RedisStore }, { SharedTracker }] = await Promise.all([

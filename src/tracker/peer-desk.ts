@@ -9,7 +9,7 @@ import { LIMITS } from '../base/limits.ts'
 import type { SipHash } from '../base/siphash.ts'
 import { type Instant, MICROSECONDS_PER_SECOND } from '../base/time.ts'
 import type { Heartbeat } from './heartbeat.ts'
-import type { PeerRecord, PeerRef } from './peer-record.ts'
+import type { KnownPeer, PeerRecord, PeerRef } from './peer-record.ts'
 import type { PieceMap, PieceRange } from './piece-map.ts'
 import { ReporterLimits } from './reporter-limits.ts'
 import { type Swarm, type SwarmTable, sizeOf } from './swarm-table.ts'
@@ -42,10 +42,10 @@ export interface PeerListing {
   /** Members of the swarm. */
   readonly total: number
   /** Who cannot be reached stands last. */
-  readonly peers: readonly PeerRecord[]
+  readonly peers: readonly KnownPeer[]
 }
 
-export interface PeerLocation extends PeerRecord {
+export interface PeerLocation extends KnownPeer {
   /** Undefined when it never told. */
   readonly have: readonly PieceRange[] | undefined
 }

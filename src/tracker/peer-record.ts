@@ -15,8 +15,8 @@ export interface SwarmWatcher {
 /** Whether the tracker could connect to it: it could once, never so far, or has not tried. */
 export type Reach = 'reached' | 'unreachable' | 'untried'
 
-export interface PeerRecord {
-  readonly ref: PeerRef
+/** What is known of a peer in a swarm. */
+export interface KnownPeer {
   /** 20 bytes. */
   readonly infoHash: Uint8Array
   /** 4 or 16 bytes. */
@@ -26,6 +26,10 @@ export interface PeerRecord {
   readonly peerId: Uint8Array
   readonly isSeed: boolean
   readonly reach: Reach
+}
+
+export interface PeerRecord extends KnownPeer {
+  readonly ref: PeerRef
 }
 
 export function refOf(slot: number, isV6: boolean): PeerRef {

@@ -136,9 +136,7 @@ export class Tracker implements Machine<TrackerInput, TrackerOutput> {
       this.#outputs.push({ kind: 'announced', id, answer: this.#policy.answer(counts, NOBODY) })
       return
     }
-    // A peer far away must not send our probes into our own network, through whoever speaks for it.
-    const mayBeProbed = from === undefined || reachesAsFar(addressScope(address), addressScope(from))
-    const swarm = this.#swarms.join(nowSeconds, address, request, mayBeProbed)
+    const swarm = this.#swarms.join(nowSeconds, address, request, mayBeProbed(address, from))
     if (swarm === undefined) {
       this.#refusals++
       this.#outputs.push({
@@ -171,4 +169,9 @@ export class Tracker implements Machine<TrackerInput, TrackerOutput> {
       this.#outputs.push({ kind: 'refused', id, reason })
     }
   }
+}
+
+/** A peer far away must not send our probes into our own network, through whoever speaks for it. */
+export function mayBeProbed(address: Uint8Array, from: Uint8Array | undefined): boolean {
+  return from === undefined || reachesAsFar(addressScope(address), addressScope(from))
 }
