@@ -89,7 +89,8 @@ test('M19 an id nobody knows is not found', async () => {
     expect(stderr).toBe('')
     const told = await ask(tracker, [command, 'ab'.repeat(20)], false)
     expect(told.stderr).toMatch(/not found/)
-    expect((await ask(tracker, [command, 'nonsense'])).code).toBe(2)
+    const named = await ask(tracker, [command, 'nonsense'])
+    expect([named.code, named.result.code]).toEqual([1, 'catalog/no-such-library'])
   }
 })
 
