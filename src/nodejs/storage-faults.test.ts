@@ -69,6 +69,7 @@ describe('what the system says', () => {
 })
 
 describe('a store', () => {
+  if (process.platform !== 'linux') console.log('skipped: needs Linux')
   // The first page of a process is no memory: the kernel answers EIO, from what passes for a regular file.
   test.skipIf(process.platform !== 'linux')(
     'tells a disk error, and opens the file anew after it',

@@ -67,6 +67,7 @@ const sharp = await import('sharp').then(
   () => undefined,
 )
 
+if (!sharp) console.log('skipped: sharp is not installed')
 test.skipIf(!sharp)('pictures are shrunk by who publishes them, shown, and kept over a restart', async () => {
   const root = temporaryFolder('pictures')
   const store = `sqlite:${join(root, 'tracker.sqlite')}`

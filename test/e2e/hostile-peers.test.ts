@@ -159,6 +159,7 @@ function cpuSeconds(pid: number): number {
   return (Number(fields[11]) + Number(fields[12])) / CLOCK_TICKS_PER_SECOND
 }
 
+if (process.platform !== 'linux') console.log('skipped: needs /proc of Linux')
 test.skipIf(process.platform !== 'linux')(
   'S16 thirty hostile peers keep a downloader from nothing and cost it little',
   async () => {

@@ -14,6 +14,7 @@ function peakMebibytes({ pid }: Shoal): number {
   return Number(/VmHWM:\s+(\d+) kB/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))![1]) / 1024
 }
 
+if (process.platform !== 'linux') console.log('skipped: needs /proc of Linux')
 test.skipIf(process.platform !== 'linux')(
   'F7: 400 MiB pass through a fraction of that',
   async () => {
