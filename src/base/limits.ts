@@ -246,6 +246,11 @@ export const LIMITS = {
     'bytes of those pieces, unless it is only one',
     'design: a quarter of the memory for unverified bytes',
   ),
+  blockHashFetchesMax: limit(
+    64,
+    'pieces of a torrent whose hashes of blocks are being asked for',
+    'design: 2 MiB of hashes for pieces of 16 MiB',
+  ),
   blockHashBytesMax: limit(
     64 * 1024 * 1024,
     'content a peer may have us read at once for hashes of blocks; a 64th of it anew each second',

@@ -6,6 +6,7 @@ import type { Fault } from '../base/result.ts'
 import type { Instant } from '../base/time.ts'
 import { decodeHashes, decodeHashRequest } from '../wire/hash-messages.ts'
 import type { MetadataMessage } from '../wire/metadata-messages.ts'
+import type { BlockHashFetch } from './block-hash-fetch.ts'
 import { BlockHashServer } from './block-hash-server.ts'
 import { HashServer } from './hash-server.ts'
 import { MetadataServer } from './metadata-server.ts'
@@ -13,7 +14,6 @@ import type { PeerSession } from './peer-session.ts'
 import type { Penalties } from './penalties.ts'
 import type { PieceMemory } from './piece-buffers.ts'
 import type { TorrentCore } from './torrent-core.ts'
-import type { Trials } from './trials.ts'
 
 /** Told by sessions; a fault ends the session. Payloads are borrowed. */
 export interface DescriptionHost {
@@ -30,19 +30,19 @@ export class DescriptionServer implements DescriptionHost {
   readonly #now: () => Instant
   readonly #metadata: MetadataServer
   readonly #hashes: HashServer
-  readonly #trials: Trials
+  readonly #fetch: BlockHashFetch
   readonly #penalties: Penalties
 
   constructor(
     core: TorrentCore,
     memory: PieceMemory,
     now: () => Instant,
-    trials: Trials,
+    fetch: BlockHashFetch,
     penalties: Penalties,
   ) {
     const { metainfo } = core.options
     this.#now = now
-    this.#trials = trials
+    this.#fetch = fetch
     this.#penalties = penalties
     this.#metadata = new MetadataServer(metainfo.infoBytes)
     this.#hashes = new HashServer(metainfo, core.env.crypto)
@@ -65,11 +65,11 @@ export class DescriptionServer implements DescriptionHost {
   peerSendsHashes(session: PeerSession, payload: Uint8Array): Fault | undefined {
     const hashes = decodeHashes(payload)
     if (!hashes.ok) return hashes.error
-    if (this.#trials.received(session, hashes.value) !== undefined) this.#penalties.lied(session)
+    if (this.#fetch.received(session, hashes.value) !== undefined) this.#penalties.lied(session)
     return undefined
   }
 
   peerRefusesHashes(session: PeerSession, payload: Uint8Array): undefined {
-    this.#trials.refused(this.#now(), session, decodeHashRequest(payload))
+    this.#fetch.refused(this.#now(), session, decodeHashRequest(payload))
   }
 }

@@ -16,6 +16,7 @@ import type { Holdings } from './holdings.ts'
 import { Parole } from './parole.ts'
 import type { OutstandingBlock, PeerSession } from './peer-session.ts'
 import { BLOCK, type GatheringPiece } from './piece-tracker.ts'
+import type { Probation } from './probation.ts'
 import type { TorrentCore } from './torrent-core.ts'
 
 /** In the endgame a block is asked of at most this many peers. */
@@ -31,9 +32,14 @@ const FAIR_SHARE_PIECES_MAX = 200
 const FAIR_SHARE_MIN = 4
 
 export class Downloader {
-  /** Peers with room in their window were left without requests for want of budget or buffers. */
+  /**
+   * Peers with room in their window were left without requests: for want of budget or
+   * buffers, or on probation.
+   */
   isStarved = false
   readonly parole: Parole
+  /** Set before there is any session. */
+  probation!: Probation
   readonly #core: TorrentCore
   readonly #holdings: Holdings
   readonly #budget: TokenBucket
@@ -54,7 +60,8 @@ export class Downloader {
 
   /** Requests blocks until the peer's window is full. Small gaps are left until they are worth a message. */
   fill(now: Instant, session: PeerSession): void {
-    if (session.peerChoking || !session.amInterested) return
+    if (session.peerChoking || !session.amInterested || session.ending !== undefined) return
+    if (session.isUntried && session.awaits !== undefined) return
     const depth = Math.min(session.window.depth, session.requestQueueLength, this.#fairShare())
     const wasIdle = session.outstanding.size === 0
     if (session.outstanding.size > depth - Math.max(1, depth >> 2)) return
@@ -67,9 +74,11 @@ export class Downloader {
       if (next === undefined) break
       const { piece } = next.gathering
       const length = this.#core.geometry.blockSize(piece, next.block)
+      const isLast = session.isUntried && this.probation.asks(now, session, next.gathering)
       this.#budget.take(now, length)
       session.outstanding.set(this.#key(piece, next.block), next)
       session.writer.block(MESSAGE.request, piece, next.block * this.#core.geometry.blockLength, length)
+      if (isLast) break
     }
     if (wasIdle) session.lastBlockAt = now
   }
@@ -99,6 +108,7 @@ export class Downloader {
       return
     }
     session.arriving = undefined
+    if (gathering.blockHashes !== undefined && !this.#isRight(session, gathering, block)) return
     this.brought(gathering, block, session.address)
   }
 
@@ -276,8 +286,7 @@ export class Downloader {
   }
 
   #adopt(session: PeerSession): GatheringPiece | undefined {
-    if (this.#orphans.size === 0 || session.gathering.size >= this.#core.options.piecesPerPeerMax)
-      return undefined
+    if (this.#orphans.size === 0 || !this.#mayBegin(session)) return undefined
     const mayAdopt = this.parole.mayAdopt(session)
     for (const gathering of this.#orphans) {
       if (gathering.freeCount === 0 || !session.have.has(gathering.piece)) continue
@@ -292,7 +301,7 @@ export class Downloader {
 
   #start(session: PeerSession): GatheringPiece | undefined {
     const { options, picker, pieces } = this.#core
-    if (session.gathering.size >= options.piecesPerPeerMax) return undefined
+    if (!this.#mayBegin(session)) return undefined
     if (pieces.gathering.size >= options.gatheringPiecesMax) {
       this.isStarved = true
       return undefined
@@ -329,7 +338,8 @@ export class Downloader {
   #endgame(session: PeerSession): OutstandingBlock | undefined {
     const { options, pieces } = this.#core
     const mayJoin = this.parole.mayJoin(session)
-    const isOnOnePiece = options.piecesPerPeerMax === 1
+    const isOnOnePiece =
+      options.piecesPerPeerMax === 1 || (session.isUntried && !this.probation.mayBegin(session))
     for (const gathering of pieces.gathering.values()) {
       if (!session.have.has(gathering.piece) || !mayJoin(gathering)) continue
       if (isOnOnePiece && !this.#isOnlyOn(session, gathering)) continue
@@ -367,12 +377,29 @@ export class Downloader {
     return undefined
   }
 
+  #mayBegin(session: PeerSession): boolean {
+    if (session.gathering.size >= this.#core.options.piecesPerPeerMax) return false
+    if (!session.isUntried || this.probation.mayBegin(session)) return true
+    this.isStarved = true
+    return false
+  }
+
   /** Peers that will take longer for what they owe, the slowest first. */
   #slowerThan(waitSeconds: number): PeerSession[] {
     const slower: PeerSession[] = []
     for (const session of this.#core.sessions.values())
       if (session.outstanding.size > 0 && session.waitSeconds > waitSeconds) slower.push(session)
     return slower.sort((a, b) => b.waitSeconds - a.waitSeconds)
+  }
+
+  /** A block of a piece whose block hashes are known. Who sent a wrong one is asked for no more. */
+  #isRight(session: PeerSession, gathering: GatheringPiece, block: number): boolean {
+    const isRight = this.probation.isRight(gathering, block)
+    if (isRight && session.isUntried) this.probation.proved(session, 1)
+    if (isRight) return true
+    this.#withdraw(gathering, block, true)
+    this.probation.caught(session, gathering.piece)
+    return false
   }
 
   #orphan(session: PeerSession, gathering: GatheringPiece): void {

@@ -1,12 +1,16 @@
 /**
- * What becomes of a piece whose hash does not fit. In v2 it goes on trial first (`trials.ts`), which finds
- * the wrong blocks and keeps the right ones; everywhere else, and when that leads nowhere, all of it is
- * missing again and `blame.ts` finds out who spoiled it.
+ * What becomes of wrong bytes. In v2 a peer that has proven nothing yet is caught by its first wrong block
+ * (`probation.ts`), and a piece whose hash does not fit goes on trial (`trials.ts`), which finds the wrong
+ * blocks and keeps the right ones; everywhere else, and when that leads nowhere, all of the piece is missing
+ * again and `blame.ts` finds out who spoiled it.
  */
-import type { Instant } from '../base/time.ts'
+import { earliest, type Instant } from '../base/time.ts'
+import { BlockHashFetch } from './block-hash-fetch.ts'
 import type { Downloader } from './downloader.ts'
+import type { PeerSession } from './peer-session.ts'
 import type { Penalties } from './penalties.ts'
 import { type GatheringPiece, mainContributor } from './piece-tracker.ts'
+import { Probation } from './probation.ts'
 import type { TorrentCore } from './torrent-core.ts'
 import { Trials } from './trials.ts'
 
@@ -17,7 +21,9 @@ export interface FailedPiecesHost {
 }
 
 export class FailedPieces {
+  readonly fetch: BlockHashFetch
   readonly trials: Trials
+  readonly #probation: Probation
   readonly #core: TorrentCore
   readonly #penalties: Penalties
   readonly #downloader: Downloader
@@ -28,7 +34,24 @@ export class FailedPieces {
     this.#penalties = penalties
     this.#downloader = downloader
     this.#host = host
-    this.trials = new Trials(core, this)
+    this.fetch = new BlockHashFetch(core, this)
+    this.trials = new Trials(core, this.fetch, this)
+    this.#probation = new Probation(core, this.fetch, penalties)
+    downloader.probation = this.#probation
+  }
+
+  /** A peer has come. */
+  joined(session: PeerSession): void {
+    session.isUntried = this.#probation.isPossible
+  }
+
+  left(now: Instant, session: PeerSession): void {
+    this.fetch.left(now, session)
+  }
+
+  /** The piece is right and on disk. */
+  verified(written: GatheringPiece): void {
+    this.#probation.verified(written)
   }
 
   add(now: Instant, failed: GatheringPiece): void {
@@ -38,6 +61,7 @@ export class FailedPieces {
     // Who sent it alone needs no trial; the blocks that are right are worth one.
     this.#penalties.convictSole(failed)
     if (!this.trials.begin(now, failed)) this.#refute(now, failed)
+    else this.#host.fillAll(now)
   }
 
   judged(now: Instant, failed: GatheringPiece, wrong: ReadonlySet<number> | undefined): void {
@@ -46,6 +70,29 @@ export class FailedPieces {
     this.#penalties.convict(failed, wrong)
     this.#core.pieces.reopen(failed, wrong)
     this.#downloader.reopened(failed)
+    this.#host.fillAll(now)
+  }
+
+  told(gathering: GatheringPiece): void {
+    this.#probation.told(gathering)
+    this.trials.told(gathering)
+  }
+
+  untold(now: Instant, gathering: GatheringPiece): void {
+    this.#probation.untold(gathering)
+    this.trials.untold(now, gathering)
+  }
+
+  nextTimeout(now: Instant): Instant | undefined {
+    const isDue = this.#probation.hasReleased || this.#penalties.hasCaught
+    return earliest(isDue ? now : undefined, this.fetch.nextTimeout(now))
+  }
+
+  tick(now: Instant): void {
+    this.fetch.tick(now)
+    this.#penalties.sendCaughtAway()
+    if (!this.#probation.hasReleased) return
+    this.#probation.hasReleased = false
     this.#host.fillAll(now)
   }
 

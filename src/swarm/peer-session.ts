@@ -108,6 +108,12 @@ export class PeerSession implements FrameSink {
   neededCount = 0
   /** Whole pieces it gave us that verified. */
   verifiedPieces = 0
+  /** Its blocks are looked at one by one (`probation.ts`). */
+  isUntried = false
+  /** The piece whose block hashes have to be known before it is asked for more. */
+  awaits: GatheringPiece | undefined
+  /** Blocks of it that were found right while it was untried. */
+  provenBlocks = 0
   have: Bitfield
   /** What it said about itself over BEP 10. */
   extensions: ExtensionHandshake | undefined

@@ -3,7 +3,7 @@
  * banned, a sole sender who cannot be told from a liar is struck, everybody else is acquitted.
  * The proof is `blame.ts`; here is what is done about it.
  */
-import { parseEndpoint } from '../wire/endpoint.ts'
+import { type Endpoint, parseEndpoint } from '../wire/endpoint.ts'
 import type { Evidence } from './blame.ts'
 import type { Downloader } from './downloader.ts'
 import type { PeerList } from './peer-list.ts'
@@ -18,6 +18,8 @@ export class Penalties {
   readonly #downloader: Downloader
   readonly #webSeeds: WebSeeds
   readonly #sendAway: (session: PeerSession) => void
+  /** Emptied with the next tick. */
+  #caught: PeerSession[] = []
 
   constructor(
     core: TorrentCore,
@@ -55,6 +57,34 @@ export class Penalties {
       this.#ban(address, failed.piece)
   }
 
+  /**
+   * It sent a block that is known to be wrong. That is found while a message is being read, so its sessions
+   * are closed once that is over; until then nothing is taken from it or asked of it.
+   */
+  caught(address: string, piece: number): void {
+    const endpoint = parseEndpoint(address)
+    if (endpoint === undefined || this.#peers.isBanned(endpoint)) return
+    this.#tellBanned(address, endpoint, piece)
+    for (const session of this.#core.sessions.values()) {
+      if (!this.#peers.isBanned(session.endpoint)) continue
+      session.ending = 'banned'
+      this.#downloader.release(session)
+      this.#caught.push(session)
+    }
+    this.#downloader.parole.convicted(address)
+  }
+
+  /** Sessions wait to be closed. */
+  get hasCaught(): boolean {
+    return this.#caught.length > 0
+  }
+
+  sendCaughtAway(): void {
+    const caught = this.#caught
+    this.#caught = []
+    for (const session of caught) this.#sendAway(session)
+  }
+
   /** It told hashes that prove themselves wrong. The client ends the session once it has read what came. */
   lied(session: PeerSession): void {
     session.ending = 'banned'
@@ -88,19 +118,23 @@ export class Penalties {
   }
 
   #ban(address: string, piece: number): void {
-    const { id, sessions } = this.#core
+    const { sessions } = this.#core
     const endpoint = parseEndpoint(address)
     if (endpoint === undefined) {
       this.#webSeeds.convicted(address)
       return this.#downloader.parole.convicted(address)
     }
     if (this.#peers.isBanned(endpoint)) return
-    this.#peers.ban(endpoint)
-    const event = { event: 'peer-banned', address, pieces: [piece] } as const
-    this.#core.emit({ kind: 'event', torrent: id, event })
+    this.#tellBanned(address, endpoint, piece)
     for (const session of [...sessions.values()])
       if (this.#peers.isBanned(session.endpoint)) this.#sendAway(session)
     this.#downloader.parole.convicted(address)
+  }
+
+  #tellBanned(address: string, endpoint: Endpoint, piece: number): void {
+    this.#peers.ban(endpoint)
+    const event = { event: 'peer-banned', address, pieces: [piece] } as const
+    this.#core.emit({ kind: 'event', torrent: this.#core.id, event })
   }
 
   #evidence(checked: GatheringPiece): Evidence {

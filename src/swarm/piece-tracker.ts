@@ -40,7 +40,10 @@ export interface GatheringPiece {
   readonly contributors: Map<string, number>
   /** By block: the address it came from; '' while it is not there, and for padding. */
   readonly senders: string[]
-  /** v2: what the blocks must hash to, 32 bytes each, once that had to be found out (`trials.ts`). */
+  /**
+   * v2: what the blocks must hash to, 32 bytes each, once that had to be found out
+   * (`probation.ts`, `trials.ts`).
+   */
   blockHashes: Uint8Array | undefined
   /** Its hash did not fit and it waits for those. */
   isOnTrial: boolean
@@ -235,18 +238,21 @@ export class PieceTracker {
     assert(checked.isOnTrial && this.checking.delete(checked.piece), 'only a suspended piece is reopened')
     checked.isOnTrial = false
     checked.owner = undefined
-    for (const block of wrong) {
-      const sender = checked.senders[block]!
-      const count = checked.contributors.get(sender) ?? 0
-      if (count > 1) checked.contributors.set(sender, count - 1)
-      else checked.contributors.delete(sender)
-      checked.senders[block] = ''
-      checked.blocks[block] = BLOCK.free
-      checked.receivedCount--
-      checked.freeCount++
-      checked.firstFree = Math.min(checked.firstFree, block)
-    }
+    for (const block of wrong) this.takeBack(checked, block)
     this.gathering.set(checked.piece, checked)
+  }
+
+  /** A received block is wrong and free again. */
+  takeBack(gathering: GatheringPiece, block: number): void {
+    const sender = gathering.senders[block]!
+    const count = gathering.contributors.get(sender) ?? 0
+    if (count > 1) gathering.contributors.set(sender, count - 1)
+    else gathering.contributors.delete(sender)
+    gathering.senders[block] = ''
+    gathering.blocks[block] = BLOCK.free
+    gathering.receivedCount--
+    gathering.freeCount++
+    gathering.firstFree = Math.min(gathering.firstFree, block)
   }
 
   /** Blocks from these peers do not count any more and are free again; gives how many. */

@@ -129,7 +129,7 @@ export class Torrent implements SessionHost {
       this.core,
       around.buffers.memory,
       () => this.#now,
-      this.#failed.trials,
+      this.#failed.fetch,
       this.#penalties,
     )
     this.description = this.#server
@@ -267,6 +267,7 @@ export class Torrent implements SessionHost {
     this.#news.add(now, piece)
     this.announcer.handle(now, { kind: 'pieces-changed', areLost: false })
     for (const session of this.core.sessions.values()) if (session.address === from) session.verifiedPieces++
+    this.#failed.verified(written)
     this.webSeeds.verified(from)
     if (this.isComplete && !this.#wasComplete) this.#completed(now)
   }
@@ -294,6 +295,7 @@ export class Torrent implements SessionHost {
   attach(now: Instant, session: PeerSession, isKnown = false): void {
     this.#now = now
     this.core.sessions.set(session.id, session)
+    this.#failed.joined(session)
     if (session.isOutgoing) this.dialled(now, session.endpoint, true)
     session.sendHave(this.core.pieces.have, isKnown)
     if (session.supportsExtensions) this.#around.sendExtensions(this, session)
@@ -314,7 +316,7 @@ export class Torrent implements SessionHost {
       this.peers.departed(now, session.listensAt, session.downloaded.total > 0)
     this.emit({ event: 'peer-disconnected', address: session.address, reason })
     this.#slots.left(session)
-    this.#failed.trials.left(now, session)
+    this.#failed.left(now, session)
     this.fillAll(now)
   }
 
@@ -352,7 +354,7 @@ export class Torrent implements SessionHost {
   serveDue(now: Instant): void {
     this.#now = now
     this.#news.tellDue(now)
-    this.#failed.trials.tick(now)
+    this.#failed.tick(now)
     if (this.isStarved) this.tick(now)
     else this.webSeeds.tick(now)
   }
@@ -364,7 +366,7 @@ export class Torrent implements SessionHost {
     this.#news.tellDue(now)
     this.#slots.tick(now)
     this.exchange.tick(now)
-    this.#failed.trials.tick(now)
+    this.#failed.tick(now)
     if (this.downloader.checkTimeouts(now) || this.downloader.isStarved) this.fillAll(now)
     if (this.uploader.isStarved) this.uploader.serveAll(now)
     this.webSeeds.tick(now)
@@ -372,7 +374,7 @@ export class Torrent implements SessionHost {
 
   nextTimeout(now: Instant): Instant | undefined {
     const budgets = earliest(this.downloader.nextTimeout(now), this.uploader.nextTimeout(now))
-    const news = earliest(this.#news.nextTimeout(), this.#failed.trials.nextTimeout(now))
+    const news = earliest(this.#news.nextTimeout(), this.#failed.nextTimeout(now))
     const others = earliest(news, this.webSeeds.nextTimeout(now))
     return earliest(earliest(budgets, others), this.announcer.nextTimeout())
   }

@@ -2,7 +2,7 @@
  * v2: a piece that fails is not thrown away but taken apart (S14). Peers are asked for the hashes
  * of its blocks (BEP 52), the sender of a wrong one is banned for that one, and the right ones
  * are kept. Played message by message: a liar that brings one bad block of a piece, another that
- * brings the rest, and witnesses.
+ * brings the rest, and witnesses. All of them have brought something before (`probation.test.ts`).
  */
 import { describe, expect, it } from 'vitest'
 import { nodeCrypto } from '../../src/nodejs/node-crypto.ts'
@@ -24,6 +24,7 @@ class Court {
   constructor(content: Content) {
     this.#content = content
     this.world = new OneClient(content)
+    this.world.trustsPeers = true
     this.liar = this.world.seed()
     this.honest = this.world.peer()
     this.world.say(this.honest, (writer) => writer.plain(MESSAGE.haveAll))
@@ -243,6 +244,7 @@ describe.each(['v2', 'hybrid'] as const)('a %s piece that fails', (format) => {
   it('from one sender alone bans at once, and keeps what is right of it', () => {
     const content = contentAs(format, 4, 8)
     const world = new OneClient(content)
+    world.trustsPeers = true
     const liar = world.seed()
     const honest = world.peer()
     world.say(honest, (writer) => writer.plain(MESSAGE.haveAll))

@@ -36,6 +36,8 @@ export class OneClient {
   now: Instant = instant(1_000_000)
   readonly client: Client
   outputs: SwarmOutput[] = []
+  /** Peers of v2 torrents are trusted from the handshake on, as if they had brought something before. */
+  trustsPeers = false
   readonly #first: Content
   #peerCount = 0
 
@@ -122,6 +124,8 @@ export class OneClient {
       supportsV2: metainfo.infoHashV2 !== null,
     }
     this.receive(connection, encodeHandshake(handshake))
+    const session = this.session(connection)
+    if (this.trustsPeers && session !== undefined) session.isUntried = false
     return connection
   }
 

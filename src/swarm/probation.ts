@@ -1,0 +1,164 @@
+/**
+ * Peers of v2 and hybrid torrents that have not brought anything verified yet (S14). Of such a peer one block
+ * is asked for, and along with it the hashes of the blocks of its piece (BEP 52, layer 0). Once these are
+ * there, each block of the piece is hashed as it comes, and the first that differs bans who sent it. Somebody
+ * who spoils everything from the beginning lands one wrong block.
+ * The peer itself is asked for the hashes first, as they come along the same way as its block and the work of
+ * reading the piece falls on nobody else; when it refuses or is silent, others are. When nobody tells, the
+ * blocks of the piece are taken as they come and its hash is looked at in the end, as everywhere else; the
+ * peer then has only this one piece in work.
+ * A peer is tried, and treated like all others from then on, with `PROVEN_BLOCKS` right blocks or a right
+ * piece that is mostly its own.
+ * Invariants: an untried peer has at most one block, asked for or received, of pieces whose block hashes are
+ * being asked for. In v1, and where hashes of pieces are missing, nobody is untried, and for tried peers
+ * nothing is hashed here but blocks of pieces whose block hashes are known anyway.
+ */
+
+import { equalBytes } from '../base/bytes.ts'
+import type { Instant } from '../base/time.ts'
+import { parseEndpoint } from '../wire/endpoint.ts'
+import { MERKLE_BLOCK_LENGTH, MERKLE_HASH_LENGTH } from '../wire/merkle.ts'
+import type { BlockHashFetch } from './block-hash-fetch.ts'
+import type { PeerSession } from './peer-session.ts'
+import { BLOCK, type GatheringPiece, mainContributor } from './piece-tracker.ts'
+import type { TorrentCore } from './torrent-core.ts'
+
+/** Enough for the request window to have opened: 256 KiB, 0.2 ms of hashing. */
+const PROVEN_BLOCKS = 16
+/** The peer has nothing to do meanwhile, and no more than one block before the answer. */
+const ANSWER_TIMEOUT_SECONDS = 2
+/** Blocks that came before the hashes did are hashed while a message is read, so not more than 1 MiB. */
+const CHECKED_AT_ONCE_MAX = 64
+
+export interface ProbationHost {
+  /** It sent a block that is not what it should be. Must not close the session yet. */
+  caught(address: string, piece: number): void
+}
+
+export class Probation {
+  /** Blocks can be told apart in every piece. */
+  readonly isPossible: boolean
+  /** Some peers wait for hashes no longer, and may be asked for more. Cleared by who asks them. */
+  hasReleased = false
+  readonly #core: TorrentCore
+  readonly #fetch: BlockHashFetch
+  readonly #host: ProbationHost
+  /** Pieces whose block hashes nobody tells. */
+  readonly #untold = new WeakSet<GatheringPiece>()
+
+  constructor(core: TorrentCore, fetch: BlockHashFetch, host: ProbationHost) {
+    this.#core = core
+    this.#fetch = fetch
+    this.#host = host
+    const { metainfo } = core.options
+    const { pieceLength, blockLength, files } = core.geometry
+    this.isPossible =
+      metainfo.infoHashV2 !== null &&
+      blockLength === MERKLE_BLOCK_LENGTH &&
+      files.every(
+        ({ isPad, length, piecesRoot, pieceLayer }) =>
+          isPad || length === 0 || (piecesRoot !== null && (length <= pieceLength || pieceLayer !== null)),
+      )
+  }
+
+  /** An untried peer may begin with one more piece. */
+  mayBegin(session: PeerSession): boolean {
+    for (const { blockHashes } of session.gathering) if (blockHashes === undefined) return false
+    for (const { blockHashes, contributors, isOnTrial } of this.#core.pieces.checking.values())
+      if (blockHashes === undefined && !isOnTrial && contributors.has(session.address)) return false
+    return true
+  }
+
+  /** An untried peer is about to be asked for a block. True when that has to be the last for now. */
+  asks(now: Instant, session: PeerSession, gathering: GatheringPiece): boolean {
+    if (gathering.blockHashes !== undefined || this.#untold.has(gathering)) return false
+    const { geometry } = this.#core
+    const place = geometry.merklePlace(gathering.piece)
+    // The hash of the piece is that of its only block.
+    if (place?.leafCount === 1) gathering.blockHashes = geometry.merkleHash(gathering.piece)
+    else if (this.#fetch.begin(now, gathering, ANSWER_TIMEOUT_SECONDS, session)) {
+      session.awaits = gathering
+      return true
+    } else this.#untold.add(gathering)
+    return false
+  }
+
+  /** A block of a piece whose block hashes are known has come. */
+  isRight(gathering: GatheringPiece, block: number): boolean {
+    const { env, geometry, pieces } = this.#core
+    const { piece, blockHashes } = gathering
+    const begin = block * geometry.blockLength
+    const end = begin + geometry.blockSize(piece, block)
+    // What is padding in a hybrid no leaf covers, and v1 wants it to be zero.
+    const covered = Math.max(begin, Math.min(end, geometry.merklePiece(piece).length))
+    const bytes = pieces.bufferOf(gathering)
+    if (bytes.subarray(covered, end).some((byte) => byte !== 0)) return false
+    if (covered === begin) return true
+    const at = block * MERKLE_HASH_LENGTH
+    const hash = blockHashes!.subarray(at, at + MERKLE_HASH_LENGTH)
+    return equalBytes(env.crypto.sha256(bytes.subarray(begin, covered)), hash)
+  }
+
+  /** A block that it sent is wrong, and thrown away already. */
+  caught({ address }: PeerSession, piece: number): void {
+    this.#host.caught(address, piece)
+  }
+
+  /** Blocks of the peer were right. */
+  proved(session: PeerSession, blockCount: number): void {
+    session.provenBlocks += blockCount
+    if (session.provenBlocks >= PROVEN_BLOCKS) session.isUntried = false
+  }
+
+  /** The piece is right and on disk. */
+  verified(written: GatheringPiece): void {
+    const main = mainContributor(written)
+    for (const session of this.#core.sessions.values()) {
+      if (!session.isUntried) continue
+      this.proved(session, written.contributors.get(session.address) ?? 0)
+      if (session.address === main) session.isUntried = false
+    }
+  }
+
+  /** The hashes of its blocks have come: what is there of it already is looked at. */
+  told(gathering: GatheringPiece): void {
+    if (this.#core.pieces.gathering.get(gathering.piece) === gathering) this.#check(gathering)
+    this.#release(gathering)
+  }
+
+  untold(gathering: GatheringPiece): void {
+    this.#untold.add(gathering)
+    this.#release(gathering)
+  }
+
+  #release(gathering: GatheringPiece): void {
+    for (const session of this.#core.sessions.values()) {
+      if (session.awaits !== gathering) continue
+      session.awaits = undefined
+      this.hasReleased = true
+    }
+  }
+
+  /** Blocks of untried peers, and of those who left: the others are looked at in the end. */
+  #check(gathering: GatheringPiece): void {
+    const { pieces, sessions } = this.#core
+    const { blocks, piece, senders } = gathering
+    const there = new Map([...sessions.values()].map((session) => [session.address, session]))
+    const liars = new Set<string>()
+    let checkedCount = 0
+    for (let block = 0; block < blocks.length && checkedCount < CHECKED_AT_ONCE_MAX; block++) {
+      const sender = senders[block]!
+      const session = there.get(sender)
+      if (blocks[block] !== BLOCK.received || session?.isUntried === false) continue
+      if (parseEndpoint(sender) === undefined) continue
+      checkedCount++
+      if (this.isRight(gathering, block)) {
+        if (session !== undefined) this.proved(session, 1)
+        continue
+      }
+      liars.add(sender)
+      pieces.takeBack(gathering, block)
+    }
+    for (const address of liars) this.#host.caught(address, piece)
+  }
+}
