@@ -16,8 +16,18 @@ import type { PeerSession } from './peer-session.ts'
 import type { GatheringPiece } from './piece-tracker.ts'
 import type { TorrentCore } from './torrent-core.ts'
 
+/**
+ * So long a peer has for its answer. Reading and hashing a piece takes milliseconds, but
+ * blocks under way come first.
+ */
+const ANSWER_TIMEOUT_SECONDS = 3
+/** The same while a peer on probation has to wait for it, with no more than one block under way. */
+const URGENT_TIMEOUT_SECONDS = 2
 /** Most peers of a swarm know the hashes or can make them, so the third that does not is taken for all. */
 const ASKED_PEERS_MAX = 3
+
+/** By whether it told the last time it was asked. */
+const WORTH = { true: 3, undefined: 2, false: 1 }
 
 export interface BlockHashFetchHost {
   /** The piece has its `blockHashes` now. A message is being read, so no session may be closed. */
@@ -38,8 +48,9 @@ interface Inquiry {
   readonly open: Map<string, HashRequest>
   /** Addresses. Bounded by `ASKED_PEERS_MAX`. */
   readonly asked: Set<string>
-  /** How long each peer has for its answer. */
-  readonly patienceSeconds: number
+  /** A peer waits for it: after one that is silent only those are asked who told before. */
+  readonly isUrgent: boolean
+  wasSilent: boolean
   /** Who is asked now. */
   peer: PeerSession | undefined
   /** When it is given up on. */
@@ -70,9 +81,9 @@ export class BlockHashFetch {
 
   /**
    * False when nobody can be asked; else `told` or `untold` comes later.
-   * @param first who is asked before all others, if it can be
+   * @param waiting has to wait for the answer, and is asked before all others
    */
-  begin(now: Instant, gathering: GatheringPiece, patienceSeconds: number, first?: PeerSession): boolean {
+  begin(now: Instant, gathering: GatheringPiece, waiting?: PeerSession): boolean {
     const { geometry } = this.#core
     const { piece } = gathering
     const begun = this.#inquiries.get(piece)
@@ -87,9 +98,10 @@ export class BlockHashFetch {
       return false
     const hashes = new Uint8Array(Math.ceil(place.length / MERKLE_BLOCK_LENGTH) * MERKLE_HASH_LENGTH)
     const [open, asked] = [requestsFor(place), new Set<string>()]
-    const found = { gathering, place, pieceHash, hashes, open, asked, patienceSeconds }
+    const flags = { isUrgent: waiting !== undefined, wasSilent: false }
+    const found = { gathering, place, pieceHash, hashes, open, asked, ...flags }
     const inquiry: Inquiry = { ...found, peer: undefined, deadline: now }
-    if (!this.#ask(now, inquiry, first)) return false
+    if (!this.#ask(now, inquiry, waiting)) return false
     this.#hopeless = this.#hopeless.filter((other) => other !== gathering)
     this.#inquiries.set(piece, inquiry)
     return true
@@ -135,6 +147,7 @@ export class BlockHashFetch {
     for (const inquiry of this.#inquiries.values()) {
       if (inquiry.deadline > now) continue
       if (inquiry.peer !== undefined) this.#mute.add(inquiry.peer)
+      inquiry.wasSilent = true
       this.#next(now, inquiry)
     }
     const hopeless = this.#hopeless
@@ -153,7 +166,7 @@ export class BlockHashFetch {
     inquiry.peer = session
     if (session === undefined) return false
     inquiry.asked.add(session.address)
-    inquiry.deadline = after(now, seconds(inquiry.patienceSeconds))
+    inquiry.deadline = after(now, seconds(inquiry.isUrgent ? URGENT_TIMEOUT_SECONDS : ANSWER_TIMEOUT_SECONDS))
     for (const request of inquiry.open.values())
       session.writer.bytes(MESSAGE.hashRequest, encodeHashRequest(request))
     return true
@@ -163,7 +176,8 @@ export class BlockHashFetch {
    * Somebody who has the piece on a connection that speaks v2: by preference without a part in it, and among
    * those who told before.
    */
-  #candidate({ gathering, asked }: Inquiry, first: PeerSession | undefined): PeerSession | undefined {
+  #candidate(inquiry: Inquiry, first: PeerSession | undefined): PeerSession | undefined {
+    const { gathering, asked, isUrgent, wasSilent } = inquiry
     let best: PeerSession | undefined
     let most = -1
     for (const session of this.#core.sessions.values()) {
@@ -171,8 +185,8 @@ export class BlockHashFetch {
       if (!session.have.has(gathering.piece) || asked.has(session.address)) continue
       if (session === first) return session
       const tells = this.#tellers.get(session)
-      const doubt = tells === undefined ? 1 : 0
-      const worth = gathering.contributors.has(session.address) ? 0 : tells === true ? 3 : 1 + doubt
+      if (isUrgent && wasSilent && tells !== true) continue
+      const worth = gathering.contributors.has(session.address) ? 0 : WORTH[`${tells}`]
       if (worth <= most) continue
       most = worth
       best = session

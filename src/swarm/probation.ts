@@ -25,8 +25,6 @@ import type { TorrentCore } from './torrent-core.ts'
 
 /** Enough for the request window to have opened: 256 KiB, 0.2 ms of hashing. */
 const PROVEN_BLOCKS = 16
-/** The peer has nothing to do meanwhile, and no more than one block before the answer. */
-const ANSWER_TIMEOUT_SECONDS = 2
 /** Blocks that came before the hashes did are hashed while a message is read, so not more than 1 MiB. */
 const CHECKED_AT_ONCE_MAX = 64
 
@@ -76,7 +74,7 @@ export class Probation {
     const place = geometry.merklePlace(gathering.piece)
     // The hash of the piece is that of its only block.
     if (place?.leafCount === 1) gathering.blockHashes = geometry.merkleHash(gathering.piece)
-    else if (this.#fetch.begin(now, gathering, ANSWER_TIMEOUT_SECONDS, session)) {
+    else if (this.#fetch.begin(now, gathering, session)) {
       session.awaits = gathering
       return true
     } else this.#untold.add(gathering)

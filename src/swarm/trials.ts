@@ -17,12 +17,6 @@ import type { BlockHashFetch } from './block-hash-fetch.ts'
 import type { GatheringPiece } from './piece-tracker.ts'
 import type { TorrentCore } from './torrent-core.ts'
 
-/**
- * So long a peer has for its answer. Reading and hashing a piece takes milliseconds, but
- * blocks under way come first.
- */
-const ANSWER_TIMEOUT_SECONDS = 3
-
 export interface TrialHost {
   /**
    * The end of a trial.
@@ -59,7 +53,7 @@ export class Trials {
     const { leafCount } = geometry.merklePlace(failed.piece) ?? { leafCount: 0 }
     if (leafCount < 2 || geometry.blockLength !== MERKLE_BLOCK_LENGTH || !this.#hasRoom(size)) return false
     if (failed.blockHashes !== undefined) this.#compare(failed)
-    else if (this.#fetch.begin(now, failed, ANSWER_TIMEOUT_SECONDS)) this.#asking.set(failed.piece, failed)
+    else if (this.#fetch.begin(now, failed)) this.#asking.set(failed.piece, failed)
     else return false
     this.#bytes += size
     pieces.suspend(failed)
