@@ -81,7 +81,7 @@ export class BlockHashFetch {
 
   /**
    * False when nobody can be asked; else `told` or `untold` comes later.
-   * @param waiting has to wait for the answer, and is asked before all others
+   * @param waiting has to wait for the answer, and is asked before all others unless it refused
    */
   begin(now: Instant, gathering: GatheringPiece, waiting?: PeerSession): boolean {
     const { geometry } = this.#core
@@ -105,6 +105,15 @@ export class BlockHashFetch {
     this.#hopeless = this.#hopeless.filter((other) => other !== gathering)
     this.#inquiries.set(piece, inquiry)
     return true
+  }
+
+  /** Somebody is there who may know the piece's, and has neither refused the last time nor been silent. */
+  hasHope(piece: number): boolean {
+    for (const session of this.#core.sessions.values()) {
+      if (!session.supportsV2 || !session.have.has(piece) || session.ending !== undefined) continue
+      if (!this.#mute.has(session) && this.#tellers.get(session) !== false) return true
+    }
+    return false
   }
 
   /** What nobody asked for is ignored; hashes that do not lead to the piece are a fault. */
@@ -183,8 +192,8 @@ export class BlockHashFetch {
     for (const session of this.#core.sessions.values()) {
       if (!session.supportsV2 || this.#mute.has(session) || session.ending !== undefined) continue
       if (!session.have.has(gathering.piece) || asked.has(session.address)) continue
-      if (session === first) return session
       const tells = this.#tellers.get(session)
+      if (session === first && tells !== false) return session
       if (isUrgent && wasSilent && tells !== true) continue
       const worth = gathering.contributors.has(session.address) ? 0 : WORTH[`${tells}`]
       if (worth <= most) continue

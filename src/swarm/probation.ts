@@ -6,7 +6,7 @@
  * The peer itself is asked for the hashes first, as they come along the same way as its block and the work of
  * reading the piece falls on nobody else; when it refuses or is silent, others are. When nobody tells, the
  * blocks of the piece are taken as they come and its hash is looked at in the end, as everywhere else; the
- * peer then has only this one piece in work.
+ * peer then has only this one piece in work. That is tried once more when somebody comes who may know.
  * A peer is tried, and treated like all others from then on, with `PROVEN_BLOCKS` right blocks or a right
  * piece that is mostly its own.
  * Invariants: an untried peer has at most one block, asked for or received, of pieces whose block hashes are
@@ -41,8 +41,8 @@ export class Probation {
   readonly #core: TorrentCore
   readonly #fetch: BlockHashFetch
   readonly #host: ProbationHost
-  /** Pieces whose block hashes nobody tells. */
-  readonly #untold = new WeakSet<GatheringPiece>()
+  /** Pieces whose block hashes nobody told, by whether that may be tried once more. */
+  readonly #untold = new WeakMap<GatheringPiece, boolean>()
 
   constructor(core: TorrentCore, fetch: BlockHashFetch, host: ProbationHost) {
     this.#core = core
@@ -69,15 +69,19 @@ export class Probation {
 
   /** An untried peer is about to be asked for a block. True when that has to be the last for now. */
   asks(now: Instant, session: PeerSession, gathering: GatheringPiece): boolean {
-    if (gathering.blockHashes !== undefined || this.#untold.has(gathering)) return false
+    if (gathering.blockHashes !== undefined) return false
     const { geometry } = this.#core
+    const mayRetry = this.#untold.get(gathering)
+    if (mayRetry === false || (mayRetry && !this.#fetch.hasHope(gathering.piece))) return false
     const place = geometry.merklePlace(gathering.piece)
     // The hash of the piece is that of its only block.
     if (place?.leafCount === 1) gathering.blockHashes = geometry.merkleHash(gathering.piece)
     else if (this.#fetch.begin(now, gathering, session)) {
+      // The first peer of a download has nobody beside it, and the next come a moment later.
+      if (mayRetry) this.#untold.set(gathering, false)
       session.awaits = gathering
       return true
-    } else this.#untold.add(gathering)
+    } else this.#untold.set(gathering, true)
     return false
   }
 
@@ -125,7 +129,7 @@ export class Probation {
   }
 
   untold(gathering: GatheringPiece): void {
-    this.#untold.add(gathering)
+    if (!this.#untold.has(gathering)) this.#untold.set(gathering, true)
     this.#release(gathering)
   }
 

@@ -187,6 +187,27 @@ describe.each(['v2', 'hybrid'] as const)('an untried peer (%s)', (format) => {
     expect(world.hashRequests(peer)).toHaveLength(1)
   })
 
+  it('that came before all others is looked into when somebody comes who tells', () => {
+    const swarm = new Swarm(contentAs(format, 6, 8))
+    const { world } = swarm
+    const liar = world.seed()
+    const [at] = world.asked(liar)
+    swarm.give(liar, at!, true)
+    swarm.refuse(liar, world.hashRequests(liar)[0]!)
+    world.pass(0.01)
+    world.say(liar, (writer) => {
+      for (const [piece, block] of world.asked(liar))
+        writer.block(MESSAGE.reject, piece, block * BLOCK, BLOCK)
+    })
+    const honest = world.seed()
+    const request = world.hashRequests(honest).find(({ index }) => index === 0)!
+    expect(world.asked(honest)).toHaveLength(1)
+    swarm.tell(honest, request)
+    world.pass(0.01)
+    expect([swarm.failedCount, swarm.banned]).toEqual([0, [swarm.address(liar)]])
+    swarm.finish(honest)
+  })
+
   it('that is silent is waited for two seconds, once', () => {
     const swarm = new Swarm(contentAs(format, 6, 8))
     const { world } = swarm
