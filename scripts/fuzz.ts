@@ -68,7 +68,9 @@ async function fuzz(target: FuzzTarget, milliseconds: number): Promise<boolean> 
   return growth < GROWTH_BYTES_MAX
 }
 
-/** Bytes in use of the heap and outside it, collected twice: what frees memory outside has a turn of its own. */
+/**
+ * Bytes in use of the heap and outside it, collected twice: what frees memory outside has a turn of its own.
+ */
 async function usedMemory(): Promise<number> {
   for (let round = 0; round < 2; round++) {
     collectGarbage()

@@ -1,7 +1,8 @@
+/** Folders of small files that would otherwise grow for ever. */
 import { readdirSync, rmSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 
-/** Of a folder of our own: removes all but the newest, so that it does not grow for ever. */
+/** Removes all but the newest. */
 export function keepNewestFiles(folder: string, countMax: number): void {
   try {
     const files = readdirSync(folder).map((name) => join(folder, name))

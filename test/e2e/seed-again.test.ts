@@ -1,6 +1,6 @@
 /**
- * A folder that was seeded before is seeded again without reading it, unless something in it changed. Nothing is
- * left in it.
+ * A folder that was seeded before is seeded again without reading it, unless something in it
+ * changed. Nothing is left in it.
  */
 import { chmodSync, readdirSync, readFileSync, rmSync, utimesSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
