@@ -41,6 +41,7 @@ export function peerNodeOptions(settings: Settings, portOffset = 0): PeerNodeOpt
     unverifiedBytesMax: settings.memory,
     trackerTimeoutMs: settings.trackerTimeout,
     uploadDelaySeconds: numberOr(settings.uploadDelay, 0) / 1000,
+    seedNotesFolder: join(stateFolder(process.env), 'seeds'),
     // An address by chance has no past.
     ...(settings.port !== 0 && { countersFolder: join(stateFolder(process.env), 'counters') }),
     turns: settings.oneAtATime
@@ -54,7 +55,7 @@ export function peerNodeOptions(settings: Settings, portOffset = 0): PeerNodeOpt
 }
 
 /** What programs of this user keep between runs, by the XDG rules. */
-function stateFolder({ XDG_STATE_HOME }: NodeJS.ProcessEnv): string {
+export function stateFolder({ XDG_STATE_HOME }: NodeJS.ProcessEnv): string {
   return join(XDG_STATE_HOME || join(homedir(), '.local', 'state'), 'shoal')
 }
 

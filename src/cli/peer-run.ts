@@ -4,6 +4,7 @@
  * Invariant: the node is stopped whatever happens, so no socket, timer or tracker entry is left behind.
  */
 
+import { join } from 'node:path'
 import { keepMetadata, keptMetadata } from '../nodejs/kept-metadata.ts'
 import type { MagnetAddOptions } from '../nodejs/magnet-task.ts'
 import type { PeerNode } from '../nodejs/peer-node.ts'
@@ -18,7 +19,7 @@ import type { CommandContext } from './command-context.ts'
 import type { ConsoleWord, OtherLines } from './console-words.ts'
 import type { KnownEvent } from './events.ts'
 import type { Output } from './output.ts'
-import { peerNodeOptions, resolvePeers, trackerTiers } from './peer-options.ts'
+import { peerNodeOptions, resolvePeers, stateFolder, trackerTiers } from './peer-options.ts'
 import { aborted } from './shutdown.ts'
 import { showPeers, showStatus } from './status-text.ts'
 
@@ -126,19 +127,20 @@ export async function addMagnet(
   const { trackers, webSeeds, infoBytes } = magnet.metainfo
   // A link is a stranger's word; a file that only lacks piece layers is the user's own.
   const webSeedScopeMin = infoBytes.length > 0 ? 'machine' : 'global'
-  const options = (metainfo: Metainfo, known: readonly Endpoint[]): TorrentAddOptions => ({
-    ...torrentOptions(context, plan({ ...metainfo, trackers, webSeeds }), known),
+  const options = (metainfo: Metainfo, peers: readonly Endpoint[]): TorrentAddOptions => ({
+    ...torrentOptions(context, plan({ ...metainfo, trackers, webSeeds }), peers),
     webSeedScopeMin,
   })
-  const kept = keptMetadata(dir, magnet.metainfo)
-  if (kept) return node.add(options(kept, [...peers, ...magnet.peers]))
+  const kept = join(stateFolder(process.env), 'magnets')
+  const known = keptMetadata(kept, dir, magnet.metainfo)
+  if (known) return node.add(options(known, [...peers, ...magnet.peers]))
   const task = node.addMagnet({
     ...magnet,
     trackers: trackerTiers(context.settings, magnet.metainfo),
     peers: [...peers, ...magnet.peers],
   })
   const metainfo = await task.metadata
-  keepMetadata(dir, magnet.metainfo, metainfo)
+  keepMetadata(kept, dir, magnet.metainfo, metainfo)
   return node.add({ ...options(metainfo, []), magnet: task })
 }
 

@@ -1,8 +1,8 @@
 /**
- * What peers gave for a magnet link, kept as `DIR/.shoal/INFOHASH.torrent`: the same link goes on at once
- * next time, also when whoever starts it is the last one who has the content.
- * Invariant: it is believed only as far as its hashes are those of the link; a damaged
- * file is as good as none.
+ * What peers gave for a magnet link, kept in a folder of the user, apart from the content: the same link goes
+ * on at once next time, also when whoever starts it is the last one who has the content.
+ * Invariant: it is believed only as far as its hashes are those of the link; a damaged file is as good as
+ * none.
  */
 import { mkdirSync, readFileSync, statSync } from 'node:fs'
 import path from 'node:path'
@@ -12,16 +12,16 @@ import { toLatin1 } from '../base/text.ts'
 import { lacksPieceLayers } from '../swarm/layer-fetch.ts'
 import { BencodedBytes, encodeBencode } from '../wire/bencode.ts'
 import { type Metainfo, parseMetainfo } from '../wire/metainfo.ts'
+import { keepNewestFiles } from './newest-files.ts'
 import { nodeCrypto } from './node-crypto.ts'
-import { STATE_FOLDER } from './transfer-state.ts'
+import { PLACE_NOTES_MAX, placeNotePath } from './place-notes.ts'
 import { writeWhole } from './whole-file.ts'
 
 /** What a link says of a torrent. */
 type Hashes = Pick<Metainfo, 'infoHashV1' | 'infoHashV2'>
 
-/** @param dir the folder in which the torrent's own name stands */
-export function keptMetadata(dir: string, hashes: Hashes): Metainfo | undefined {
-  const file = fileOf(dir, hashes)
+export function keptMetadata(folder: string, dir: string, hashes: Hashes): Metainfo | undefined {
+  const file = fileOf(folder, dir, hashes)
   try {
     if (statSync(file).size > LIMITS.metainfoBytesMax.value) return undefined
     const parsed = parseMetainfo(readFileSync(file), nodeCrypto)
@@ -34,23 +34,24 @@ export function keptMetadata(dir: string, hashes: Hashes): Metainfo | undefined 
   }
 }
 
-export function keepMetadata(dir: string, hashes: Hashes, metainfo: Metainfo): void {
+export function keepMetadata(folder: string, dir: string, hashes: Hashes, metainfo: Metainfo): void {
   const layers = new Map<string, Uint8Array>()
   for (const { piecesRoot, pieceLayer } of metainfo.files)
     if (piecesRoot !== null && pieceLayer !== null) layers.set(toLatin1(piecesRoot), pieceLayer)
   const info = new BencodedBytes(metainfo.infoBytes)
   const bytes = encodeBencode({ info, ...(layers.size > 0 && { 'piece layers': layers }) })
-  const file = fileOf(dir, hashes)
+  const file = fileOf(folder, dir, hashes)
   try {
     mkdirSync(path.dirname(file), { recursive: true })
     writeWhole(file, bytes)
+    keepNewestFiles(folder, PLACE_NOTES_MAX)
   } catch {
-    // A folder that cannot be written will be told of by the download itself.
+    // It is only a short cut.
   }
 }
 
-function fileOf(dir: string, { infoHashV1, infoHashV2 }: Hashes): string {
-  return path.join(dir, STATE_FOLDER, `${toHex(infoHashV1 ?? infoHashV2!)}.torrent`)
+function fileOf(folder: string, dir: string, { infoHashV1, infoHashV2 }: Hashes): string {
+  return placeNotePath(folder, toHex(infoHashV1 ?? infoHashV2!), dir, 'torrent')
 }
 
 function isOf(metainfo: Metainfo, { infoHashV1, infoHashV2 }: Hashes): boolean {

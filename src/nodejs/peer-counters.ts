@@ -4,13 +4,14 @@
  * Invariants: an address has at most `counterIdsMax` ids in its file, older ones are added up in one entry;
  * a file that cannot be read or written costs the earlier counts, never the peer.
  */
-import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { LIMITS } from '../base/limits.ts'
 import { fromLatin1 } from '../base/text.ts'
 import { type CounterName, Counters, sumOf } from '../swarm/counters.ts'
 import type { Endpoint } from '../wire/endpoint.ts'
 import type { StatsQuery, StatsReply } from '../wire/stats-messages.ts'
+import { keepNewestFiles } from './newest-files.ts'
 import type { NodeEvent } from './node-events.ts'
 
 /** Counts that were reached are on disk so much later at most. */
@@ -112,14 +113,7 @@ export class PeerCounters {
 
 /** Where the counts of an address are kept; makes room when there are too many. */
 export function countersFile(folder: string, { host, port }: Endpoint): string {
-  try {
-    const files = readdirSync(folder).map((name) => join(folder, name))
-    const byAge = files.map((path) => ({ path, at: statSync(path).mtimeMs })).sort((a, b) => a.at - b.at)
-    for (const { path } of byAge.slice(0, Math.max(0, byAge.length - FILES_MAX + 1)))
-      rmSync(path, { force: true })
-  } catch {
-    // Not there yet, most likely.
-  }
+  keepNewestFiles(folder, FILES_MAX - 1)
   return join(folder, `${host.replaceAll(':', '.')}-${port}.json`)
 }
 

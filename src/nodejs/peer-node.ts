@@ -28,10 +28,12 @@ import { ContentRounds } from './content-rounds.ts'
 import { connectionsWithin } from './descriptor-limit.ts'
 import { type MagnetAddOptions, MagnetTask } from './magnet-task.ts'
 import { MulticastNetwork } from './multicast-network.ts'
+import { keepNewestFiles } from './newest-files.ts'
 import { nodeClock } from './node-clock.ts'
 import { nodeCrypto } from './node-crypto.ts'
 import type { NodeEvent } from './node-events.ts'
 import { countersFile, PeerCounters } from './peer-counters.ts'
+import { PLACE_NOTES_MAX } from './place-notes.ts'
 import { SHARED_MEMORY } from './shared-memory.ts'
 import { ShoalError } from './shoal-error.ts'
 import { TcpNetwork } from './tcp-network.ts'
@@ -127,7 +129,8 @@ export class PeerNode {
     const peerId = makePeerId(options.version)
     const [seed] = getRandomValues(new Uint32Array(1))
     this.peerId = peerId
-    const { countersFolder, ports, tellsStatsTo = 'local' } = options
+    const { countersFolder, ports, seedNotesFolder, tellsStatsTo = 'local' } = options
+    if (seedNotesFolder !== undefined) keepNewestFiles(seedNotesFolder, PLACE_NOTES_MAX)
     const isKept = countersFolder !== undefined && ports.includes(network.endpoint.port)
     this.counters = new PeerCounters(
       peerId,

@@ -52,6 +52,8 @@ export interface TorrentDefaults {
   readonly exchangesPeers: boolean
   /** Fetches from web seeds (BEP 19). */
   readonly usesWebSeeds: boolean
+  /** What seeds have checked is noted there; undefined = nowhere, it is checked at every start. */
+  readonly seedNotesFolder?: string
 }
 
 /** What the machine is told of every torrent, however it is added. */

@@ -21,6 +21,7 @@ import { FileStore } from './file-store.ts'
 import { expectOnHeap } from './heap-growth.ts'
 import type { NodeEvent } from './node-events.ts'
 import { filesOverwritten, overwriteWarning } from './overwrite-warning.ts'
+import { placeNotePath } from './place-notes.ts'
 import { type Resume, takeResume } from './resume-file.ts'
 import { type KeptResume, ResumeKeeper, readResume } from './resume-keeper.ts'
 import { ShoalError } from './shoal-error.ts'
@@ -28,7 +29,7 @@ import { checkSidePieces } from './side-check.ts'
 import { type SpaceNeed, spaceNeeds } from './space-check.ts'
 import { refuseUnverifiable, selectFiles } from './torrent-selection.ts'
 import { swarmOptions, type TorrentAddOptions, type TorrentDefaults } from './torrent-settings.ts'
-import { seedResumePath, sideFileOf, TransferState } from './transfer-state.ts'
+import { sideFileOf, TransferState } from './transfer-state.ts'
 
 export interface TaskSurroundings {
   push(input: SwarmInput): void
@@ -276,12 +277,18 @@ export class TorrentTask {
 
   async #foundBySeed(): Promise<Bitfield> {
     const { metainfo, usesOwnThread = false } = this.options
-    const path = seedResumePath(this.#folder.root, this.infoHash)
-    const resume = this.#told(takeResume(path, metainfo.pieceCount, metainfo.files.length))
+    const { seedNotesFolder } = this.#defaults
+    const note =
+      seedNotesFolder === undefined
+        ? undefined
+        : placeNotePath(seedNotesFolder, this.infoHash, this.#folder.root, 'seed')
+    const resume = this.#told(
+      note === undefined ? undefined : takeResume(note, metainfo.pieceCount, metainfo.files.length),
+    )
     const { found } = await this.#content.find(resume, usesOwnThread, false)
     if (this.#abort.signal.aborted) return found
     this.#stats = this.#content.stats()
-    this.#content.rememberSeed(path, found, this.#stats)
+    if (note !== undefined) this.#content.rememberSeed(note, found, this.#stats)
     return found
   }
 

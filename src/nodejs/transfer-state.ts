@@ -1,7 +1,6 @@
 /**
  * The hidden folder `DIR/.shoal` of an unfinished download: its lock, its resume data and its side file, all
- * named by the infohash. Invariant: nothing of it is left once the download is complete and stopped, but what
- * a magnet link needs to be seeded again (`kept-metadata.ts`).
+ * named by the infohash. Invariant: nothing of it is left once the download is complete and stopped.
  */
 import { existsSync, mkdirSync, rmdirSync, rmSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
@@ -9,11 +8,6 @@ import { errnoOf, storageError } from './storage-error.ts'
 import { TransferLock } from './transfer-lock.ts'
 
 export const STATE_FOLDER = '.shoal'
-
-/** Resume data of a torrent that is only seeded. It may stay: it is believed only while nothing changes. */
-export function seedResumePath(dir: string, id: string): string {
-  return path.join(dir, STATE_FOLDER, `${id}.seed`)
-}
 
 /** Where resume data is written before it takes its place. */
 export function newResumePath(resumePath: string): string {
