@@ -40,11 +40,6 @@ export class FailedPieces {
     downloader.probation = this.#probation
   }
 
-  /** A peer has come. */
-  joined(session: PeerSession): void {
-    session.isUntried = this.#probation.isPossible
-  }
-
   left(now: Instant, session: PeerSession): void {
     this.fetch.left(now, session)
   }

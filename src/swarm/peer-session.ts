@@ -108,8 +108,8 @@ export class PeerSession implements FrameSink {
   neededCount = 0
   /** Whole pieces it gave us that verified. */
   verifiedPieces = 0
-  /** Its blocks are looked at one by one (`probation.ts`). */
-  isUntried = false
+  /** Nothing of it was right yet (`probation.ts`). */
+  isUntried = true
   /** The piece whose block hashes have to be known before it is asked for more. */
   awaits: GatheringPiece | undefined
   /** Blocks of it that were found right while it was untried. */

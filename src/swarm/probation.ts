@@ -1,5 +1,5 @@
 /**
- * Peers of v2 and hybrid torrents that have not brought anything verified yet (S14). Of such a peer one block
+ * Peers that have not brought anything verified yet (S14). In v2 and hybrid torrents one block of such a peer
  * is asked for, and along with it the hashes of the blocks of its piece (BEP 52, layer 0). Once these are
  * there, each block of the piece is hashed as it comes, and the first that differs bans who sent it. Somebody
  * who spoils everything from the beginning lands one wrong block.
@@ -7,11 +7,13 @@
  * reading the piece falls on nobody else; when it refuses or is silent, others are. When nobody tells, the
  * blocks of the piece are taken as they come and its hash is looked at in the end, as everywhere else; the
  * peer then has only this one piece in work. That is tried once more when somebody comes who may know.
+ * In v1, and where hashes of pieces are missing, a wrong block cannot be told from a right one: there a peer
+ * has a few pieces in work until one of them was right.
  * A peer is tried, and treated like all others from then on, with `PROVEN_BLOCKS` right blocks or a right
  * piece that is mostly its own.
  * Invariants: an untried peer has at most one block, asked for or received, of pieces whose block hashes are
- * being asked for. In v1, and where hashes of pieces are missing, nobody is untried, and for tried peers
- * nothing is hashed here but blocks of pieces whose block hashes are known anyway.
+ * being asked for; for tried peers nothing is hashed here but blocks of pieces whose block hashes are known
+ * anyway.
  */
 
 import { equalBytes } from '../base/bytes.ts'
@@ -25,6 +27,8 @@ import type { TorrentCore } from './torrent-core.ts'
 
 /** Enough for the request window to have opened: 256 KiB, 0.2 ms of hashing. */
 const PROVEN_BLOCKS = 16
+/** Pieces at risk with a peer that may be lying in each of them. */
+const WHOLE_PIECES_MAX = 3
 /** Blocks that came before the hashes did are hashed while a message is read, so not more than 1 MiB. */
 const CHECKED_AT_ONCE_MAX = 64
 
@@ -34,11 +38,11 @@ export interface ProbationHost {
 }
 
 export class Probation {
-  /** Blocks can be told apart in every piece. */
-  readonly isPossible: boolean
   /** Some peers wait for hashes no longer, and may be asked for more. Cleared by who asks them. */
   hasReleased = false
   readonly #core: TorrentCore
+  /** Blocks can be told apart in every piece. */
+  readonly #isByBlock: boolean
   readonly #fetch: BlockHashFetch
   readonly #host: ProbationHost
   /** Pieces whose block hashes nobody told, by whether that may be tried once more. */
@@ -50,7 +54,7 @@ export class Probation {
     this.#host = host
     const { metainfo } = core.options
     const { pieceLength, blockLength, files } = core.geometry
-    this.isPossible =
+    this.#isByBlock =
       metainfo.infoHashV2 !== null &&
       blockLength === MERKLE_BLOCK_LENGTH &&
       files.every(
@@ -61,15 +65,16 @@ export class Probation {
 
   /** An untried peer may begin with one more piece. */
   mayBegin(session: PeerSession): boolean {
-    for (const { blockHashes } of session.gathering) if (blockHashes === undefined) return false
+    let atRisk = 0
+    for (const { blockHashes } of session.gathering) if (blockHashes === undefined) atRisk++
     for (const { blockHashes, contributors, isOnTrial } of this.#core.pieces.checking.values())
-      if (blockHashes === undefined && !isOnTrial && contributors.has(session.address)) return false
-    return true
+      if (blockHashes === undefined && !isOnTrial && contributors.has(session.address)) atRisk++
+    return atRisk < (this.#isByBlock ? 1 : WHOLE_PIECES_MAX)
   }
 
   /** An untried peer is about to be asked for a block. True when that has to be the last for now. */
   asks(now: Instant, session: PeerSession, gathering: GatheringPiece): boolean {
-    if (gathering.blockHashes !== undefined) return false
+    if (!this.#isByBlock || gathering.blockHashes !== undefined) return false
     const { geometry } = this.#core
     const mayRetry = this.#untold.get(gathering)
     if (mayRetry === false || (mayRetry && !this.#fetch.hasHope(gathering.piece))) return false

@@ -295,7 +295,6 @@ export class Torrent implements SessionHost {
   attach(now: Instant, session: PeerSession, isKnown = false): void {
     this.#now = now
     this.core.sessions.set(session.id, session)
-    this.#failed.joined(session)
     if (session.isOutgoing) this.dialled(now, session.endpoint, true)
     session.sendHave(this.core.pieces.have, isKnown)
     if (session.supportsExtensions) this.#around.sendExtensions(this, session)

@@ -1,6 +1,4 @@
-/**
- * A peer that spoils one block of each piece and leaves the rest to others, against the built program (S14).
- */
+/** Peers that send wrong blocks, all of them or one here and there, against the built program (S14). */
 import { expect, test } from 'vitest'
 import { FakePeer } from '../kit/fake-peer.ts'
 import { stage, startGet, startSeed } from '../kit/stage.ts'
@@ -94,3 +92,37 @@ test.each(LIARS)(
     expect(treeDifferences(source, target)).toEqual([])
   },
 )
+
+test.each(['v1', 'v2', 'hybrid'] as const)('one among twenty who spoils everything (%s)', async (format) => {
+  const { file, source, target, torrent } = stage({
+    files: { 'book.bin': 64 * 16 * BLOCK },
+    pieceLength: 16 * BLOCK,
+    format,
+  })
+  let wrongBlocks = 0
+  const liar = await FakePeer.listen(torrent, {
+    announces: 'fast',
+    onRequest: (connection, request) => {
+      wrongBlocks++
+      const block = liar.block(request)
+      block[5]! ^= 1
+      connection.sendBlock(request, block)
+      return true
+    },
+  })
+  const args = ['--upload-limit', '200K']
+  const seeds = await Promise.all(
+    Array.from({ length: 19 }, () => startSeed(file, source, { args }).readyEndpoint()),
+  )
+  const get = startGet(file, target, { peers: [liar, ...seeds] })
+  await get.event('verified')
+  const of = (event: string) => get.all(event)
+  expect(of('peer-banned').map(({ address }) => address)).toEqual([`127.0.0.1:${liar.port}`])
+  if (format === 'v1') expect(of('piece-failed').length).toBeLessThanOrEqual(3)
+  else {
+    // It is asked for one block, and for no other before that one has been looked at.
+    expect(wrongBlocks).toBe(1)
+    expect(of('piece-failed')).toEqual([])
+  }
+  expect(treeDifferences(source, target)).toEqual([])
+})

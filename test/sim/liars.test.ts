@@ -110,6 +110,7 @@ describe.each(FORMATS.flatMap((format) => [1, 2, 3].map((seed) => [format, seed]
 
     it.each<[string, (count: number) => boolean, PeerSetup]>([
       ['everything', () => true, {}],
+      ['everything, fast', () => true, { uploadBytesPerSecond: 50 * RATE }],
       ['everything, slowly', () => true, { uploadBytesPerSecond: RATE / 10 }],
       ['one block in fifty', (count) => count % 50 === 0, { uploadBytesPerSecond: RATE }],
       ['everything after a while', (count) => count > 30, {}],
