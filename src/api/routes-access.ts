@@ -11,7 +11,8 @@ import type { RouteModule } from './services.ts'
 
 const ID = Type.Object({ id: Type.String() })
 
-export const accessRoutes: RouteModule = (app, { access, store }) => {
+export const accessRoutes: RouteModule = (app, services) => {
+  const { access, store, tracker } = services
   app.post(
     '/api/v1/invites',
     {
@@ -22,7 +23,7 @@ export const accessRoutes: RouteModule = (app, { access, store }) => {
       },
     },
     async (request, reply) => {
-      const by = required(askerOf(access, request))
+      const by = required(askerOf(services, request))
       if (!access.mayInvite(by)) throw notAllowed('in this mode only the operator invites')
       const { expiresIn, uses } = request.body
       const { invite, secret } = asProblem(() => access.invite(by, expiresIn, uses))
@@ -35,7 +36,7 @@ export const accessRoutes: RouteModule = (app, { access, store }) => {
     '/api/v1/invites',
     { schema: { summary: 'open invites that you may see', response: { 200: InviteList, ...problems(401) } } },
     (request) => {
-      const by = askerOf(access, request)
+      const by = askerOf(services, request)
       return { invites: by === undefined ? [] : access.invites(by).map(shown) }
     },
   )
@@ -45,7 +46,7 @@ export const accessRoutes: RouteModule = (app, { access, store }) => {
       schema: { summary: 'revoke an invite', params: ID, response: { 200: Done, ...problems(401, 404) } },
     },
     async (request) => {
-      const by = required(askerOf(access, request))
+      const by = required(askerOf(services, request))
       const wasThere = access.revokeInvite(request.params.id, by)
       await store.flush()
       if (wasThere) return { done: true as const }
@@ -63,7 +64,9 @@ export const accessRoutes: RouteModule = (app, { access, store }) => {
     },
     async (request, reply) => {
       const { invite, name } = request.body
-      const { member, passkey } = await access.join(invite, name, addressOf(request)).catch(throwAsProblem)
+      const { member, passkey } = await access
+        .join(invite, name, addressOf(tracker, request))
+        .catch(throwAsProblem)
       await store.flush()
       const announce = `${originOf(request)}/${passkey}/announce`
       return reply.code(201).send({ memberId: member.id, passkey, announce })
@@ -73,7 +76,7 @@ export const accessRoutes: RouteModule = (app, { access, store }) => {
     '/api/v1/members',
     { schema: { summary: 'members that you may see', response: { 200: MemberList, ...problems(401) } } },
     (request) => {
-      const by = askerOf(access, request)
+      const by = askerOf(services, request)
       const seen = by === 'operator' ? access.members : by === undefined ? [] : [by]
       return { members: seen.map(({ id, name, joinedAt }) => ({ id, name, joinedAt })) }
     },
@@ -88,7 +91,7 @@ export const accessRoutes: RouteModule = (app, { access, store }) => {
       },
     },
     async (request) => {
-      operatorOnly(required(askerOf(access, request)))
+      operatorOnly(required(askerOf(services, request)))
       const wasThere = access.expel(request.params.id)
       await store.flush()
       if (wasThere) return { done: true as const }

@@ -115,7 +115,8 @@ function addFiles(app: ApiApp, { catalog }: ApiServices): void {
   )
 }
 
-function addPublishing(app: ApiApp, { catalog, events, access }: ApiServices, uploads: Uploads): void {
+function addPublishing(app: ApiApp, services: ApiServices, uploads: Uploads): void {
+  const { catalog, events, access } = services
   app.post(
     '/api/v1/libraries',
     {
@@ -129,7 +130,7 @@ function addPublishing(app: ApiApp, { catalog, events, access }: ApiServices, up
     },
     async (request) => {
       const { count, libraries } = request.body
-      const isByMember = askerOf(access, request) !== undefined
+      const isByMember = askerOf(services, request) !== undefined
       refuseMiscount(count, libraries.length)
       const publish = async (library: (typeof libraries)[number]): Promise<PublicationResult> => {
         const signed = { bytes: decodeBase64(library.record), signature: decodeBase64(library.signature) }

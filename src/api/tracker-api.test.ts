@@ -6,6 +6,7 @@ import { MemoryStore } from '../nodejs/memory-store.ts'
 import { PayloadBook } from '../nodejs/payload-book.ts'
 import { TrackerAccess } from '../nodejs/tracker-access.ts'
 import { TrackerServer } from '../nodejs/tracker-server.ts'
+import type { AccessMode } from '../tracker/access.ts'
 import { CatalogService } from './catalog-service.ts'
 import { ApiDescription, TrackerStatistics } from './contract.ts'
 import { EventHub } from './event-hub.ts'
@@ -25,8 +26,13 @@ interface Answer {
 }
 type Asked = http.RequestOptions & { body?: string }
 
-async function start(options: Partial<TrackerApiOptions> = {}) {
-  const tracker = await TrackerServer.listen({ port: 0, host: '127.0.0.1' })
+interface StartOptions extends Partial<TrackerApiOptions> {
+  readonly mode?: AccessMode
+  readonly trustedProxies?: readonly string[]
+}
+
+async function start({ mode = 'open', trustedProxies = [], ...options }: StartOptions = {}) {
+  const tracker = await TrackerServer.listen({ port: 0, host: '127.0.0.1', trustedProxies })
   const events = new EventHub()
   const store = new MemoryStore()
   const now = () => 1_700_000_000_000
@@ -34,7 +40,7 @@ async function start(options: Partial<TrackerApiOptions> = {}) {
   const api = await openTrackerApi(
     {
       payloads: await PayloadBook.open(store),
-      access: await TrackerAccess.open({ mode: 'open', tokenFile: undefined }, store),
+      access: await TrackerAccess.open({ mode, tokenFile: undefined }, store),
       version: '0.0.0',
       tracker,
       events,
@@ -151,6 +157,26 @@ describe('who may ask', () => {
     expect(await from('https://friend.example')).toBe('https://friend.example')
     const preflight = await ask('/api', { method: 'OPTIONS', headers: { origin: 'https://evil.example' } })
     expect(preflight.headers['access-control-allow-methods']).toBeUndefined()
+  })
+
+  test('a page that was named may ask a closed tracker first, which browsers do without a credential', async () => {
+    const { ask } = await start({ origins: ['https://friend.example'], mode: 'members' })
+    const headers = { origin: 'https://friend.example' }
+    const preflight = await ask('/api/v1/libraries', { method: 'OPTIONS', headers })
+    expect(preflight.status).toBe(204)
+    expect(preflight.headers['access-control-allow-headers']).toContain('authorization')
+    expect((await ask('/api/v1/libraries', { headers })).status).toBe(401)
+  })
+
+  test('wrong secrets count for whom a trusted proxy speaks, not for all behind it (S24, S43)', async () => {
+    const { ask } = await start({ mode: 'members', trustedProxies: ['127.0.0.1'] })
+    const guess = async (source: string) => {
+      const headers = { authorization: `Bearer ${'x'.repeat(43)}`, 'x-forwarded-for': source }
+      return (await ask('/api/v1/stats', { headers })).status
+    }
+    for (let i = 0; i < 10; i++) expect(await guess('203.0.113.7')).toBe(401)
+    expect(await guess('203.0.113.7')).toBe(429)
+    expect(await guess('203.0.113.8')).toBe(401)
   })
 
   test('no other page may change anything (S35)', async () => {

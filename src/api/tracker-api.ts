@@ -35,7 +35,7 @@ export async function openTrackerApi(services: ApiServices, options: TrackerApiO
   app.setValidatorCompiler(compileValidator)
   app.setErrorHandler((error, _request, reply) => fail(error, reply))
   guard(app, new RequestGuard(options))
-  app.addHook('onRequest', async (request) => checkAccess(services.access, request))
+  app.addHook('onRequest', async (request) => checkAccess(services, request))
   await app.register(swagger, {
     openapi: {
       openapi: '3.1.0',
