@@ -1,5 +1,4 @@
 /** `/api/v1/libraries`: what was published, found by words, number or infohash; and publishing itself. */
-import type { FastifyReply } from 'fastify'
 import { LIMITS } from '../base/limits.ts'
 import type { CatalogEntry } from '../catalog/catalog.ts'
 import { swarmHashes } from '../catalog/catalog.ts'
@@ -29,22 +28,8 @@ const FOREVER = 'public, max-age=31536000, immutable'
 export const catalogRoutes: RouteModule = (app, services) => {
   addReading(app, services)
   addFiles(app, services)
-  const uploads = new Uploads()
-  addPublishing(app, services, uploads)
-  addTorrents(app, services, uploads)
-}
-
-/** Large bodies that are on their way: beyond a number, others must wait. Bounded by apiUploadsMax. */
-class Uploads {
-  #count = 0
-
-  /** As an `onRequest` hook. Throws ApiProblem. */
-  readonly begin = async (_request: unknown, reply: FastifyReply): Promise<void> => {
-    if (this.#count >= LIMITS.apiUploadsMax.value)
-      throw new ApiProblem(503, 'api/busy', 'too many are publishing right now; try again soon')
-    this.#count++
-    reply.raw.once('close', () => this.#count--)
-  }
+  addPublishing(app, services)
+  addTorrents(app, services)
 }
 
 function addReading(app: ApiApp, { catalog, tracker }: ApiServices): void {
@@ -115,13 +100,12 @@ function addFiles(app: ApiApp, { catalog }: ApiServices): void {
   )
 }
 
-function addPublishing(app: ApiApp, services: ApiServices, uploads: Uploads): void {
+function addPublishing(app: ApiApp, services: ApiServices): void {
   const { catalog, events, access } = services
   app.post(
     '/api/v1/libraries',
     {
       bodyLimit: LIMITS.catalogBodyBytesMax.value,
-      onRequest: uploads.begin,
       schema: {
         summary: 'publish libraries, each signed by its publisher',
         body: Publication,
@@ -176,7 +160,7 @@ function addPublishing(app: ApiApp, services: ApiServices, uploads: Uploads): vo
   )
 }
 
-function addTorrents(app: ApiApp, { catalog }: ApiServices, uploads: Uploads): void {
+function addTorrents(app: ApiApp, { catalog }: ApiServices): void {
   app.addContentTypeParser(
     TORRENT_TYPE,
     { parseAs: 'buffer', bodyLimit: LIMITS.catalogTorrentBytesMax.value },
@@ -186,7 +170,6 @@ function addTorrents(app: ApiApp, { catalog }: ApiServices, uploads: Uploads): v
     '/api/v1/libraries/:id/torrent',
     {
       bodyLimit: LIMITS.catalogTorrentBytesMax.value,
-      onRequest: uploads.begin,
       schema: {
         summary: 'keep its .torrent file (application/x-bittorrent)',
         consumes: [TORRENT_TYPE],

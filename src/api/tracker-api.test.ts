@@ -2,6 +2,8 @@ import http from 'node:http'
 import { Registry } from 'prom-client'
 import { Value } from 'typebox/value'
 import { afterEach, describe, expect, test } from 'vitest'
+import { until } from '../../test/kit/waiting.ts'
+import { LIMITS } from '../base/limits.ts'
 import { MemoryStore } from '../nodejs/memory-store.ts'
 import { PayloadBook } from '../nodejs/payload-book.ts'
 import { TrackerAccess } from '../nodejs/tracker-access.ts'
@@ -219,4 +221,24 @@ test('live news reach a listener, and it is let go at the end', async () => {
   expect(await promise).toContain('id: 1\nevent: library\ndata: {"number":1}\n\n')
   expect(events.size).toBe(1)
   request.destroy()
+})
+
+test('large bodies that do not arrive keep out other large ones, and nobody else', async () => {
+  const { ask, port } = await start()
+  const headers = { 'content-type': 'application/json' }
+  const slow = Array.from({ length: LIMITS.apiUploadsMax.value }, (_, i) => {
+    const path = i % 2 === 0 ? '/api/v1/payloads' : '/api/v1/libraries'
+    const request = http.request({
+      ...{ host: '127.0.0.1', port, path, method: 'POST', agent: false },
+      headers: { ...headers, 'content-length': LIMITS.apiBodyBytesMax.value + 1 },
+    })
+    request.on('error', () => {}).write('{')
+    return request
+  })
+  const large = { method: 'POST', headers, body: JSON.stringify({ payload: 'x'.repeat(300_000) }) }
+  await until('a refusal', async () => (await ask('/api/v1/payloads', large)).json.code === 'api/busy')
+  const small = { method: 'POST', headers, body: '{"payload":"x"}' }
+  expect((await ask('/api/v1/payloads', small)).status).toBe(201)
+  for (const request of slow) request.destroy()
+  await until('room', async () => (await ask('/api/v1/payloads', large)).status < 300)
 })
