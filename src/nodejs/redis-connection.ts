@@ -1,12 +1,11 @@
 /**
  * A connection to Redis, or to a cluster of it, that comes back by itself. While Redis is away every call
- * fails at once with `store/away`: a tracker's clients are told to come back, and nothing piles up here. One
- * that is connected and does not answer is away as well.
- * Invariants: no call waits for a connection, nor longer than ANSWER_MS for its answer; that Redis went away
- * or came back is told once.
+ * fails at once with `store/away`: a tracker's clients are told to come back, and nothing piles up here.
+ * Invariants: no call waits for a connection; that Redis went away or came back is told once.
  */
 import { createHash } from 'node:crypto'
 import { createClient, createCluster, ErrorReply, RESP_TYPES } from '@redis/client'
+import { CallDeadlines } from './redis-deadlines.ts'
 import { ShoalError } from './shoal-error.ts'
 
 export interface RedisListener {
@@ -37,8 +36,6 @@ const RECONNECT_MS_MAX = 1000
 const CONNECT_MS = 5000
 /** What is not answered by then never is: Redis, or the way to it, hangs. */
 const ANSWER_MS = 5000
-/** Looks at what is overdue within that time. */
-const SWEEPS = 10
 /** A connection on which nothing comes or goes for so long is given up, and pings keep a good one busy. */
 const SILENCE_MS = 10_000
 const PING_MS = 3000
@@ -53,23 +50,10 @@ export function redisScript(text: string): RedisScript {
   return { text, sha1: createHash('sha1').update(text).digest('hex') }
 }
 
-interface OpenCall {
-  /** `performance.now()` */
-  readonly since: number
-  readonly reject: (error: Error) => void
-}
-
 export class RedisConnection {
   readonly #link: Link
   readonly #listener: RedisListener
-  readonly #answerMs: number
-  /** In the order they began. Bounded by CALLS_WAITING_MAX. */
-  readonly #open = new Set<OpenCall>()
-  readonly #sweeper: NodeJS.Timeout
-  #answeredAt = Number.NEGATIVE_INFINITY
-  #sweptAt = Number.NEGATIVE_INFINITY
-  /** It is away because it does not answer, so an answer brings it back. */
-  #isSilent = false
+  readonly #deadlines: CallDeadlines
   #wasOpen = false
   /** Until it is open, too. */
   #isAway = true
@@ -77,16 +61,21 @@ export class RedisConnection {
 
   private constructor(url: string, listener: RedisListener, answerMs: number) {
     this.#listener = listener
-    this.#answerMs = answerMs
     const urls = nodeUrls(url)
     const isSingle = urls.length === 1
-    this.#link = isSingle ? this.#single(urls[0]!) : this.#cluster(urls)
-    this.#sweeper = setInterval(() => this.#giveUpOverdue(isSingle), answerMs / SWEEPS).unref()
+    const link = isSingle ? this.#single(urls[0]!) : this.#cluster(urls)
+    // Of many nodes one may hang while the others serve: each call finds out for itself.
+    this.#deadlines = new CallDeadlines(answerMs, {
+      silent: () => isSingle && this.#changed(new Error('no answer')),
+      answered: () => isSingle && this.#changed(undefined),
+    })
+    this.#link = { ...link, send: (key, args) => this.#deadlines.limit(link.send(key, args)) }
   }
 
   /**
    * @param url `redis://[user:password@]host:port[/database]`, `rediss://` over TLS; several `host:port` with
    *   commas between are nodes of a cluster
+   * @param answerMs a call fails, and Redis is away, when it is not answered by then
    * @returns once it is connected. Throws ShoalError `store/unreachable`.
    */
   static async open(
@@ -126,7 +115,7 @@ export class RedisConnection {
   async call(key: string, args: RedisArgument[]): Promise<unknown> {
     if (this.#isAway || this.#isClosed) throw away()
     try {
-      return await this.#answerOf(this.#link.send(key, args))
+      return await this.#link.send(key, args)
     } catch (error) {
       // What Redis itself answers has a reason of its own; all else is the connection.
       throw error instanceof ErrorReply && !NOT_NOW.test(error.message) ? error : away(error)
@@ -145,53 +134,9 @@ export class RedisConnection {
     }
   }
 
-  #answerOf(answer: Promise<unknown>): Promise<unknown> {
-    return new Promise((resolve, reject) => {
-      const call = { since: performance.now(), reject }
-      this.#open.add(call)
-      answer.then(
-        (value) => {
-          this.#answered(call)
-          resolve(value)
-        },
-        (error) => {
-          if (error instanceof ErrorReply) this.#answered(call)
-          this.#open.delete(call)
-          reject(error)
-        },
-      )
-    })
-  }
-
-  #answered(call: OpenCall): void {
-    this.#open.delete(call)
-    this.#answeredAt = performance.now()
-    if (this.#isSilent) this.#changed(undefined)
-  }
-
-  /** @param isSingle of many nodes one may hang while the others serve */
-  #giveUpOverdue(isSingle: boolean): void {
-    const now = performance.now()
-    const isLate = now - this.#sweptAt > (2 * this.#answerMs) / SWEEPS
-    this.#sweptAt = now
-    // This process was busy: answers may be there that it has not read.
-    if (isLate) return
-    const before = now - this.#answerMs
-    let isAny = false
-    for (const call of this.#open) {
-      if (call.since > before) break
-      isAny = true
-      this.#open.delete(call)
-      call.reject(new Error('no answer'))
-    }
-    if (!isAny || !isSingle || this.#isAway || this.#answeredAt > before) return
-    this.#changed(new Error('no answer'))
-    this.#isSilent = true
-  }
-
   close(): void {
     this.#isClosed = true
-    clearInterval(this.#sweeper)
+    this.#deadlines.close()
     try {
       this.#link.destroy()
     } catch {
@@ -248,7 +193,6 @@ export class RedisConnection {
 
   #changed(error: Error | undefined): void {
     const isAway = error !== undefined
-    this.#isSilent = false
     if (isAway === this.#isAway || !this.#wasOpen || this.#isClosed) return
     this.#isAway = isAway
     if (isAway) this.#listener.lost(error.message)
