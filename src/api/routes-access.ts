@@ -1,10 +1,10 @@
 /** Invites, joining, and members. */
-import type { FastifyRequest } from 'fastify'
 import { Type } from 'typebox'
 import type { Asker } from '../nodejs/tracker-access.ts'
 import type { Invite } from '../tracker/access.ts'
 import { addressOf, askerOf, asProblem, throwAsProblem } from './api-access.ts'
 import { ApiProblem } from './api-problem.ts'
+import { originOf } from './asker-origin.ts'
 import { problems } from './contract.ts'
 import { Done, InviteList, InviteMade, Join, Joined, MakeInvite, MemberList } from './contract-access.ts'
 import type { RouteModule } from './services.ts'
@@ -29,7 +29,7 @@ export const accessRoutes: RouteModule = (app, services) => {
       const { invite, secret } = asProblem(() => access.invite(by, expiresIn, uses))
       await store.flush()
       // Behind the # it is never sent to a server, so it is in no log and no Referer.
-      return reply.code(201).send({ ...shown(invite), link: `${originOf(request)}/join#${secret}` })
+      return reply.code(201).send({ ...shown(invite), link: `${originOf(services, request)}/join#${secret}` })
     },
   )
   app.get(
@@ -68,7 +68,7 @@ export const accessRoutes: RouteModule = (app, services) => {
         .join(invite, name, addressOf(tracker, request))
         .catch(throwAsProblem)
       await store.flush()
-      const announce = `${originOf(request)}/${passkey}/announce`
+      const announce = `${originOf(services, request)}/${passkey}/announce`
       return reply.code(201).send({ memberId: member.id, passkey, announce })
     },
   )
@@ -102,11 +102,6 @@ export const accessRoutes: RouteModule = (app, services) => {
 
 function shown({ id, by, madeAt, expiresAt, usesLeft }: Invite) {
   return { id, by, madeAt, expiresAt, usesLeft }
-}
-
-/** As the asker reaches this tracker; the guard has checked the name. */
-function originOf({ headers, protocol }: FastifyRequest): string {
-  return `${protocol}://${headers.host}`
 }
 
 function required(asker: Asker | undefined): Asker {

@@ -5,6 +5,7 @@ import { swarmHashes } from '../catalog/catalog.ts'
 import { imageTypeOf } from '../wire/image-type.ts'
 import { askerOf } from './api-access.ts'
 import { ApiProblem } from './api-problem.ts'
+import { originOf } from './asker-origin.ts'
 import { followsOf, libraryDetails, libraryRow } from './catalog-view.ts'
 import { problems } from './contract.ts'
 import {
@@ -32,7 +33,8 @@ export const catalogRoutes: RouteModule = (app, services) => {
   addTorrents(app, services)
 }
 
-function addReading(app: ApiApp, { catalog, tracker }: ApiServices): void {
+function addReading(app: ApiApp, services: ApiServices): void {
+  const { catalog } = services
   app.get(
     '/api/v1/libraries',
     {
@@ -57,8 +59,8 @@ function addReading(app: ApiApp, { catalog, tracker }: ApiServices): void {
         response: { 200: LibraryDetails, ...problems(400, 404) },
       },
     },
-    ({ params: { id }, headers }) =>
-      libraryDetails(found(catalog.catalog.find(id)), catalog, tracker, headers.host),
+    (request) =>
+      libraryDetails(found(catalog.catalog.find(request.params.id)), catalog, originOf(services, request)),
   )
 }
 

@@ -39,10 +39,11 @@ async function start({ mode = 'open', trustedProxies = [], ...options }: StartOp
   const store = new MemoryStore()
   const now = () => 1_700_000_000_000
   const failures: unknown[] = []
+  const access = await TrackerAccess.open({ mode, tokenFile: undefined }, store)
   const api = await openTrackerApi(
     {
       payloads: await PayloadBook.open(store),
-      access: await TrackerAccess.open({ mode, tokenFile: undefined }, store),
+      access,
       version: '0.0.0',
       tracker,
       events,
@@ -81,7 +82,7 @@ async function start({ mode = 'open', trustedProxies = [], ...options }: StartOp
       )
       request.on('error', reject).end(body)
     })
-  return { tracker, events, ask, port, failures }
+  return { tracker, access, events, ask, port, failures }
 }
 
 describe('what there is', () => {
@@ -179,6 +180,21 @@ describe('who may ask', () => {
     for (let i = 0; i < 10; i++) expect(await guess('203.0.113.7')).toBe(401)
     expect(await guess('203.0.113.7')).toBe(429)
     expect(await guess('203.0.113.8')).toBe(401)
+  })
+
+  test('links say https where a trusted proxy says that it was asked so, and nobody else is believed (S24)', async () => {
+    for (const [trustedProxies, scheme] of [
+      [['127.0.0.1'], 'https'],
+      [[], 'http'],
+    ] as const) {
+      const { ask, access } = await start({ mode: 'invite', trustedProxies, hosts: ['tracker.example'] })
+      const headers = {
+        ...{ authorization: `Bearer ${access.newToken}`, 'content-type': 'application/json' },
+        ...{ host: 'tracker.example', 'x-forwarded-proto': 'http, HTTPS' },
+      }
+      const { json } = await ask('/api/v1/invites', { method: 'POST', headers, body: '{}' })
+      expect(json.link).toMatch(new RegExp(`^${scheme}://tracker\\.example/join#`))
+    }
   })
 
   test('no other page may change anything (S35)', async () => {
