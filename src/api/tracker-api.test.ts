@@ -1,3 +1,4 @@
+import { once } from 'node:events'
 import http from 'node:http'
 import { Registry } from 'prom-client'
 import { Value } from 'typebox/value'
@@ -237,6 +238,30 @@ test('live news reach a listener, and it is let go at the end', async () => {
   expect(await promise).toContain('id: 1\nevent: library\ndata: {"number":1}\n\n')
   expect(events.size).toBe(1)
   request.destroy()
+})
+
+test('one address does not take all places for listeners, and gets back those it leaves (S25)', async () => {
+  const { events, port } = await start({ trustedProxies: ['127.0.0.1'] })
+  const listen = async (source: string) => {
+    const request = http.get({
+      ...{ host: '127.0.0.1', port, path: '/api/v1/events', agent: false },
+      headers: { 'x-forwarded-for': source },
+    })
+    const [response] = (await once(request, 'response')) as [http.IncomingMessage]
+    request.on('error', () => {})
+    response.on('error', () => {})
+    if (response.statusCode !== 200) response.resume()
+    return { status: response.statusCode, leave: () => request.destroy() }
+  }
+  const most = LIMITS.apiStreamsPerSourceMax.value
+  const streams = []
+  for (let i = 0; i < most; i++) streams.push(await listen(`2001:db8:0:7::${i.toString(16)}`))
+  expect(new Set(streams.map(({ status }) => status))).toEqual(new Set([200]))
+  expect((await listen('2001:db8:0:7::ffff')).status).toBe(503)
+  expect((await listen('2001:db8:0:8::1')).status).toBe(200)
+  streams[0]!.leave()
+  await until('a place', () => events.size === most)
+  expect((await listen('2001:db8:0:7::ffff')).status).toBe(200)
 })
 
 test('large bodies that do not arrive keep out other large ones, and nobody else', async () => {

@@ -336,6 +336,11 @@ export const LIMITS = {
     'design: 512 MiB when all are .torrent files',
   ),
   apiEventStreamsMax: limit(1000, 'listeners to live news of a tracker', 'design: a socket each'),
+  apiStreamsPerSourceMax: limit(
+    50,
+    'of those of one address, or IPv6 /64, other than this machine',
+    'design: a household with many windows open',
+  ),
   apiStreamBytesMax: limit(
     256 * 1024,
     'news that wait for one listener; one that reads no more is let go',

@@ -58,8 +58,11 @@ function stateOf(desk: TrackerBackend, store: Store): TrackerState {
     desk,
     store,
     close: async () => {
-      await store.close()
-      desk.close()
+      try {
+        await store.close()
+      } finally {
+        desk.close()
+      }
     },
   }
 }
