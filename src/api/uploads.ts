@@ -1,7 +1,8 @@
 /**
- * Large bodies that are on their way, whatever the route: beyond a number, others must wait, so that what many
- * send at once, or slowly, takes no more memory than that. Bodies that every route takes are not counted, so
- * whoever sends slowly on purpose keeps nobody from publishing a few libraries. Bounded by apiUploadsMax.
+ * Large bodies that are on their way, whatever the route: beyond a number, others must wait, so
+ * that what many send at once, or slowly, takes no more memory than that. Bodies that every route
+ * takes are not counted, so whoever sends slowly on purpose keeps nobody from publishing a few
+ * libraries. Bounded by apiUploadsMax.
  */
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { LIMITS } from '../base/limits.ts'

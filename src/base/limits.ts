@@ -129,6 +129,11 @@ export const LIMITS = {
     'peers a tracker holds, per address family',
     'design: about 0.3 GB of IPv4',
   ),
+  trackerKeptPeersMax: limit(
+    200_000,
+    'peers that a tracker writes to its store, to know them after a restart',
+    'design: 6 MB every five minutes',
+  ),
   trackerProbesPerSecondMax: limit(
     200,
     'probes of peers our tracker begins in a second; more peers are probed less often',

@@ -1,8 +1,8 @@
 /**
  * Secrets out of texts that people keep and pass on: logs, errors, what they paste when they ask for help
  * (S26). The one place that knows what a secret looks like in an announce address, a link or a header.
- * Invariants: what is no secret stays as it is; redacting twice changes nothing more; the work is linear in the
- * text, which may be what a stranger asked for.
+ * Invariants: what is no secret stays as it is; redacting twice changes nothing more; the work is linear in
+ * the text, which may be what a stranger asked for.
  */
 
 const GONE = '***'
