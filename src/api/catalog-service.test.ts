@@ -41,6 +41,35 @@ function signed(previews: readonly Uint8Array[] = [], sequence = 1) {
   return { bytes, signature: key.sign(signedBytes(bytes)) }
 }
 
+test('what is alive makes no room, also where counts come later from a store that others share', async () => {
+  const record = (name: string, infoHashV1: Uint8Array) => {
+    const bytes = encodeCatalogRecord({
+      ...{
+        publisher: key.publicKey,
+        sequence: 1,
+        name,
+        description: '',
+        tags: [],
+        infoHashV1,
+        infoHashV2: null,
+      },
+      ...{ pieceLength: 16_384, pieceCount: 1, size: 5, fileCount: 1, sample: [], previews: [] },
+      ...{ placeholder: null, isPrivate: false },
+    })
+    return { bytes, signature: key.sign(signedBytes(bytes)) }
+  }
+  const alive = new Uint8Array(20).fill(1)
+  const counts = async (infoHash: Uint8Array) => ({
+    ...{ seeders: toHex(infoHash) === toHex(alive) ? 1 : 0, leechers: 0, completed: 0 },
+  })
+  const options = { store: new MemoryStore(), tracker: { counts }, now: () => 1, follows: new Set<string>() }
+  const service = await CatalogService.open({ ...options, entriesMax: 2 })
+  await service.publish(record('alive', alive), [])
+  await service.publish(record('dead', new Uint8Array(20).fill(2)), [])
+  expect((await service.publish(record('new', new Uint8Array(20).fill(3)), [])).ok).toBe(true)
+  expect([...service.catalog.entries()].map(({ number }) => number)).toEqual([1, 3])
+})
+
 describe('pictures (S45)', () => {
   const id = toHex(sha('sha256', PICTURE))
 

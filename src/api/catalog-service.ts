@@ -24,6 +24,7 @@ export interface CatalogServiceOptions {
   readonly now: () => number
   /** Publishers, as hex, whom this tracker's owner trusts. */
   readonly follows: ReadonlySet<string>
+  readonly entriesMax?: number | undefined
 }
 
 export interface PublishedLibrary {
@@ -51,6 +52,7 @@ export class CatalogService {
   readonly #previewUses = new Map<string, number>()
   /** What each entry was last counted with. */
   readonly #counted = new WeakMap<CatalogEntry, readonly string[]>()
+  /** By infohash, heard last. Bounded by twice catalogEntriesMax, and those of one moment. */
   readonly #lastCounts = new Map<string, LiveCounts>()
   /** Questions about counts that are on their way. */
   readonly #asked: Promise<void>[] = []
@@ -66,6 +68,7 @@ export class CatalogService {
     this.catalog = new Catalog({
       verify: verifyPublisher,
       follows: options.follows,
+      entriesMax: options.entriesMax,
       isAlive: (record) => this.counts(record).seeders > 0,
     })
   }
@@ -164,6 +167,7 @@ export class CatalogService {
       if (this.#asked.length === 0) return
     }
     this.#refreshedAt = now
+    if (this.#lastCounts.size > LIMITS.catalogEntriesMax.value * 2) this.#lastCounts.clear()
     await Promise.all(this.#asked.splice(0))
   }
 
@@ -187,6 +191,8 @@ export class CatalogService {
     const checked = this.catalog.check(signed)
     if (!checked.ok) return checked
     const id = checked.value
+    // Who has to make room goes by the counts.
+    if (this.catalog.isFull && this.catalog.byId(id) === undefined) await this.#refreshCounts()
     const displaced: CatalogEntry[] = []
     let number: number | undefined
     const changed = await this.#change(id, async () => {

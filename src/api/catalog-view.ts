@@ -2,8 +2,6 @@
 import { toHex } from '../base/bytes.ts'
 import type { CatalogEntry } from '../catalog/catalog.ts'
 import type { FoundRow } from '../catalog/catalog-search.ts'
-import type { TrackerServer } from '../nodejs/tracker-server.ts'
-import { formatEndpoint } from '../wire/endpoint.ts'
 import { formatMagnet } from '../wire/magnet.ts'
 import type { CatalogService } from './catalog-service.ts'
 import type { Library, LibraryDetails } from './contract-catalog.ts'
@@ -33,20 +31,15 @@ export function libraryRow({ entry, source, isFollowed, seeders, leechers }: Fou
   }
 }
 
-/** @param host under which the asker knows this tracker */
-export function libraryDetails(
-  entry: CatalogEntry,
-  service: CatalogService,
-  tracker: Pick<TrackerServer, 'endpoint'>,
-  host: string | undefined,
-): LibraryDetails {
+/** @param origin under which the asker knows this tracker */
+export function libraryDetails(entry: CatalogEntry, service: CatalogService, origin: string): LibraryDetails {
   const source = service.catalog.recordOf(entry)
   const { record, signed } = source
   const row = libraryRow({ entry, source, isFollowed: false, ...service.counts(record) })
   return {
     ...row,
     sample: [...record.sample],
-    magnet: magnetOf(row, record, `http://${host ?? formatEndpoint(tracker.endpoint)}`),
+    magnet: magnetOf(row, record, origin),
     hasTorrent: service.hasTorrent(entry),
     record: Buffer.from(signed.bytes).toString('base64'),
     signature: Buffer.from(signed.signature).toString('base64'),

@@ -1,17 +1,18 @@
 /** Invites, joining, and members. */
-import type { FastifyRequest } from 'fastify'
 import { Type } from 'typebox'
 import type { Asker } from '../nodejs/tracker-access.ts'
 import type { Invite } from '../tracker/access.ts'
 import { addressOf, askerOf, asProblem, throwAsProblem } from './api-access.ts'
 import { ApiProblem } from './api-problem.ts'
+import { originOf } from './asker-origin.ts'
 import { problems } from './contract.ts'
 import { Done, InviteList, InviteMade, Join, Joined, MakeInvite, MemberList } from './contract-access.ts'
 import type { RouteModule } from './services.ts'
 
 const ID = Type.Object({ id: Type.String() })
 
-export const accessRoutes: RouteModule = (app, { access, store }) => {
+export const accessRoutes: RouteModule = (app, services) => {
+  const { access, store, tracker } = services
   app.post(
     '/api/v1/invites',
     {
@@ -22,20 +23,20 @@ export const accessRoutes: RouteModule = (app, { access, store }) => {
       },
     },
     async (request, reply) => {
-      const by = required(askerOf(access, request))
+      const by = required(askerOf(services, request))
       if (!access.mayInvite(by)) throw notAllowed('in this mode only the operator invites')
       const { expiresIn, uses } = request.body
       const { invite, secret } = asProblem(() => access.invite(by, expiresIn, uses))
       await store.flush()
       // Behind the # it is never sent to a server, so it is in no log and no Referer.
-      return reply.code(201).send({ ...shown(invite), link: `${originOf(request)}/join#${secret}` })
+      return reply.code(201).send({ ...shown(invite), link: `${originOf(services, request)}/join#${secret}` })
     },
   )
   app.get(
     '/api/v1/invites',
     { schema: { summary: 'open invites that you may see', response: { 200: InviteList, ...problems(401) } } },
     (request) => {
-      const by = askerOf(access, request)
+      const by = askerOf(services, request)
       return { invites: by === undefined ? [] : access.invites(by).map(shown) }
     },
   )
@@ -45,7 +46,7 @@ export const accessRoutes: RouteModule = (app, { access, store }) => {
       schema: { summary: 'revoke an invite', params: ID, response: { 200: Done, ...problems(401, 404) } },
     },
     async (request) => {
-      const by = required(askerOf(access, request))
+      const by = required(askerOf(services, request))
       const wasThere = access.revokeInvite(request.params.id, by)
       await store.flush()
       if (wasThere) return { done: true as const }
@@ -63,9 +64,11 @@ export const accessRoutes: RouteModule = (app, { access, store }) => {
     },
     async (request, reply) => {
       const { invite, name } = request.body
-      const { member, passkey } = await access.join(invite, name, addressOf(request)).catch(throwAsProblem)
+      const { member, passkey } = await access
+        .join(invite, name, addressOf(tracker, request))
+        .catch(throwAsProblem)
       await store.flush()
-      const announce = `${originOf(request)}/${passkey}/announce`
+      const announce = `${originOf(services, request)}/${passkey}/announce`
       return reply.code(201).send({ memberId: member.id, passkey, announce })
     },
   )
@@ -73,7 +76,7 @@ export const accessRoutes: RouteModule = (app, { access, store }) => {
     '/api/v1/members',
     { schema: { summary: 'members that you may see', response: { 200: MemberList, ...problems(401) } } },
     (request) => {
-      const by = askerOf(access, request)
+      const by = askerOf(services, request)
       const seen = by === 'operator' ? access.members : by === undefined ? [] : [by]
       return { members: seen.map(({ id, name, joinedAt }) => ({ id, name, joinedAt })) }
     },
@@ -88,7 +91,7 @@ export const accessRoutes: RouteModule = (app, { access, store }) => {
       },
     },
     async (request) => {
-      operatorOnly(required(askerOf(access, request)))
+      operatorOnly(required(askerOf(services, request)))
       const wasThere = access.expel(request.params.id)
       await store.flush()
       if (wasThere) return { done: true as const }
@@ -99,11 +102,6 @@ export const accessRoutes: RouteModule = (app, { access, store }) => {
 
 function shown({ id, by, madeAt, expiresAt, usesLeft }: Invite) {
   return { id, by, madeAt, expiresAt, usesLeft }
-}
-
-/** As the asker reaches this tracker; the guard has checked the name. */
-function originOf({ headers, protocol }: FastifyRequest): string {
-  return `${protocol}://${headers.host}`
 }
 
 function required(asker: Asker | undefined): Asker {

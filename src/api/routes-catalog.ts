@@ -1,11 +1,11 @@
 /** `/api/v1/libraries`: what was published, found by words, number or infohash; and publishing itself. */
-import type { FastifyReply } from 'fastify'
 import { LIMITS } from '../base/limits.ts'
 import type { CatalogEntry } from '../catalog/catalog.ts'
 import { swarmHashes } from '../catalog/catalog.ts'
 import { imageTypeOf } from '../wire/image-type.ts'
 import { askerOf } from './api-access.ts'
 import { ApiProblem } from './api-problem.ts'
+import { originOf } from './asker-origin.ts'
 import { followsOf, libraryDetails, libraryRow } from './catalog-view.ts'
 import { problems } from './contract.ts'
 import {
@@ -29,25 +29,12 @@ const FOREVER = 'public, max-age=31536000, immutable'
 export const catalogRoutes: RouteModule = (app, services) => {
   addReading(app, services)
   addFiles(app, services)
-  const uploads = new Uploads()
-  addPublishing(app, services, uploads)
-  addTorrents(app, services, uploads)
+  addPublishing(app, services)
+  addTorrents(app, services)
 }
 
-/** Large bodies that are on their way: beyond a number, others must wait. Bounded by apiUploadsMax. */
-class Uploads {
-  #count = 0
-
-  /** As an `onRequest` hook. Throws ApiProblem. */
-  readonly begin = async (_request: unknown, reply: FastifyReply): Promise<void> => {
-    if (this.#count >= LIMITS.apiUploadsMax.value)
-      throw new ApiProblem(503, 'api/busy', 'too many are publishing right now; try again soon')
-    this.#count++
-    reply.raw.once('close', () => this.#count--)
-  }
-}
-
-function addReading(app: ApiApp, { catalog, tracker }: ApiServices): void {
+function addReading(app: ApiApp, services: ApiServices): void {
+  const { catalog } = services
   app.get(
     '/api/v1/libraries',
     {
@@ -72,8 +59,8 @@ function addReading(app: ApiApp, { catalog, tracker }: ApiServices): void {
         response: { 200: LibraryDetails, ...problems(400, 404) },
       },
     },
-    ({ params: { id }, headers }) =>
-      libraryDetails(found(catalog.catalog.find(id)), catalog, tracker, headers.host),
+    (request) =>
+      libraryDetails(found(catalog.catalog.find(request.params.id)), catalog, originOf(services, request)),
   )
 }
 
@@ -115,12 +102,12 @@ function addFiles(app: ApiApp, { catalog }: ApiServices): void {
   )
 }
 
-function addPublishing(app: ApiApp, { catalog, events, access }: ApiServices, uploads: Uploads): void {
+function addPublishing(app: ApiApp, services: ApiServices): void {
+  const { catalog, events, access } = services
   app.post(
     '/api/v1/libraries',
     {
       bodyLimit: LIMITS.catalogBodyBytesMax.value,
-      onRequest: uploads.begin,
       schema: {
         summary: 'publish libraries, each signed by its publisher',
         body: Publication,
@@ -129,7 +116,7 @@ function addPublishing(app: ApiApp, { catalog, events, access }: ApiServices, up
     },
     async (request) => {
       const { count, libraries } = request.body
-      const isByMember = askerOf(access, request) !== undefined
+      const isByMember = askerOf(services, request) !== undefined
       refuseMiscount(count, libraries.length)
       const publish = async (library: (typeof libraries)[number]): Promise<PublicationResult> => {
         const signed = { bytes: decodeBase64(library.record), signature: decodeBase64(library.signature) }
@@ -175,7 +162,7 @@ function addPublishing(app: ApiApp, { catalog, events, access }: ApiServices, up
   )
 }
 
-function addTorrents(app: ApiApp, { catalog }: ApiServices, uploads: Uploads): void {
+function addTorrents(app: ApiApp, { catalog }: ApiServices): void {
   app.addContentTypeParser(
     TORRENT_TYPE,
     { parseAs: 'buffer', bodyLimit: LIMITS.catalogTorrentBytesMax.value },
@@ -185,7 +172,6 @@ function addTorrents(app: ApiApp, { catalog }: ApiServices, uploads: Uploads): v
     '/api/v1/libraries/:id/torrent',
     {
       bodyLimit: LIMITS.catalogTorrentBytesMax.value,
-      onRequest: uploads.begin,
       schema: {
         summary: 'keep its .torrent file (application/x-bittorrent)',
         consumes: [TORRENT_TYPE],

@@ -1,6 +1,7 @@
 /** The pages for people: the catalog at `/`, one library at `/library/NUMBER`, made here, without script. */
 import { Type } from 'typebox'
 import { ApiProblem } from './api-problem.ts'
+import { originOf } from './asker-origin.ts'
 import { libraryDetails, libraryRow } from './catalog-view.ts'
 import { exact } from './contract.ts'
 import { LibraryQuery } from './contract-catalog.ts'
@@ -15,7 +16,7 @@ const STYLE_CACHE = 'public, max-age=3600'
 const CARDS_PER_PAGE = 24
 
 export const pageRoutes: RouteModule = (app, services) => {
-  const { catalog, tracker } = services
+  const { catalog } = services
   app.get('/', { schema: { hide: true, querystring: LibraryQuery } }, async ({ query }, reply) => {
     const { q, sort, all, tag, page: wanted } = query
     const found = await catalog.search({
@@ -33,11 +34,11 @@ export const pageRoutes: RouteModule = (app, services) => {
   app.get(
     '/library/:number',
     { schema: { hide: true, params: exact({ number: Type.String({ pattern: '^\\d{1,15}$' }) }) } },
-    ({ params: { number }, headers }, reply) => {
-      const entry = catalog.catalog.find(number)
+    (request, reply) => {
+      const entry = catalog.catalog.find(request.params.number)
       if (entry === undefined)
         throw new ApiProblem(404, 'api/no-such-library', 'there is no such library here')
-      const details = libraryDetails(entry, catalog, tracker, headers.host)
+      const details = libraryDetails(entry, catalog, originOf(services, request))
       return reply.type(HTML).send(page({ title: details.name, main: libraryPage(details) }, services))
     },
   )

@@ -2,7 +2,8 @@
  * Peers over HTTP: register and deregister, the list, the piece map, reports. What an announce is for
  * BitTorrent programs, for everybody else; on the same swarms.
  * Invariant: nobody speaks for another: the address of a request is that of its connection (or what a trusted
- * proxy says), and one that names another address is refused.
+ * proxy says), and one that names another address is refused; a swarm that was made private is for members
+ * here as well.
  */
 import type { FastifyRequest } from 'fastify'
 import { equalBytes, fromHex, toHex } from '../base/bytes.ts'
@@ -12,6 +13,7 @@ import { type PeerIdentity, REGISTRY } from '../tracker/peer-desk.ts'
 import type { KnownPeer } from '../tracker/peer-record.ts'
 import { addressScope } from '../wire/address-scope.ts'
 import { formatAddress, parseAddress } from '../wire/endpoint.ts'
+import { checkSwarm } from './api-access.ts'
 import { ApiProblem } from './api-problem.ts'
 import { problems } from './contract.ts'
 import {
@@ -41,11 +43,12 @@ export const peerRoutes: RouteModule = (app, services) => {
       schema: {
         summary: 'who is in a swarm, or registered without one',
         querystring: PeersQuery,
-        response: { 200: PeersReply, ...problems(400, 404, 503) },
+        response: { 200: PeersReply, ...problems(400, 401, 404, 503) },
       },
     },
-    async ({ query }): Promise<PeersReply> => {
-      const infoHash = query.info_hash === undefined ? REGISTRY : infoHashOf(query.info_hash)
+    async (request): Promise<PeersReply> => {
+      const { query } = request
+      const infoHash = query.info_hash === undefined ? REGISTRY : swarmOf(services, request, query.info_hash)
       const listing = await tracker.peers.list(infoHash, query.all)
       if (listing !== undefined) return { total: listing.total, peers: listing.peers.map(rowOf) }
       if (infoHash === REGISTRY) return { total: 0, peers: [] }
@@ -58,7 +61,7 @@ export const peerRoutes: RouteModule = (app, services) => {
       schema: {
         summary: 'a peer says that it is there',
         body: RegisterBody,
-        response: { 200: RegisterReply, 201: RegisterReply, ...problems(400, 403, 429, 503, 507) },
+        response: { 200: RegisterReply, 201: RegisterReply, ...problems(400, 401, 403, 429, 503, 507) },
       },
     },
     async (request, reply) => {
@@ -80,7 +83,7 @@ export const peerRoutes: RouteModule = (app, services) => {
       schema: {
         summary: 'a peer says that it leaves; id, address and port must be those it came with',
         body: DeregisterBody,
-        response: { 200: DeregisterReply, ...problems(400, 403, 429, 503) },
+        response: { 200: DeregisterReply, ...problems(400, 401, 403, 429, 503) },
       },
     },
     async (request) => {
@@ -101,11 +104,12 @@ const pieceRoutes: RouteModule = (app, services) => {
       schema: {
         summary: 'which peer says that it has which pieces',
         querystring: LocationsQuery,
-        response: { 200: LocationsReply, ...problems(400, 404, 503) },
+        response: { 200: LocationsReply, ...problems(400, 401, 404, 503) },
       },
     },
-    async ({ query }): Promise<LocationsReply> => {
-      const located = await tracker.peers.locations(infoHashOf(query.info_hash))
+    async (request): Promise<LocationsReply> => {
+      const infoHash = swarmOf(services, request, request.query.info_hash)
+      const located = await tracker.peers.locations(infoHash)
       if (located === undefined) throw unknownSwarm()
       const peers = located.peers.map(({ address, port, have, isSeed }) => ({
         ip: formatAddress(address),
@@ -122,14 +126,14 @@ const pieceRoutes: RouteModule = (app, services) => {
       schema: {
         summary: 'a peer tells which pieces it has',
         body: HaveBody,
-        response: { 200: HaveReply, ...problems(400, 429, 503) },
+        response: { 200: HaveReply, ...problems(400, 401, 429, 503) },
       },
     },
     async (request) => {
       const { info_hash, peer_id, port, have, replace, pieces = Number.POSITIVE_INFINITY } = request.body
       const ranges = have.filter(([first, last]) => first <= last && last < pieces)
       const peer = {
-        infoHash: infoHashOf(info_hash),
+        infoHash: swarmOf(services, request, info_hash),
         peerId: peerIdOf(peer_id),
         address: askerOf(services, request),
         port,
@@ -148,13 +152,13 @@ const reportRoutes: RouteModule = (app, services) => {
       schema: {
         summary: 'a peer says that another one does not answer; the tracker then looks for itself',
         body: ReportBody,
-        response: { 200: ReportReply, ...problems(400, 429, 503) },
+        response: { 200: ReportReply, ...problems(400, 401, 429, 503) },
       },
     },
     async (request) => {
       const { info_hash, ip, port, peer_id, peer_port } = request.body
       const report = {
-        infoHash: infoHashOf(info_hash),
+        infoHash: swarmOf(services, request, info_hash),
         address: addressOf(ip, 'ip'),
         port,
         reporter: {
@@ -190,7 +194,7 @@ function ownIdentity(
       hint: `Yours is ${formatAddress(asker)}; a proxy must be named with --trusted-proxy.`,
       fields: [{ field: 'hostaddr', message: 'is not yours' }],
     })
-  const infoHash = body.info_hash === undefined ? REGISTRY : infoHashOf(body.info_hash)
+  const infoHash = body.info_hash === undefined ? REGISTRY : swarmOf(services, request, body.info_hash)
   return { infoHash, address, port: body.port, peerId: peerIdOf(body.peer_id) }
 }
 
@@ -209,9 +213,11 @@ function addressOf(text: string, field: string): Uint8Array {
   throw new ApiProblem(400, 'api/invalid-request', `${field} ${message}`, { fields: [{ field, message }] })
 }
 
-/** @param text by the schema 40 or 64 hex digits */
-function infoHashOf(text: string): Uint8Array {
-  return fromHex(text)!.subarray(0, INFO_HASH_LENGTH)
+/** The swarm of which this asker may hear. @param text by the schema 40 or 64 hex digits */
+function swarmOf(services: ApiServices, request: FastifyRequest, text: string): Uint8Array {
+  const infoHash = fromHex(text)!.subarray(0, INFO_HASH_LENGTH)
+  checkSwarm(services, request, infoHash)
+  return infoHash
 }
 
 function peerIdOf(text: string): Uint8Array {

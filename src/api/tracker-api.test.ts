@@ -1,11 +1,15 @@
+import { once } from 'node:events'
 import http from 'node:http'
 import { Registry } from 'prom-client'
 import { Value } from 'typebox/value'
 import { afterEach, describe, expect, test } from 'vitest'
+import { until } from '../../test/kit/waiting.ts'
+import { LIMITS } from '../base/limits.ts'
 import { MemoryStore } from '../nodejs/memory-store.ts'
 import { PayloadBook } from '../nodejs/payload-book.ts'
 import { TrackerAccess } from '../nodejs/tracker-access.ts'
 import { TrackerServer } from '../nodejs/tracker-server.ts'
+import type { AccessMode } from '../tracker/access.ts'
 import { CatalogService } from './catalog-service.ts'
 import { ApiDescription, TrackerStatistics } from './contract.ts'
 import { EventHub } from './event-hub.ts'
@@ -25,16 +29,22 @@ interface Answer {
 }
 type Asked = http.RequestOptions & { body?: string }
 
-async function start(options: Partial<TrackerApiOptions> = {}) {
-  const tracker = await TrackerServer.listen({ port: 0, host: '127.0.0.1' })
+interface StartOptions extends Partial<TrackerApiOptions> {
+  readonly mode?: AccessMode
+  readonly trustedProxies?: readonly string[]
+}
+
+async function start({ mode = 'open', trustedProxies = [], ...options }: StartOptions = {}) {
+  const tracker = await TrackerServer.listen({ port: 0, host: '127.0.0.1', trustedProxies })
   const events = new EventHub()
   const store = new MemoryStore()
   const now = () => 1_700_000_000_000
   const failures: unknown[] = []
+  const access = await TrackerAccess.open({ mode, tokenFile: undefined }, store)
   const api = await openTrackerApi(
     {
       payloads: await PayloadBook.open(store),
-      access: await TrackerAccess.open({ mode: 'open', tokenFile: undefined }, store),
+      access,
       version: '0.0.0',
       tracker,
       events,
@@ -73,7 +83,7 @@ async function start(options: Partial<TrackerApiOptions> = {}) {
       )
       request.on('error', reject).end(body)
     })
-  return { tracker, events, ask, port, failures }
+  return { tracker, access, events, ask, port, failures }
 }
 
 describe('what there is', () => {
@@ -153,6 +163,41 @@ describe('who may ask', () => {
     expect(preflight.headers['access-control-allow-methods']).toBeUndefined()
   })
 
+  test('a page that was named may ask a closed tracker first, which browsers do without a credential', async () => {
+    const { ask } = await start({ origins: ['https://friend.example'], mode: 'members' })
+    const headers = { origin: 'https://friend.example' }
+    const preflight = await ask('/api/v1/libraries', { method: 'OPTIONS', headers })
+    expect(preflight.status).toBe(204)
+    expect(preflight.headers['access-control-allow-headers']).toContain('authorization')
+    expect((await ask('/api/v1/libraries', { headers })).status).toBe(401)
+  })
+
+  test('wrong secrets count for whom a trusted proxy speaks, not for all behind it (S24, S43)', async () => {
+    const { ask } = await start({ mode: 'members', trustedProxies: ['127.0.0.1'] })
+    const guess = async (source: string) => {
+      const headers = { authorization: `Bearer ${'x'.repeat(43)}`, 'x-forwarded-for': source }
+      return (await ask('/api/v1/stats', { headers })).status
+    }
+    for (let i = 0; i < 10; i++) expect(await guess('203.0.113.7')).toBe(401)
+    expect(await guess('203.0.113.7')).toBe(429)
+    expect(await guess('203.0.113.8')).toBe(401)
+  })
+
+  test('links say https where a trusted proxy says that it was asked so, and nobody else is believed (S24)', async () => {
+    for (const [trustedProxies, scheme] of [
+      [['127.0.0.1'], 'https'],
+      [[], 'http'],
+    ] as const) {
+      const { ask, access } = await start({ mode: 'invite', trustedProxies, hosts: ['tracker.example'] })
+      const headers = {
+        ...{ authorization: `Bearer ${access.newToken}`, 'content-type': 'application/json' },
+        ...{ host: 'tracker.example', 'x-forwarded-proto': 'http, HTTPS' },
+      }
+      const { json } = await ask('/api/v1/invites', { method: 'POST', headers, body: '{}' })
+      expect(json.link).toMatch(new RegExp(`^${scheme}://tracker\\.example/join#`))
+    }
+  })
+
   test('no other page may change anything (S35)', async () => {
     const { ask, port } = await start()
     const post = async (headers: http.OutgoingHttpHeaders) =>
@@ -193,4 +238,48 @@ test('live news reach a listener, and it is let go at the end', async () => {
   expect(await promise).toContain('id: 1\nevent: library\ndata: {"number":1}\n\n')
   expect(events.size).toBe(1)
   request.destroy()
+})
+
+test('one address does not take all places for listeners, and gets back those it leaves (S25)', async () => {
+  const { events, port } = await start({ trustedProxies: ['127.0.0.1'] })
+  const listen = async (source: string) => {
+    const request = http.get({
+      ...{ host: '127.0.0.1', port, path: '/api/v1/events', agent: false },
+      headers: { 'x-forwarded-for': source },
+    })
+    const [response] = (await once(request, 'response')) as [http.IncomingMessage]
+    request.on('error', () => {})
+    response.on('error', () => {})
+    if (response.statusCode !== 200) response.resume()
+    return { status: response.statusCode, leave: () => request.destroy() }
+  }
+  const most = LIMITS.apiStreamsPerSourceMax.value
+  const streams = []
+  for (let i = 0; i < most; i++) streams.push(await listen(`2001:db8:0:7::${i.toString(16)}`))
+  expect(new Set(streams.map(({ status }) => status))).toEqual(new Set([200]))
+  expect((await listen('2001:db8:0:7::ffff')).status).toBe(503)
+  expect((await listen('2001:db8:0:8::1')).status).toBe(200)
+  streams[0]!.leave()
+  await until('a place', () => events.size === most)
+  expect((await listen('2001:db8:0:7::ffff')).status).toBe(200)
+})
+
+test('large bodies that do not arrive keep out other large ones, and nobody else', async () => {
+  const { ask, port } = await start()
+  const headers = { 'content-type': 'application/json' }
+  const slow = Array.from({ length: LIMITS.apiUploadsMax.value }, (_, i) => {
+    const path = i % 2 === 0 ? '/api/v1/payloads' : '/api/v1/libraries'
+    const request = http.request({
+      ...{ host: '127.0.0.1', port, path, method: 'POST', agent: false },
+      headers: { ...headers, 'content-length': LIMITS.apiBodyBytesMax.value + 1 },
+    })
+    request.on('error', () => {}).write('{')
+    return request
+  })
+  const large = { method: 'POST', headers, body: JSON.stringify({ payload: 'x'.repeat(300_000) }) }
+  await until('a refusal', async () => (await ask('/api/v1/payloads', large)).json.code === 'api/busy')
+  const small = { method: 'POST', headers, body: '{"payload":"x"}' }
+  expect((await ask('/api/v1/payloads', small)).status).toBe(201)
+  for (const request of slow) request.destroy()
+  await until('room', async () => (await ask('/api/v1/payloads', large)).status < 300)
 })

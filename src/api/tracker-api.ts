@@ -14,6 +14,7 @@ import { type GuardOptions, PREFLIGHT_HEADERS, RequestGuard, SECURITY_HEADERS } 
 import { compileValidator } from './schema-validator.ts'
 import type { ApiApp, ApiServices } from './services.ts'
 import { TRACKER_ROUTES } from './tracker-routes.ts'
+import { Uploads } from './uploads.ts'
 
 export interface TrackerApiOptions extends GuardOptions {
   /** Told of what is not the request's fault. */
@@ -35,7 +36,11 @@ export async function openTrackerApi(services: ApiServices, options: TrackerApiO
   app.setValidatorCompiler(compileValidator)
   app.setErrorHandler((error, _request, reply) => fail(error, reply))
   guard(app, new RequestGuard(options))
-  app.addHook('onRequest', async (request) => checkAccess(services.access, request))
+  const uploads = new Uploads()
+  app.addHook('onRequest', async (request, reply) => {
+    checkAccess(services, request)
+    uploads.begin(request, reply)
+  })
   await app.register(swagger, {
     openapi: {
       openapi: '3.1.0',

@@ -129,6 +129,11 @@ export const LIMITS = {
     'peers a tracker holds, per address family',
     'design: about 0.3 GB of IPv4',
   ),
+  trackerKeptPeersMax: limit(
+    200_000,
+    'peers that a tracker writes to its store, to know them after a restart',
+    'design: 6 MB every five minutes',
+  ),
   trackerProbesPerSecondMax: limit(
     200,
     'probes of peers our tracker begins in a second; more peers are probed less often',
@@ -341,6 +346,11 @@ export const LIMITS = {
     'design: 512 MiB when all are .torrent files',
   ),
   apiEventStreamsMax: limit(1000, 'listeners to live news of a tracker', 'design: a socket each'),
+  apiStreamsPerSourceMax: limit(
+    50,
+    'of those of one address, or IPv6 /64, other than this machine',
+    'design: a household with many windows open',
+  ),
   apiStreamBytesMax: limit(
     256 * 1024,
     'news that wait for one listener; one that reads no more is let go',

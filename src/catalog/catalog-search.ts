@@ -34,6 +34,11 @@ export interface FoundRow extends LiveCounts {
   readonly isFollowed: boolean
 }
 
+interface SortedRow extends FoundRow {
+  /** Folded once, since a row is compared many times; empty where the order is another. */
+  readonly sortName: string
+}
+
 export interface Found {
   readonly rows: readonly FoundRow[]
   /** Of all pages. */
@@ -48,13 +53,15 @@ export function searchCatalog(
   const words = fold(query.text)
     .split(' ')
     .filter((word) => word !== '')
-  const rows: FoundRow[] = []
+  const rows: SortedRow[] = []
+  const wantsNames = query.sort === 'name'
   for (const entry of catalog.entries()) {
     const source = catalog.recordOf(entry, query.follows)
     if (!matches(source, entry, query, words)) continue
     const counts = countsOf(source)
     if (!query.all && counts.seeders === 0) continue
-    rows.push({ entry, source, isFollowed: query.follows.has(source.publisher), ...counts })
+    const sortName = wantsNames ? fold(source.record.name) : ''
+    rows.push({ entry, source, isFollowed: query.follows.has(source.publisher), ...counts, sortName })
   }
   const order = ORDERS[query.sort]
   rows.sort(
@@ -86,10 +93,10 @@ export function fold(text: string): string {
   return text.normalize('NFKC').toLowerCase()
 }
 
-const ORDERS: Readonly<Record<CatalogSort, (a: FoundRow, b: FoundRow) => number>> = {
+const ORDERS: Readonly<Record<CatalogSort, (a: SortedRow, b: SortedRow) => number>> = {
   newest: (a, b) => b.entry.number - a.entry.number,
   number: (a, b) => a.entry.number - b.entry.number,
-  name: (a, b) => compareText(fold(a.source.record.name), fold(b.source.record.name)),
+  name: (a, b) => compareText(a.sortName, b.sortName),
   size: (a, b) => b.source.record.size - a.source.record.size,
   files: (a, b) => b.source.record.fileCount - a.source.record.fileCount,
   seeders: (a, b) => b.seeders - a.seeders,

@@ -46,7 +46,7 @@ export interface CatalogOptions {
   readonly follows: ReadonlySet<string>
   /** Whether anybody has all of it. */
   readonly isAlive: (record: CatalogRecord) => boolean
-  readonly entriesMax?: number
+  readonly entriesMax?: number | undefined
 }
 
 export interface Published {
@@ -78,6 +78,11 @@ export class Catalog {
 
   get size(): number {
     return this.#byNumber.size
+  }
+
+  /** A new library has others make room for it. */
+  get isFull(): boolean {
+    return this.size >= this.#entriesMax
   }
 
   get lastNumber(): number {
@@ -192,9 +197,8 @@ export class Catalog {
 
   #add(nowMs: number, source: CatalogSource, number: number): Result<Published> {
     if (this.#isOverQuota(source.publisher)) return overQuota()
-    const displaced = this.size >= this.#entriesMax ? this.#makeRoom() : []
-    if (this.size >= this.#entriesMax)
-      return fail('catalog/full', 'the catalog is full of libraries that are alive')
+    const displaced = this.isFull ? this.#makeRoom() : []
+    if (this.isFull) return fail('catalog/full', 'the catalog is full of libraries that are alive')
     const entry = this.#insert({
       number,
       id: idOf(source.record),

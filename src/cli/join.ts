@@ -10,7 +10,8 @@ export async function run({ args, options, settings, output }: CommandContext): 
     throw new ShoalError(
       'usage/bad-usage',
       'that is no invite link',
-      'It looks like http://tracker.example:6969/join#SECRET',
+      // Without a word behind the #, which would be taken for a secret and made unreadable.
+      'It looks like http://tracker.example:6969/join#…',
     )
   const tracker = new TrackerClient(link[1]!, settings.trackerTimeout)
   const { body } = await tracker.must({ method: 'POST', path: '/join', body: { invite: link[2], name } })

@@ -2,7 +2,7 @@
  * A tracker's HTTP API as commands use it: the first tracker that was named, its answers as JSON.
  * A passkey in the announce address (`http://host:6969/PASSKEY/announce`) is the credential here too; it goes
  * into a header, never into an address.
- * Invariants: an answer is read up to `apiReplyBytesMax`; redirects are not followed; errors never name the
+ * Invariants: an answer is read up to REPLY_BYTES_MAX; redirects are not followed; errors never name the
  * passkey.
  */
 import { passkeyOf } from '../nodejs/catalog-client.ts'

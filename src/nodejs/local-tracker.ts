@@ -7,6 +7,7 @@ import type { AnnounceQuestion, TakeAnswer } from '../tracker/announce-desk.ts'
 import type { TrackerOptions } from '../tracker/announce-policy.ts'
 import type { LivenessEvent } from '../tracker/heartbeat.ts'
 import type { PeerDesk } from '../tracker/peer-desk.ts'
+import type { KeptSwarm } from '../tracker/swarm-snapshot.ts'
 import { Tracker, type TrackerInput, type TrackerOutput } from '../tracker/tracker.ts'
 import { nodeClock } from './node-clock.ts'
 import { freshEnv } from './node-crypto.ts'
@@ -66,6 +67,16 @@ export class LocalTracker implements TrackerBackend {
 
   stats() {
     return this.#tracker.stats()
+  }
+
+  keptSwarms(): Generator<KeptSwarm> {
+    return this.#tracker.keptSwarms()
+  }
+
+  restoreSwarms(swarms: readonly KeptSwarm[]): void {
+    const now = nodeClock.now()
+    for (const swarm of swarms) this.#tracker.restore(now, swarm)
+    this.#pump.push({ kind: 'tick' })
   }
 
   close(): void {

@@ -5,6 +5,7 @@
  */
 import { createHash } from 'node:crypto'
 import { createClient, createCluster, ErrorReply, RESP_TYPES } from '@redis/client'
+import { CallDeadlines } from './redis-deadlines.ts'
 import { ShoalError } from './shoal-error.ts'
 
 export interface RedisListener {
@@ -33,6 +34,11 @@ interface Link {
 /** The longest wait between two attempts to connect. */
 const RECONNECT_MS_MAX = 1000
 const CONNECT_MS = 5000
+/** What is not answered by then never is: Redis, or the way to it, hangs. */
+const ANSWER_MS = 5000
+/** A connection on which nothing comes or goes for so long is given up, and pings keep a good one busy. */
+const SILENCE_MS = 10_000
+const PING_MS = 3000
 /** Calls that wait for their answer; with more, Redis is overloaded and further ones fail. */
 const CALLS_WAITING_MAX = 100_000
 /** Answers of a Redis that starts, or of a cluster that lacks a part. */
@@ -47,24 +53,37 @@ export function redisScript(text: string): RedisScript {
 export class RedisConnection {
   readonly #link: Link
   readonly #listener: RedisListener
+  readonly #deadlines: CallDeadlines
   #wasOpen = false
   /** Until it is open, too. */
   #isAway = true
   #isClosed = false
 
-  private constructor(url: string, listener: RedisListener) {
+  private constructor(url: string, listener: RedisListener, answerMs: number) {
     this.#listener = listener
     const urls = nodeUrls(url)
-    this.#link = urls.length === 1 ? this.#single(urls[0]!) : this.#cluster(urls)
+    const isSingle = urls.length === 1
+    const link = isSingle ? this.#single(urls[0]!) : this.#cluster(urls)
+    // Of many nodes one may hang while the others serve: each call finds out for itself.
+    this.#deadlines = new CallDeadlines(answerMs, {
+      silent: () => isSingle && this.#changed(new Error('no answer')),
+      answered: () => isSingle && this.#changed(undefined),
+    })
+    this.#link = { ...link, send: (key, args) => this.#deadlines.limit(link.send(key, args)) }
   }
 
   /**
    * @param url `redis://[user:password@]host:port[/database]`, `rediss://` over TLS; several `host:port` with
    *   commas between are nodes of a cluster
+   * @param answerMs a call fails, and Redis is away, when it is not answered by then
    * @returns once it is connected. Throws ShoalError `store/unreachable`.
    */
-  static async open(url: string, listener: RedisListener): Promise<RedisConnection> {
-    const connection = new RedisConnection(url, listener)
+  static async open(
+    url: string,
+    listener: RedisListener,
+    answerMs: number = ANSWER_MS,
+  ): Promise<RedisConnection> {
+    const connection = new RedisConnection(url, listener, answerMs)
     let timer: NodeJS.Timeout | undefined
     const isTooLong = new Promise((_resolve, reject) => {
       timer = setTimeout(() => reject(new Error('no answer')), CONNECT_MS)
@@ -117,6 +136,7 @@ export class RedisConnection {
 
   close(): void {
     this.#isClosed = true
+    this.#deadlines.close()
     try {
       this.#link.destroy()
     } catch {
@@ -159,9 +179,11 @@ export class RedisConnection {
     return {
       RESP: 2 as const,
       disableOfflineQueue: true,
+      pingInterval: PING_MS,
       commandsQueueMaxLength: CALLS_WAITING_MAX,
       socket: {
         connectTimeout: CONNECT_MS,
+        socketTimeout: SILENCE_MS,
         // Whoever starts a tracker hears at once that there is no Redis; one that had it waits for it.
         reconnectStrategy: (attempts: number, cause: Error) =>
           this.#wasOpen ? Math.min(RECONNECT_MS_MAX, 50 * 2 ** Math.min(attempts, 5)) : cause,

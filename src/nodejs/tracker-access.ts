@@ -116,9 +116,14 @@ export class TrackerAccess implements AnnounceGate {
     this.#store.put(PRIVATE_SWARMS, key, new Uint8Array(0))
   }
 
+  /** Whether only members may be in that swarm, and hear who is. @param infoHash 20 bytes */
+  isForMembers(infoHash: Uint8Array): boolean {
+    if (this.mode !== 'open') return true
+    return this.#privateSwarms.size > 0 && this.#privateSwarms.has(toHex(infoHash))
+  }
+
   refusal(passkey: string | undefined, infoHash: Uint8Array, address: Uint8Array): string | undefined {
-    if (this.mode === 'open' && this.#privateSwarms.size === 0) return undefined
-    if (this.mode === 'open' && !this.#privateSwarms.has(toHex(infoHash))) return undefined
+    if (!this.isForMembers(infoHash)) return undefined
     if (passkey === undefined) return 'this tracker is for members: announce to the address with your passkey'
     if (!this.#failures.mayTry(nodeClock.now(), address)) return 'too many wrong passkeys from your address'
     if (this.#book.memberOf(passkey) !== undefined) return undefined

@@ -1,7 +1,7 @@
 /**
  * Requests to the API of Shoal trackers: JSON over HTTP or HTTPS, to the host that announces go to and no
  * other. Redirects are not followed. For a tracker that is announced to over UDP there is no such host, and
- * it cannot offer an API either.
+ * it cannot offer an API either. The passkey of a member, which stands in the announce address, goes along.
  * Invariants: `done` is called later, once, unless `close` came before; `close` leaves no
  * socket and no timer.
  */
@@ -11,6 +11,7 @@ import { LIMITS } from '../base/limits.ts'
 import { type Fault, fail, ok, type Result } from '../base/result.ts'
 import type { TrackerCalls } from '../ports/tracker-transport.ts'
 import type { TrackerCall } from '../swarm/tracker-extension.ts'
+import { passkeyOf } from './catalog-client.ts'
 import { nodeHttp, nodeHttps } from './node-http.ts'
 import { timedOut, unreachable } from './tracker-fault.ts'
 
@@ -39,10 +40,12 @@ export class HttpTrackerCalls implements TrackerCalls {
     const target = new URL(path, url)
     const client = target.protocol === 'https:' ? nodeHttps() : nodeHttp()
     const bytes = body === undefined ? undefined : Buffer.from(JSON.stringify(body))
+    const passkey = passkeyOf(url)
     const request = client.request(target, {
       method: bytes === undefined ? 'GET' : 'POST',
       headers: {
         Accept: 'application/json',
+        ...(passkey !== undefined && { Authorization: `Bearer ${passkey}` }),
         ...(bytes !== undefined && {
           'Content-Type': 'application/json',
           'Content-Length': String(bytes.length),
@@ -90,11 +93,25 @@ export class HttpTrackerCalls implements TrackerCalls {
 
 function answerOf({ body, status }: { readonly body: Buffer; readonly status: number }): Result<unknown> {
   if (status === 404) return fail('tracker/not-found', 'the tracker knows no such thing')
-  if (status < 200 || status > 299)
-    return fail('tracker/failure', `the tracker's API answered with HTTP status ${status}`)
+  const value = parsed(body)
+  if (status < 200 || status > 299) return refused(status, value)
+  return value === undefined
+    ? fail('tracker/bad-reply', "the answer of the tracker's API is no JSON")
+    : ok(value)
+}
+
+function parsed(body: Buffer): unknown {
   try {
-    return ok(JSON.parse(body.toString('utf8')))
+    return JSON.parse(body.toString('utf8'))
   } catch {
-    return fail('tracker/bad-reply', "the answer of the tracker's API is no JSON")
+    return undefined
   }
+}
+
+/** What a problem document says (RFC 9457), as the fault it stands for. */
+function refused(status: number, value: unknown): Result<unknown> {
+  const { code, detail, hint } = (value ?? {}) as Readonly<Record<string, unknown>>
+  if (typeof code !== 'string' || typeof detail !== 'string')
+    return fail('tracker/failure', `the tracker's API answered with HTTP status ${status}`)
+  return fail(code, detail, typeof hint === 'string' ? hint : undefined)
 }

@@ -221,6 +221,12 @@ export class TrackerServer {
     return source === undefined ? undefined : this.#askerOf(request, source, claimed)
   }
 
+  /** Whether a proxy that was named sent it, whose word about how it was asked is taken. */
+  isOfProxy(request: http.IncomingMessage): boolean {
+    const source = this.#addressOf(request.socket)
+    return source !== undefined && this.#askers.isProxy(source)
+  }
+
   /** False when that address has asked too often; counted with its announces. */
   admits(address: Uint8Array): boolean {
     return this.#limits.take(nodeClock.now(), address)

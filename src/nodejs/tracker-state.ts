@@ -1,11 +1,13 @@
 /**
  * What a tracker knows, where `--store` says: swarms in this process and the rest in a file or in memory, or
- * both in a Redis that other trackers share.
+ * both in a Redis that other trackers share. With a file the swarms are written there as well, for a restart.
  */
+import { AnnouncePolicy } from '../tracker/announce-policy.ts'
 import { LocalTracker, type LocalTrackerOptions } from './local-tracker.ts'
 import { openStore } from './open-store.ts'
 import type { RedisListener } from './redis-connection.ts'
 import type { Store } from './store.ts'
+import { SwarmKeeper } from './swarm-keeper.ts'
 import type { TrackerBackend } from './tracker-backend.ts'
 
 /** Told how the store fares. */
@@ -35,7 +37,9 @@ export async function openTrackerState(
   if (/^rediss?:/.test(name)) return await openShared(name, options, listener)
   const store = await openStore(name, port, listener.failed)
   const desk = new LocalTracker(options)
-  return stateOf(desk, store)
+  if (store.description === 'memory') return stateOf(desk, store)
+  const { lifetimeSeconds } = new AnnouncePolicy(options)
+  return stateOf(desk, store, await SwarmKeeper.open(desk, store, { lifetimeSeconds }))
 }
 
 /** Loads the client of Redis, which nobody else needs. */
@@ -53,13 +57,17 @@ async function openShared(
   return stateOf(new SharedTracker(redis, options), new RedisStore(redis))
 }
 
-function stateOf(desk: TrackerBackend, store: Store): TrackerState {
+function stateOf(desk: TrackerBackend, store: Store, keeper?: SwarmKeeper): TrackerState {
   return {
     desk,
     store,
     close: async () => {
-      await store.close()
-      desk.close()
+      try {
+        await keeper?.close()
+      } finally {
+        desk.close()
+        await store.close()
+      }
     },
   }
 }

@@ -32,9 +32,14 @@ export class AskerAddress {
    * @param forwardedFor the header
    */
   of(address: Uint8Array, claimed: string | undefined, forwardedFor?: string): Uint8Array {
-    if (!this.#isProxy(address)) return address
+    if (!this.isProxy(address)) return address
     if (forwardedFor !== undefined) return this.#forwarded(address, forwardedFor)
     return (claimed === undefined ? undefined : hostAddress(claimed)) ?? address
+  }
+
+  /** It was named as one that speaks for others. @param address 4 or 16 bytes */
+  isProxy(address: Uint8Array): boolean {
+    return this.trustsProxies && this.#proxies.has(toHex(address))
   }
 
   #forwarded(address: Uint8Array, header: string): Uint8Array {
@@ -44,13 +49,9 @@ export class AskerAddress {
       // A hop that cannot be read ends what can be known.
       if (named === undefined) return believed
       believed = named
-      if (!this.#isProxy(named)) return believed
+      if (!this.isProxy(named)) return believed
     }
     return believed
-  }
-
-  #isProxy(address: Uint8Array): boolean {
-    return this.trustsProxies && this.#proxies.has(toHex(address))
   }
 }
 

@@ -93,6 +93,10 @@ export class SwarmTable {
     return this.#v4.size + this.#v6.size
   }
 
+  swarms(): IterableIterator<Swarm> {
+    return this.#swarms.values()
+  }
+
   /** From now on the watcher hears who comes and goes. */
   watch(watcher: SwarmWatcher): void {
     this.#watchers.push(watcher)

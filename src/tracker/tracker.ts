@@ -17,6 +17,7 @@ import { AnnouncePolicy, TRACKER_DEFAULTS, type TrackerOptions } from './announc
 import { Heartbeat, type HeartbeatInput, type HeartbeatOutput } from './heartbeat.ts'
 import { PeerDesk } from './peer-desk.ts'
 import { PieceMap } from './piece-map.ts'
+import { type KeptSwarm, keptSwarms, restoreSwarm } from './swarm-snapshot.ts'
 import { type PeerSample, SwarmTable, sizeOf } from './swarm-table.ts'
 
 export type TrackerInput =
@@ -125,6 +126,16 @@ export class Tracker implements Machine<TrackerInput, TrackerOutput> {
   /** Of a swarm that may not exist. */
   counts(infoHash: Uint8Array): ScrapeCounts {
     return this.#swarms.counts(infoHash)
+  }
+
+  /** To be given to `restore` after the next start. */
+  keptSwarms(): Generator<KeptSwarm> {
+    return keptSwarms(this.#swarms)
+  }
+
+  /** Wants a `tick` after it. */
+  restore(now: Instant, swarm: KeptSwarm): void {
+    restoreSwarm(this.#swarms, Math.floor(now / MICROSECONDS_PER_SECOND), swarm)
   }
 
   #announce(nowSeconds: number, input: Extract<TrackerInput, { kind: 'announce' }>): void {

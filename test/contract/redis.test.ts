@@ -112,6 +112,25 @@ test('while Redis is away calls fail at once with a reason, and work again when 
   connection.close()
 })
 
+test('a Redis that takes calls and answers none is away, until it answers again', async () => {
+  const server = await RedisServer.start()
+  const news: string[] = []
+  const listener = { lost: () => void news.push('lost'), regained: () => void news.push('regained') }
+  const connection = await RedisConnection.open(server.url, listener, 500)
+  const swarms = new RedisSwarms(connection, policyOf(50))
+  await swarms.announce(at(1), peer(1))
+  server.pause()
+  await expect(swarms.announce(at(2), peer(2))).rejects.toMatchObject({ code: 'store/away' })
+  expect(news).toEqual(['lost'])
+  expect(connection.isAway).toBe(true)
+  server.resume()
+  await until('an answer', () => !connection.isAway)
+  expect(news).toEqual(['lost', 'regained'])
+  await swarms.announce(at(2), peer(2))
+  expect(await swarms.counts(INFO_HASH)).toMatchObject({ leechers: 2 })
+  connection.close()
+})
+
 test('a Redis that is not there, or no URL, is said so', async () => {
   const silent = { lost: () => {}, regained: () => {} }
   await expect(RedisConnection.open('redis://u:secret@127.0.0.1:1', silent)).rejects.toMatchObject({

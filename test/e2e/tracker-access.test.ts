@@ -85,6 +85,48 @@ describe('announces', () => {
     const inside = startGet(file, target + 2, { tracker: await tracker.member() })
     await inside.event('announced')
     expect((await announceHttp(tracker.http, ANNOUNCE)).failure).toBeUndefined()
+    const { infoHash } = await share.event('created')
+    const swarm = { info_hash: infoHash }
+    const self = { ...swarm, peer_id: 'me', port: 4000 }
+    const ask = (path: string, body?: object, token?: string) =>
+      fetch(`${tracker.url}/api/v1/${path}`, {
+        ...(body && { method: 'POST', body: JSON.stringify(body) }),
+        headers: {
+          ...(body && { 'content-type': 'application/json' }),
+          ...(token !== undefined && { authorization: `Bearer ${token}` }),
+        },
+      }).then(({ status }) => status)
+    const asked: readonly (readonly [path: string, body?: object])[] = [
+      [`peers?${new URLSearchParams(swarm)}`],
+      [`locations?${new URLSearchParams(swarm)}`],
+      ['register', { ...self, hostaddr: '127.0.0.1' }],
+      ['have', { ...self, have: [[0, 0]] }],
+      ['report', { ...swarm, ip: '127.0.0.1', port: 4001 }],
+      ['deregister', { ...self, hostaddr: '127.0.0.1' }],
+    ]
+    for (const [path, body] of asked) {
+      expect(await ask(path, body), path).toBe(401)
+      expect(await ask(path, body, passkey), path).toBeLessThan(300)
+    }
+    expect(await ask('register', { ...self, hostaddr: '127.0.0.1', info_hash: '07'.repeat(20) })).toBe(201)
+  })
+
+  test('members see who is there, and tell a closed tracker what they have', async () => {
+    const tracker = await startClosed('members')
+    const { file, source, target } = stage()
+    const announce = await tracker.member()
+    const seed = startSeed(file, source, { tracker: announce })
+    await seed.event('announced')
+    const get = startGet(file, target, { tracker: await tracker.member() })
+    await get.event('registered')
+    for (const command of ['peers', 'locations'])
+      expect((await mustRun([command, file, '--tracker', announce])).result, command).toMatchObject({
+        total: 2,
+      })
+    expect(await runShoal(['peers', file, '--tracker', tracker.url])).toMatchObject({
+      code: 1,
+      result: { code: 'access/members-only' },
+    })
   })
 
   test('open is open', async () => {

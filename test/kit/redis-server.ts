@@ -36,6 +36,15 @@ export class RedisServer {
     await exit
   }
 
+  /** It takes connections and answers nothing, until `resume`. */
+  pause(): void {
+    this.#process.kill('SIGSTOP')
+  }
+
+  resume(): void {
+    this.#process.kill('SIGCONT')
+  }
+
   /** On the same port, empty. */
   async startAgain(): Promise<void> {
     this.#process = await run(this.port)
