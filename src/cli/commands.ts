@@ -186,7 +186,7 @@ export const COMMANDS: readonly CommandDefinition[] = [
     name: 'share',
     arguments: '<PATH...>',
     summary: 'create, publish, seed and print the share link',
-    description: `Makes a torrent of every PATH (a folder or a file), seeds them, puts them in the catalog of the tracker, and prints which .torrent to send, and a share link for other programs. Without --tracker it announces to the tracker of this machine, ${LOCAL_TRACKER}, unless --no-tracker. ${CONSOLE_NOTE}`,
+    description: `Makes a torrent of every PATH (a folder or a file), seeds them, puts them in the catalog of the tracker, and prints which .torrent to send, and a share link for other programs. Without --tracker it announces to the tracker of this machine, ${LOCAL_TRACKER}, unless --no-tracker; the .torrent and the link name that one only where others reach it, by this machine's address. ${CONSOLE_NOTE}`,
     options: [
       ...CREATE_OPTIONS,
       { flags: '--description <TEXT>', kind: TEXT, about: 'what it is, for the catalog' },
