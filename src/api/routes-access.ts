@@ -7,14 +7,18 @@ import { addressOf, askerOf, asProblem, throwAsProblem } from './api-access.ts'
 import { ApiProblem } from './api-problem.ts'
 import { problems } from './contract.ts'
 import { Done, InviteList, InviteMade, Join, Joined, MakeInvite, MemberList } from './contract-access.ts'
+import { PublishGuard } from './publish-guard.ts'
 import type { RouteModule } from './services.ts'
 
 const ID = Type.Object({ id: Type.String() })
 
-export const accessRoutes: RouteModule = (app, { access, store }) => {
+export const accessRoutes: RouteModule = (app, services) => {
+  const { access, store } = services
+  const guard = new PublishGuard(services)
   app.post(
     '/api/v1/invites',
     {
+      onRequest: guard.check,
       schema: {
         summary: 'make an invite link',
         body: MakeInvite,
@@ -24,6 +28,7 @@ export const accessRoutes: RouteModule = (app, { access, store }) => {
     async (request, reply) => {
       const by = required(askerOf(access, request))
       if (!access.mayInvite(by)) throw notAllowed('in this mode only the operator invites')
+      await guard.charge(request, 1)
       const { expiresIn, uses } = request.body
       const { invite, secret } = asProblem(() => access.invite(by, expiresIn, uses))
       await store.flush()

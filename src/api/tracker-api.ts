@@ -100,6 +100,8 @@ function sendProblem(
   // A store that is away, or of no use, was told by itself, once.
   const isTold = problem.status === 503 || (error instanceof ShoalError && error.code === 'store/failed')
   if (problem.status >= 500 && !isTold && !(error instanceof ApiProblem)) onFailure?.(error)
+  if (error instanceof ApiProblem && error.retryAfterSeconds !== undefined)
+    reply.header('retry-after', error.retryAfterSeconds)
   return reply
     .code(problem.status)
     .headers(SECURITY_HEADERS)

@@ -183,6 +183,11 @@ export const LIMITS = {
     'announces and scrapes of one address, or IPv6 /64, that our tracker answers in a second by default',
     'product; --source-limit',
   ),
+  publicationsPerSourceMax: limit(
+    6000,
+    'libraries, .torrent files, payload strings and invites of one address, or IPv6 /64, that our tracker takes in an hour by default; each 64 KiB counts as one more',
+    'design: a publisher of a thousand libraries who tells of them every quarter of an hour; --publish-limit',
+  ),
   trackerSendQueueBytesMax: limit(
     4 * 1024 * 1024,
     'UDP replies of our tracker that the system has not taken; further ones are dropped',

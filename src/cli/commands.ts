@@ -98,6 +98,7 @@ const TRACKING: OptionGroup = {
     'udpPort',
     'trustedProxy',
     'sourceLimit',
+    'publishLimit',
     'interval',
     'heartbeat',
     'heartbeatWindow',
