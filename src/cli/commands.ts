@@ -366,7 +366,7 @@ export const COMMANDS: readonly CommandDefinition[] = [
         isRepeatable: true,
       },
     ],
-    groups: [{ title: 'Network', settings: ['host', 'handshakeTimeout'] }, SAYING],
+    groups: [{ title: 'Network', settings: ['host', 'encryption', 'handshakeTimeout'] }, SAYING],
     examples: ['shoal ask 127.0.0.1:6881 --payload ID --claim 0:hell --claim 1:o th'],
     load: () => import('./ask.ts'),
   },
@@ -387,7 +387,7 @@ export const COMMANDS: readonly CommandDefinition[] = [
       { flags: '--prometheus', kind: SWITCH, about: 'in the text format of Prometheus' },
     ],
     groups: [
-      { title: 'Network', settings: ['tracker', 'host', 'handshakeTimeout', 'trackerTimeout'] },
+      { title: 'Network', settings: ['tracker', 'host', 'encryption', 'handshakeTimeout', 'trackerTimeout'] },
       SAYING,
     ],
     examples: ['shoal stats 127.0.0.1:6881', 'shoal stats 127.0.0.1:6881 --type claims_answered --all-ids'],
