@@ -367,6 +367,18 @@ export const LIMITS = {
   catalogSampleMax: limit(20, 'files named in a record, for people to look at', 'design'),
   catalogPreviewsMax: limit(4, 'small pictures of a library', 'design'),
   catalogPreviewBytesMax: limit(32 * 1024, 'one small picture', '320 pixels wide, WebP, take 10 to 20 KiB'),
+  previewSourceBytesMax: limit(64 * 1024 * 1024, 'longest picture that is made small', 'design'),
+  previewPixelsMax: limit(
+    100_000_000,
+    'pixels of a picture that is made small',
+    'design: cameras have up to half',
+  ),
+  previewSecondsMax: limit(20, 'seconds the process that makes pictures small has for one of them', 'design'),
+  previewMemoryBytesMax: limit(
+    1024 * 1024 * 1024,
+    'memory of that process, where the system tells (Linux)',
+    'design: twice previewPixelsMax at 4 bytes each, and the picture',
+  ),
   catalogPreviewsKeptMax: limit(
     64_000,
     'small pictures kept by a catalog in a file; in memory a sixteenth of it',
