@@ -87,6 +87,7 @@ export const LIMITS = {
     'single pieces a peer may tell of before the metadata is there',
     'design: a fast download goes on for minutes',
   ),
+  exactSourcesMax: limit(4, 'catalog records asked that a magnet link names', 'design'),
   magnetBytesMax: limit(65_536, 'longest magnet link', 'design: room for every tracker of trackersMax'),
   blockLengthMax: limit(
     16 * 1024,
