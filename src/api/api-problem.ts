@@ -10,16 +10,23 @@ export class ApiProblem extends ShoalError {
   readonly status: number
   /** What is wrong with which field of the request. */
   readonly fields: readonly FieldProblem[]
+  /** When to try again (RFC 9110, Retry-After). */
+  readonly retryAfterSeconds: number | undefined
 
   constructor(
     status: number,
     code: string,
     message: string,
-    rest: { readonly hint?: string | undefined; readonly fields?: readonly FieldProblem[] } = {},
+    rest: {
+      readonly hint?: string | undefined
+      readonly fields?: readonly FieldProblem[]
+      readonly retryAfterSeconds?: number
+    } = {},
   ) {
     super(code, message, rest.hint)
     this.status = status
     this.fields = rest.fields ?? []
+    this.retryAfterSeconds = rest.retryAfterSeconds
   }
 }
 

@@ -7,15 +7,18 @@ import { ApiProblem } from './api-problem.ts'
 import { originOf } from './asker-origin.ts'
 import { problems } from './contract.ts'
 import { Done, InviteList, InviteMade, Join, Joined, MakeInvite, MemberList } from './contract-access.ts'
+import { PublishGuard } from './publish-guard.ts'
 import type { RouteModule } from './services.ts'
 
 const ID = Type.Object({ id: Type.String() })
 
 export const accessRoutes: RouteModule = (app, services) => {
   const { access, store, tracker } = services
+  const guard = new PublishGuard(services)
   app.post(
     '/api/v1/invites',
     {
+      onRequest: guard.check,
       schema: {
         summary: 'make an invite link',
         body: MakeInvite,
@@ -25,6 +28,7 @@ export const accessRoutes: RouteModule = (app, services) => {
     async (request, reply) => {
       const by = required(askerOf(services, request))
       if (!access.mayInvite(by)) throw notAllowed('in this mode only the operator invites')
+      await guard.charge(request, 1)
       const { expiresIn, uses } = request.body
       const { invite, secret } = asProblem(() => access.invite(by, expiresIn, uses))
       await store.flush()

@@ -20,6 +20,7 @@ import {
   Withdrawal,
   WithdrawalAnswer,
 } from './contract-catalog.ts'
+import { PublishGuard } from './publish-guard.ts'
 import type { ApiApp, ApiServices, RouteModule } from './services.ts'
 
 const TORRENT_TYPE = 'application/x-bittorrent'
@@ -29,8 +30,9 @@ const FOREVER = 'public, max-age=31536000, immutable'
 export const catalogRoutes: RouteModule = (app, services) => {
   addReading(app, services)
   addFiles(app, services)
-  addPublishing(app, services)
-  addTorrents(app, services)
+  const guard = new PublishGuard(services)
+  addPublishing(app, services, guard)
+  addTorrents(app, services, guard)
 }
 
 function addReading(app: ApiApp, services: ApiServices): void {
@@ -102,22 +104,25 @@ function addFiles(app: ApiApp, { catalog }: ApiServices): void {
   )
 }
 
-function addPublishing(app: ApiApp, services: ApiServices): void {
+function addPublishing(app: ApiApp, services: ApiServices, guard: PublishGuard): void {
   const { catalog, events, access } = services
   app.post(
     '/api/v1/libraries',
     {
       bodyLimit: LIMITS.catalogBodyBytesMax.value,
+      onRequest: guard.check,
       schema: {
         summary: 'publish libraries, each signed by its publisher',
         body: Publication,
-        response: { 200: PublicationAnswer, ...problems(400, 413) },
+        response: { 200: PublicationAnswer, ...problems(400, 413, 429, 503) },
       },
     },
     async (request) => {
       const { count, libraries } = request.body
       const isByMember = askerOf(services, request) !== undefined
       refuseMiscount(count, libraries.length)
+      const previews = libraries.flatMap(({ previews = [] }) => previews)
+      await guard.charge(request, libraries.length, Math.floor(0.75 * sum(previews)))
       const publish = async (library: (typeof libraries)[number]): Promise<PublicationResult> => {
         const signed = { bytes: decodeBase64(library.record), signature: decodeBase64(library.signature) }
         const published = await catalog.publish(signed, (library.previews ?? []).map(decodeBase64))
@@ -145,14 +150,18 @@ function addPublishing(app: ApiApp, services: ApiServices): void {
   app.post(
     '/api/v1/libraries/:id/withdraw',
     {
+      onRequest: guard.check,
       schema: {
         summary: 'no longer offer a library, signed by its publisher',
         params: LibraryId,
         body: Withdrawal,
-        response: { 200: WithdrawalAnswer, ...problems(400, 403) },
+        response: { 200: WithdrawalAnswer, ...problems(400, 403, 429) },
       },
     },
-    async ({ params: { id }, body: { publisher, signature } }) => {
+    async (request) => {
+      const { id } = request.params
+      const { publisher, signature } = request.body
+      await guard.charge(request, 1)
       const entry = catalog.catalog.find(id)
       if (entry === undefined) return { removed: false }
       const removed = await catalog.withdraw(entry, publisher.toLowerCase(), decodeBase64(signature))
@@ -162,7 +171,7 @@ function addPublishing(app: ApiApp, services: ApiServices): void {
   )
 }
 
-function addTorrents(app: ApiApp, { catalog }: ApiServices): void {
+function addTorrents(app: ApiApp, { catalog }: ApiServices, guard: PublishGuard): void {
   app.addContentTypeParser(
     TORRENT_TYPE,
     { parseAs: 'buffer', bodyLimit: LIMITS.catalogTorrentBytesMax.value },
@@ -172,23 +181,35 @@ function addTorrents(app: ApiApp, { catalog }: ApiServices): void {
     '/api/v1/libraries/:id/torrent',
     {
       bodyLimit: LIMITS.catalogTorrentBytesMax.value,
+      onRequest: guard.check,
       schema: {
         summary: 'keep its .torrent file (application/x-bittorrent)',
         consumes: [TORRENT_TYPE],
         params: LibraryId,
-        response: { 200: PublicationAnswer.properties.results.items, ...problems(400, 404, 413, 422, 507) },
+        response: {
+          200: PublicationAnswer.properties.results.items,
+          ...problems(400, 404, 413, 422, 429, 507),
+        },
       },
     },
-    ({ params: { id }, body }) => {
+    async (request) => {
+      const { params, body } = request
+      const { id } = params
       const entry = found(catalog.catalog.find(id))
       if (!(body instanceof Uint8Array))
         throw new ApiProblem(415, 'api/not-json', `send it as ${TORRENT_TYPE}`)
+      await guard.charge(request, 1, body.length)
       const kept = catalog.keepTorrent(entry, body)
       if (kept.ok) return { ok: true, number: entry.number }
       const { code, message } = kept.error
       throw new ApiProblem(code === 'catalog/full' ? 507 : 422, code, message)
     },
   )
+}
+
+/** In base64, so three quarters of it in bytes. */
+function sum(texts: readonly string[]): number {
+  return texts.reduce((length, text) => length + text.length, 0)
 }
 
 /** A list that was cut on its way is refused as a whole. */

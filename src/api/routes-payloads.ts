@@ -9,36 +9,26 @@ import { ShoalError } from '../nodejs/shoal-error.ts'
 import { ApiProblem, problemOf } from './api-problem.ts'
 import { preset, problems } from './contract.ts'
 import { PayloadFound, PayloadPut, PayloadUnknown, PutPayload } from './contract-payloads.ts'
-import type { RouteModule } from './services.ts'
+import { PublishGuard } from './publish-guard.ts'
+import type { ApiServices, RouteModule } from './services.ts'
 
 /** JSON writes some characters of one byte as six. */
 const BODY_BYTES_MAX = 6 * LIMITS.payloadBytesMax.value + 1024
 
-export const payloadRoutes: RouteModule = (app, { payloads, store, tracker, metrics, events, now }) => {
-  const counted = new Counter({
-    name: 'shoal_tracker_payload_requests_total',
-    help: 'payload strings put and asked for',
-    labelNames: ['kind'],
-    registers: [metrics],
-  })
-  for (const kind of ['new', 'known', 'found', 'unknown']) counted.inc({ kind }, 0)
-  new Gauge({
-    name: 'shoal_tracker_payloads',
-    help: 'payload strings known',
-    registers: [metrics],
-    collect() {
-      this.set(payloads.count)
-    },
-  })
+export const payloadRoutes: RouteModule = (app, services) => {
+  const { payloads, store, tracker, events, now } = services
+  const guard = new PublishGuard(services)
+  const counted = countRequests(services)
 
   app.post(
     '/api/v1/payloads',
     {
       bodyLimit: BODY_BYTES_MAX,
+      onRequest: guard.check,
       schema: {
         summary: 'give a payload string; the same string has the same id',
         body: PutPayload,
-        response: { 200: PayloadPut, 201: PayloadPut, ...problems(400, 413, 507) },
+        response: { 200: PayloadPut, 201: PayloadPut, ...problems(400, 413, 429, 507) },
       },
     },
     async (request, reply) => {
@@ -50,6 +40,7 @@ export const payloadRoutes: RouteModule = (app, { payloads, store, tracker, metr
           fields: [{ field: 'payload', message }],
         })
       }
+      await guard.charge(request, 1, utf8.value.length)
       const { record, isNew } = await put(() => payloads.put(utf8.value, request.body.store ?? true, now()))
       counted.inc({ kind: isNew ? 'new' : 'known' })
       // Who hears 201 finds it there tomorrow.
@@ -99,6 +90,25 @@ export const payloadRoutes: RouteModule = (app, { payloads, store, tracker, metr
       })
     },
   )
+}
+
+function countRequests({ metrics, payloads }: ApiServices): Counter<'kind'> {
+  const counted = new Counter({
+    name: 'shoal_tracker_payload_requests_total',
+    help: 'payload strings put and asked for',
+    labelNames: ['kind'],
+    registers: [metrics],
+  })
+  for (const kind of ['new', 'known', 'found', 'unknown']) counted.inc({ kind }, 0)
+  new Gauge({
+    name: 'shoal_tracker_payloads',
+    help: 'payload strings known',
+    registers: [metrics],
+    collect() {
+      this.set(payloads.count)
+    },
+  })
+  return counted
 }
 
 function aboutOf({ id, infoHash, name, bytes, chunkCount, rootHash, isStored }: PayloadRecord) {

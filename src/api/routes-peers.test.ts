@@ -1,10 +1,12 @@
 import fc from 'fast-check'
 import { Registry } from 'prom-client'
 import { afterEach, expect, test } from 'vitest'
+import { SipHash } from '../base/siphash.ts'
 import { MemoryStore } from '../nodejs/memory-store.ts'
 import { PayloadBook } from '../nodejs/payload-book.ts'
 import { TrackerAccess } from '../nodejs/tracker-access.ts'
 import { TrackerServer, type TrackerServerOptions } from '../nodejs/tracker-server.ts'
+import { PublishLimits, publishLimitOptions } from '../tracker/publish-limits.ts'
 import { CatalogService } from './catalog-service.ts'
 import { EventHub } from './event-hub.ts'
 import { openTrackerApi } from './tracker-api.ts'
@@ -29,6 +31,7 @@ async function start(options: Partial<TrackerServerOptions> = {}) {
       store,
       catalog: await CatalogService.open({ store, tracker, now, follows: new Set() }),
       metrics: new Registry(),
+      publishing: new PublishLimits(new SipHash(new Uint8Array(16)), publishLimitOptions(undefined)),
       now,
     },
     { hosts: [], origins: [], onFailure: (error) => failures.push(error) },

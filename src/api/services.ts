@@ -15,6 +15,7 @@ import type { PayloadBook } from '../nodejs/payload-book.ts'
 import type { Store } from '../nodejs/store.ts'
 import type { TrackerAccess } from '../nodejs/tracker-access.ts'
 import type { TrackerServer } from '../nodejs/tracker-server.ts'
+import type { PublishLimits } from '../tracker/publish-limits.ts'
 import type { CatalogService } from './catalog-service.ts'
 import type { EventHub } from './event-hub.ts'
 
@@ -28,6 +29,8 @@ export interface ApiServices {
   /** Who may use this tracker. */
   readonly access: TrackerAccess
   readonly catalog: CatalogService
+  /** How much one address may put in. */
+  readonly publishing: PublishLimits
   readonly events: EventHub
   readonly metrics: Registry
   /** Milliseconds since 1970. */

@@ -5,11 +5,13 @@ import { Value } from 'typebox/value'
 import { afterEach, describe, expect, test } from 'vitest'
 import { until } from '../../test/kit/waiting.ts'
 import { LIMITS } from '../base/limits.ts'
+import { SipHash } from '../base/siphash.ts'
 import { MemoryStore } from '../nodejs/memory-store.ts'
 import { PayloadBook } from '../nodejs/payload-book.ts'
 import { TrackerAccess } from '../nodejs/tracker-access.ts'
 import { TrackerServer } from '../nodejs/tracker-server.ts'
 import type { AccessMode } from '../tracker/access.ts'
+import { PublishLimits, publishLimitOptions } from '../tracker/publish-limits.ts'
 import { CatalogService } from './catalog-service.ts'
 import { ApiDescription, TrackerStatistics } from './contract.ts'
 import { EventHub } from './event-hub.ts'
@@ -51,6 +53,7 @@ async function start({ mode = 'open', trustedProxies = [], ...options }: StartOp
       store,
       catalog: await CatalogService.open({ store, tracker, now, follows: new Set() }),
       metrics: new Registry(),
+      publishing: new PublishLimits(new SipHash(new Uint8Array(16)), publishLimitOptions(undefined)),
       now,
     },
     { hosts: [], origins: [], onFailure: (error) => failures.push(error), ...options },

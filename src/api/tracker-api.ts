@@ -8,6 +8,7 @@ import swagger from '@fastify/swagger'
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
 import Fastify, { type FastifyReply } from 'fastify'
 import { LIMITS } from '../base/limits.ts'
+import { ShoalError } from '../nodejs/shoal-error.ts'
 import { checkAccess } from './api-access.ts'
 import { ApiProblem, problemOf } from './api-problem.ts'
 import { type GuardOptions, PREFLIGHT_HEADERS, RequestGuard, SECURITY_HEADERS } from './request-guard.ts'
@@ -101,8 +102,11 @@ function sendProblem(
   onFailure?: (error: unknown) => void,
 ): FastifyReply {
   const problem = problemOf(error)
-  // A store that is away was told by itself, once.
-  if (problem.status >= 500 && problem.status !== 503 && !(error instanceof ApiProblem)) onFailure?.(error)
+  // A store that is away, or of no use, was told by itself, once.
+  const isTold = problem.status === 503 || (error instanceof ShoalError && error.code === 'store/failed')
+  if (problem.status >= 500 && !isTold && !(error instanceof ApiProblem)) onFailure?.(error)
+  if (error instanceof ApiProblem && error.retryAfterSeconds !== undefined)
+    reply.header('retry-after', error.retryAfterSeconds)
   return reply
     .code(problem.status)
     .headers(SECURITY_HEADERS)

@@ -87,6 +87,7 @@ export const LIMITS = {
     'single pieces a peer may tell of before the metadata is there',
     'design: a fast download goes on for minutes',
   ),
+  exactSourcesMax: limit(4, 'catalog records asked that a magnet link names', 'design'),
   magnetBytesMax: limit(65_536, 'longest magnet link', 'design: room for every tracker of trackersMax'),
   blockLengthMax: limit(
     16 * 1024,
@@ -187,6 +188,11 @@ export const LIMITS = {
     1000,
     'announces and scrapes of one address, or IPv6 /64, that our tracker answers in a second by default',
     'product; --source-limit',
+  ),
+  publicationsPerSourceMax: limit(
+    6000,
+    'libraries, .torrent files, payload strings and invites of one address, or IPv6 /64, that our tracker takes in an hour by default; each 64 KiB counts as one more',
+    'design: a publisher of a thousand libraries who tells of them every quarter of an hour; --publish-limit',
   ),
   trackerSendQueueBytesMax: limit(
     4 * 1024 * 1024,
@@ -377,6 +383,18 @@ export const LIMITS = {
   catalogSampleMax: limit(20, 'files named in a record, for people to look at', 'design'),
   catalogPreviewsMax: limit(4, 'small pictures of a library', 'design'),
   catalogPreviewBytesMax: limit(32 * 1024, 'one small picture', '320 pixels wide, WebP, take 10 to 20 KiB'),
+  previewSourceBytesMax: limit(64 * 1024 * 1024, 'longest picture that is made small', 'design'),
+  previewPixelsMax: limit(
+    100_000_000,
+    'pixels of a picture that is made small',
+    'design: cameras have up to half',
+  ),
+  previewSecondsMax: limit(20, 'seconds the process that makes pictures small has for one of them', 'design'),
+  previewMemoryBytesMax: limit(
+    1024 * 1024 * 1024,
+    'memory of that process, where the system tells (Linux)',
+    'design: twice previewPixelsMax at 4 bytes each, and the picture',
+  ),
   catalogPreviewsKeptMax: limit(
     64_000,
     'small pictures kept by a catalog in a file; in memory a sixteenth of it',

@@ -52,6 +52,7 @@ export async function askClaims(
     {
       timeoutMs: settings.handshakeTimeout,
       localAddress: settings.host === 'all' ? undefined : settings.host,
+      encryption: settings.encryption,
     },
   )
   const reply = decodeClaimsReply(answer.body)

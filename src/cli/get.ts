@@ -67,7 +67,10 @@ export async function run(context: CommandContext): Promise<number> {
 
 /** What peers must be asked for first: undefined when everything is in the file. */
 function magnetOf(source: Magnet | Metainfo, role: TorrentPlan['role']): MagnetAddOptions | undefined {
-  if (!('files' in source)) return { metainfo: metainfoOfMagnet(source), peers: source.peers }
+  if (!('files' in source)) {
+    const { peers, exactSources } = source
+    return { metainfo: metainfoOfMagnet(source), peers, exactSources }
+  }
   return role === 'download' && lacksPieceLayers(source) ? { metainfo: source, peers: [] } : undefined
 }
 

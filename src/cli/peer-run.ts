@@ -18,6 +18,7 @@ import { askClaims } from './claims-query.ts'
 import type { CommandContext } from './command-context.ts'
 import type { ConsoleWord, OtherLines } from './console-words.ts'
 import type { KnownEvent } from './events.ts'
+import { askExactSources } from './magnet-sources.ts'
 import type { Output } from './output.ts'
 import { peerNodeOptions, resolvePeers, stateFolder, trackerTiers } from './peer-options.ts'
 import { aborted } from './shutdown.ts'
@@ -139,6 +140,7 @@ export async function addMagnet(
     trackers: trackerTiers(context.settings, magnet.metainfo),
     peers: [...peers, ...magnet.peers],
   })
+  void askExactSources(context, node, task)
   const metainfo = await task.metadata
   keepMetadata(kept, dir, magnet.metainfo, metainfo)
   return node.add({ ...options(metainfo, []), magnet: task })

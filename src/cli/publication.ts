@@ -5,6 +5,7 @@
  */
 import { LIMITS } from '../base/limits.ts'
 import { CatalogClient, catalogBase, type LibraryToPublish, passkeyOf } from '../nodejs/catalog-client.ts'
+import { PictureShrinker } from '../nodejs/picture-shrinker.ts'
 import { makePreviews } from '../nodejs/previews.ts'
 import { loadPublisherKey, type PublisherKey } from '../nodejs/publisher-key.ts'
 import { type CatalogRecord, encodeCatalogRecord, signedBytes } from '../wire/catalog-record.ts'
@@ -58,21 +59,32 @@ export class Publication {
   /** Resolves when every catalog was asked once; what fails is told, and tried again later. */
   async start(): Promise<void> {
     if (this.#bases.length === 0) return
+    const shrinker = new PictureShrinker()
+    const stop = () => shrinker.close()
+    this.#options.signal.addEventListener('abort', stop, { once: true })
     try {
       const key = loadPublisherKey()
       const prepared: LibraryToPublish[] = []
       for (const library of this.#options.libraries) {
         if (this.#options.signal.aborted) return
-        prepared.push(await this.#prepare(library, key))
+        prepared.push(await this.#prepare(library, key, shrinker))
       }
+      shrinker.close()
       await Promise.all(this.#bases.map((base) => this.#publish(base, prepared, RETRY_MS_MIN)))
     } catch (error) {
       this.#warn(asShoalError(error))
+    } finally {
+      shrinker.close()
+      this.#options.signal.removeEventListener('abort', stop)
     }
   }
 
-  async #prepare({ metainfo, dir }: SharedLibrary, key: PublisherKey): Promise<LibraryToPublish> {
-    const { pictures, placeholder } = await makePreviews(metainfo, dir)
+  async #prepare(
+    { metainfo, dir }: SharedLibrary,
+    key: PublisherKey,
+    shrinker: PictureShrinker,
+  ): Promise<LibraryToPublish> {
+    const { pictures, placeholder } = await makePreviews(metainfo, dir, shrinker)
     const { nodeCrypto } = await import('../nodejs/node-crypto.ts')
     const files = metainfo.files.filter(({ isPad, symlink }) => !isPad && symlink === undefined)
     const { description, tags } = this.#options

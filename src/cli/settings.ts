@@ -245,6 +245,14 @@ export const SETTINGS = {
       defaultText: `auto: ${LIMITS.trackerRequestsPerSourceMax.value}, off for this machine’s own`,
     },
   ),
+  publishLimit: setting(
+    orWord(orWord(count({ min: 1, max: 10_000_000 }), 'auto'), 'off'),
+    'auto',
+    'libraries, payload strings and invites taken of one address in an hour; each 64 KiB count as one more',
+    {
+      defaultText: `auto: ${LIMITS.publicationsPerSourceMax.value}, off for this machine’s own`,
+    },
+  ),
   store: setting(
     orWord(TEXT, 'auto'),
     'auto',

@@ -39,7 +39,7 @@ export function shareLink(
  * The address others can dial: one of this machine's own where all are listened on,
  * loopback as a last resort.
  */
-function reachableHost(host: string): string {
+export function reachableHost(host: string): string {
   if (host !== '::' && host !== '0.0.0.0') return host
   const addresses = Object.values(networkInterfaces()).flatMap((entries) => entries ?? [])
   const outside = addresses.filter(({ internal, address }) => !internal && !address.startsWith('fe80:'))

@@ -8,7 +8,7 @@ import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { toHex } from '../base/bytes.ts'
 import { LIMITS } from '../base/limits.ts'
-import { withoutPasskey } from '../nodejs/catalog-client.ts'
+import { catalogBase, withoutPasskey } from '../nodejs/catalog-client.ts'
 import { createMetainfo } from '../nodejs/metainfo-creation.ts'
 import { ShoalError } from '../nodejs/shoal-error.ts'
 import { STATE_FOLDER } from '../nodejs/transfer-state.ts'
@@ -21,12 +21,14 @@ import { asShoalError, type Output } from './output.ts'
 import { trackerTiers } from './peer-options.ts'
 import { runPeer, type TorrentPlan } from './peer-run.ts'
 import { Publication } from './publication.ts'
-import { LOCAL_TRACKER } from './settings.ts'
 import { shareLink } from './share-link.ts'
 import { MENU_TEXT, ShareMenu } from './share-menu.ts'
+import { type ShareTrackers, trackersToShare } from './share-trackers.ts'
 import { readVersion } from './version.ts'
 
 interface SharedTorrent extends TorrentPlan {
+  /** As others get it; ours may have the tracker of this machine besides. */
+  readonly published: Metainfo
   /** The `.torrent`, null where it could not be kept. */
   readonly file: string | null
 }
@@ -54,11 +56,12 @@ export async function run(context: CommandContext): Promise<number> {
       'Share the paths one by one, or leave --name out.',
     )
   requireShort(context.options as ShareOptions)
+  const trackers = await trackersToShare(context.settings)
   const shared: SharedTorrent[] = []
   let failure: ShoalError | undefined
   for (const path of args) {
     try {
-      shared.push(await share(context, path))
+      shared.push(await share(context, path, trackers))
     } catch (error) {
       if (signal.aborted) return 0
       failure = asShoalError(error)
@@ -67,6 +70,7 @@ export async function run(context: CommandContext): Promise<number> {
     }
   }
   if (shared.length === 0) throw failure!
+  warnIfUnnamed(context, trackers)
   await runPeer(context, {
     torrents: shared,
     endsWhenComplete: false,
@@ -76,8 +80,9 @@ export async function run(context: CommandContext): Promise<number> {
     },
     onStarted: ({ endpoint }) => {
       void publish(context, shared).then((catalogs) => {
-        for (const { metainfo, file } of shared) {
-          const records = catalogs.map((base) => `${base}/api/v1/libraries/${toHex(idOf(metainfo))}`)
+        const named = catalogs.filter((base) => !trackers.own.some((url) => catalogBase(url) === base))
+        for (const { published: metainfo, file } of shared) {
+          const records = named.map((base) => `${base}/api/v1/libraries/${toHex(idOf(metainfo))}`)
           const link = shareLink(metainfo, trackerTiers(context.settings, metainfo), endpoint, records)
           output.text(file === null ? 'send this link:' : `send this file, or the link: ${file}`)
           output.event({ event: 'share-link', name: metainfo.name, link, file })
@@ -87,6 +92,23 @@ export async function run(context: CommandContext): Promise<number> {
     },
   })
   return 0
+}
+
+/** A torrent that others get without a tracker is found by the address of this peer, if at all. */
+function warnIfUnnamed({ options, settings, output }: CommandContext, { named }: ShareTrackers): void {
+  if (!settings.useTracker || named.length > 0) return
+  if ((options as ShareOptions).private)
+    output.warning({
+      code: 'create/private-without-tracker',
+      message: 'a private torrent without a tracker that others can reach: nobody will find its peers',
+      hint: 'Give --tracker URL, or leave --private out.',
+    })
+  else
+    output.warning({
+      code: 'share/no-tracker',
+      message: 'no tracker that others can reach: the link holds the address of this peer only',
+      hint: 'Give --tracker URL, or run `shoal tracker` on this machine before you share.',
+    })
 }
 
 /** What a catalog would refuse is refused before anything is hashed. */
@@ -112,7 +134,11 @@ async function publish(
   libraries: readonly SharedTorrent[],
 ): Promise<readonly string[]> {
   const { description = '', tag = [], publish = true } = options as ShareOptions
-  const trackers = libraries.flatMap(({ metainfo }) => trackerTiers(settings, metainfo).flat())
+  // One catalog, whatever it is called: the first name is the one that others know.
+  const trackers = libraries.flatMap(({ metainfo, published }) => {
+    const named = trackerTiers(settings, published).flat()
+    return named.length > 0 ? named : trackerTiers(settings, metainfo).flat()
+  })
   if (!publish || trackers.length === 0) return []
   const timeoutMs = settings.trackerTimeout
   const publication = new Publication({
@@ -130,14 +156,14 @@ function idOf({ infoHashV1, infoHashV2 }: Metainfo): Uint8Array {
 async function share(
   { options, settings, output, signal }: CommandContext,
   path: string,
+  { named, own }: ShareTrackers,
 ): Promise<SharedTorrent> {
   const { name, private: isPrivate, comment, webSeed, exclude } = options as ShareOptions
-  const named = settings.tracker.length > 0 ? settings.tracker : [LOCAL_TRACKER]
   const progress = new HashingProgress(output, path)
   const created = await createMetainfo({
     paths: [path],
     name,
-    trackers: settings.useTracker ? named.map(withoutPasskey) : [],
+    trackers: named.map(withoutPasskey),
     format: settings.format,
     pieceLength: settings.pieceLength === 'auto' ? undefined : settings.pieceLength,
     align: settings.align,
@@ -154,7 +180,7 @@ async function share(
   for (const { file, reason } of created.skipped)
     output.event({ event: 'skipped', file, reason }, `skipped ${file} (${reason})`)
   for (const warning of created.warnings) output.warning(warning)
-  const { metainfo, contentFolder: dir } = created
+  const { metainfo: published, contentFolder: dir } = created
   if (dir === undefined)
     throw new ShoalError(
       'usage/bad-option',
@@ -172,9 +198,10 @@ async function share(
     pieces: created.pieceCount,
     files: created.fileCount,
     bytes: created.contentLength,
-    magnet: shareLink(metainfo),
+    magnet: shareLink(published),
   })
-  return { metainfo, dir, role: 'seed', file }
+  const metainfo = own.length === 0 ? published : { ...published, trackers: [...published.trackers, own] }
+  return { metainfo, published, dir, role: 'seed', file }
 }
 
 /** The path of the `.torrent`, or null where it could not be written; sharing goes on without it. */

@@ -48,6 +48,7 @@ async function ofPeer({ settings, options }: CommandContext, target: string): Pr
     {
       timeoutMs: settings.handshakeTimeout,
       localAddress: settings.host === 'all' ? undefined : settings.host,
+      encryption: settings.encryption,
     },
   )
   const reply = decodeStatsReply(body)

@@ -2,11 +2,13 @@
  * A whole tracker: its sockets, what it remembers, and its HTTP API, put together and taken apart. Whatever
  * is asked of the API finds its parts here.
  */
+import { randomBytes } from 'node:crypto'
 import { Registry } from 'prom-client'
 import { CatalogService } from '../api/catalog-service.ts'
 import { EventHub } from '../api/event-hub.ts'
 import type { ApiServices } from '../api/services.ts'
 import { openTrackerApi, type TrackerApi } from '../api/tracker-api.ts'
+import { SIPHASH_KEY_LENGTH, SipHash } from '../base/siphash.ts'
 import type { ServedRequest } from '../nodejs/access-log.ts'
 import type { LocalTrackerOptions } from '../nodejs/local-tracker.ts'
 import { PayloadBook } from '../nodejs/payload-book.ts'
@@ -17,6 +19,7 @@ import { TrackerServer } from '../nodejs/tracker-server.ts'
 import { openTrackerState, type StateListener, type TrackerState } from '../nodejs/tracker-state.ts'
 import { TRACKER_DEFAULTS } from '../tracker/announce-policy.ts'
 import type { LivenessEvent } from '../tracker/heartbeat.ts'
+import { PublishLimits, publishLimitOptions } from '../tracker/publish-limits.ts'
 import type { CommandContext } from './command-context.ts'
 import type { Settings } from './settings.ts'
 import { trackerOptions } from './tracker-options.ts'
@@ -105,6 +108,11 @@ function openAccess({ mode, tokenFile }: Settings, store: Store): Promise<Tracke
   return TrackerAccess.open({ mode, tokenFile: tokenFile === 'auto' ? beside : tokenFile }, store)
 }
 
+function openPublishing({ publishLimit }: Settings): PublishLimits {
+  const hash = new SipHash(randomBytes(SIPHASH_KEY_LENGTH))
+  return new PublishLimits(hash, publishLimitOptions(publishLimit === 'auto' ? undefined : publishLimit))
+}
+
 /** A line for every request is for those who asked for one: with a log file, or `--verbose tracker`. */
 function logsRequests({ logFile, verbose }: Settings): boolean {
   return logFile !== 'off' || verbose.tracker > 0
@@ -119,6 +127,7 @@ async function openServices(tracker: TrackerServer, store: Store, settings: Sett
     catalog: await CatalogService.open({ store, tracker, now, follows: new Set(settings.follow) }),
     payloads: await PayloadBook.open(store),
     access: await openAccess(settings, store),
+    publishing: openPublishing(settings),
     events: new EventHub(),
     metrics: new Registry(),
     now,

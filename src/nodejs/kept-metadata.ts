@@ -25,7 +25,7 @@ export function keptMetadata(folder: string, dir: string, hashes: Hashes): Metai
   try {
     if (statSync(file).size > LIMITS.metainfoBytesMax.value) return undefined
     const parsed = parseMetainfo(readFileSync(file), nodeCrypto)
-    return parsed.ok && isOf(parsed.value, hashes) && !lacksPieceLayers(parsed.value)
+    return parsed.ok && isTorrentOf(parsed.value, hashes) && !lacksPieceLayers(parsed.value)
       ? parsed.value
       : undefined
   } catch {
@@ -54,7 +54,8 @@ function fileOf(folder: string, dir: string, { infoHashV1, infoHashV2 }: Hashes)
   return placeNotePath(folder, toHex(infoHashV1 ?? infoHashV2!), dir, 'torrent')
 }
 
-function isOf(metainfo: Metainfo, { infoHashV1, infoHashV2 }: Hashes): boolean {
+/** Whether it is the torrent that a link with these hashes means. */
+export function isTorrentOf(metainfo: Metainfo, { infoHashV1, infoHashV2 }: Hashes): boolean {
   return isSame(metainfo.infoHashV1, infoHashV1) && isSame(metainfo.infoHashV2, infoHashV2)
 }
 

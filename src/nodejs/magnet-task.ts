@@ -15,6 +15,8 @@ export interface MagnetAddOptions {
   /** Tiers; undefined = those of the metainfo. */
   readonly trackers?: readonly (readonly string[])[]
   readonly peers: readonly Endpoint[]
+  /** Addresses of its record in catalogs. */
+  readonly exactSources?: readonly string[]
 }
 
 export class MagnetTask {
@@ -24,6 +26,8 @@ export class MagnetTask {
   readonly metadata: Promise<Metainfo>
   /** A tracker has answered. */
   hasAnnounced = false
+  /** Somebody has given the metadata. */
+  isKnown = false
   readonly #requiresTracker: boolean
   readonly #emit: (event: SwarmEvent) => void
   #resolve!: (metainfo: Metainfo) => void
@@ -65,8 +69,10 @@ export class MagnetTask {
   }
 
   received(result: Result<Metainfo>): void {
-    if (result.ok) this.#resolve(result.value)
-    else this.#reject(ShoalError.from(result.error))
+    if (result.ok) {
+      this.isKnown = true
+      this.#resolve(result.value)
+    } else this.#reject(ShoalError.from(result.error))
   }
 
   stop(): void {

@@ -6,7 +6,7 @@
 import { getRandomValues } from 'node:crypto'
 import { toHex } from '../base/bytes.ts'
 import { Prng } from '../base/prng.ts'
-import type { Result } from '../base/result.ts'
+import { ok, type Result } from '../base/result.ts'
 import { fromLatin1 } from '../base/text.ts'
 import type { LocalNetwork } from '../ports/local-network.ts'
 import { LocalDiscoveryDriver } from '../runtime/local-discovery-driver.ts'
@@ -299,6 +299,11 @@ export class PeerNode {
     return task
   }
 
+  /** Peers need not be asked any further. @param metainfo has the hashes of the link */
+  learn(task: MagnetTask, metainfo: Metainfo): void {
+    this.#metadata(task.id, ok(metainfo))
+  }
+
   status(): NodeStatus {
     const now = nodeClock.now()
     const torrents = [...this.#client.torrents].map(([id, torrent]) => ({
@@ -343,12 +348,15 @@ export class PeerNode {
   }
 
   #metadata(id: number, result: Result<Metainfo>): void {
+    const magnet = this.#magnets.get(id)
+    // From a peer as well as from elsewhere.
+    if (magnet?.isKnown) return
     if (result.ok) {
       const { name, infoHashV1, infoHashV2 } = result.value
       const label = { infoHash: toHex(infoHashV1 ?? infoHashV2!), name }
       this.#emit({ event: 'metadata', ...label }, label)
     }
-    this.#magnets.get(id)?.received(result)
+    magnet?.received(result)
   }
 
   #member(id: number): TorrentTask | MagnetTask | undefined {

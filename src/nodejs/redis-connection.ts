@@ -1,11 +1,15 @@
 /**
  * A connection to Redis, or to a cluster of it, that comes back by itself. While Redis is away every call
  * fails at once with `store/away`: a tracker's clients are told to come back, and nothing piles up here.
- * Invariants: no call waits for a connection; that Redis went away or came back is told once.
+ * A Redis that is there and answers with an error (a script at fault, no memory, a replica that takes no
+ * writes) is another matter: nothing gets better by waiting, so `store/failed` is told to the operator.
+ * Invariants: no call waits for a connection; that Redis went away or came back is told once, and a failure
+ * that repeats once in ten minutes.
  */
 import { createHash } from 'node:crypto'
 import { createClient, createCluster, ErrorReply, RESP_TYPES } from '@redis/client'
 import { CallDeadlines } from './redis-deadlines.ts'
+import { RepeatedFailures } from './repeated-failures.ts'
 import { ShoalError } from './shoal-error.ts'
 
 export interface RedisListener {
@@ -13,6 +17,8 @@ export interface RedisListener {
   lost(reason: string): void
   /** Calls work again. */
   regained(): void
+  /** Something is wrong that does not pass by itself; not told again for a while. */
+  readonly failed?: (error: ShoalError) => void
 }
 
 /** A script, named by the digest of its text. */
@@ -42,7 +48,7 @@ const PING_MS = 3000
 /** Calls that wait for their answer; with more, Redis is overloaded and further ones fail. */
 const CALLS_WAITING_MAX = 100_000
 /** Answers of a Redis that starts, or of a cluster that lacks a part. */
-const NOT_NOW = /^(LOADING|CLUSTERDOWN|MASTERDOWN|TRYAGAIN|READONLY) /
+const NOT_NOW = /^(LOADING|CLUSTERDOWN|MASTERDOWN|TRYAGAIN) /
 /** Strings come as they are: endpoints and peer ids are no text. */
 const TYPE_MAPPING = { [RESP_TYPES.BLOB_STRING]: Buffer }
 
@@ -54,6 +60,7 @@ export class RedisConnection {
   readonly #link: Link
   readonly #listener: RedisListener
   readonly #deadlines: CallDeadlines
+  readonly #failures = new RepeatedFailures()
   #wasOpen = false
   /** Until it is open, too. */
   #isAway = true
@@ -111,27 +118,48 @@ export class RedisConnection {
     return this.#isAway
   }
 
-  /** @throws ShoalError `store/away` */
+  /** @throws ShoalError `store/away`, `store/failed` */
   async call(key: string, args: RedisArgument[]): Promise<unknown> {
-    if (this.#isAway || this.#isClosed) throw away()
     try {
-      return await this.#link.send(key, args)
+      return await this.#send(key, args)
     } catch (error) {
-      // What Redis itself answers has a reason of its own; all else is the connection.
-      throw error instanceof ErrorReply && !NOT_NOW.test(error.message) ? error : away(error)
+      throw this.failure(error)
     }
   }
 
-  /** @param keys of one slot, named for the cluster by the first. @throws ShoalError `store/away` */
+  /**
+   * @param keys of one slot, named for the cluster by the first
+   * @throws ShoalError `store/away`, `store/failed`
+   */
   async run(script: RedisScript, keys: readonly string[], args: readonly RedisArgument[]): Promise<unknown> {
     const rest = [String(keys.length), ...keys, ...args]
     try {
-      return await this.call(keys[0]!, ['EVALSHA', script.sha1, ...rest])
+      return await this.#send(keys[0]!, ['EVALSHA', script.sha1, ...rest])
     } catch (error) {
       // A Redis that was restarted does not know the script; sent in full, it will.
-      if (!(error instanceof ErrorReply && error.message.startsWith('NOSCRIPT'))) throw error
+      if (!(error instanceof ErrorReply && error.message.startsWith('NOSCRIPT'))) throw this.failure(error)
       return await this.call(keys[0]!, ['EVAL', script.text, ...rest])
     }
+  }
+
+  /** What any error amounts to: `store/away` passes by itself; `store/failed` does not, and is told. */
+  failure(error: unknown): ShoalError {
+    if (error instanceof ShoalError) return error
+    const reason = error instanceof Error ? error.message : String(error)
+    if (isOfConnection(error)) return away(error)
+    const failed = new ShoalError(
+      'store/failed',
+      `Redis cannot be used: ${reason}`,
+      'It is there, but something is wrong: its memory, its role, its rights, or a fault in Shoal.',
+      { cause: error },
+    )
+    if (!this.#isClosed && this.#failures.isNews(reason, performance.now())) this.#listener.failed?.(failed)
+    return failed
+  }
+
+  async #send(key: string, args: RedisArgument[]): Promise<unknown> {
+    if (this.#isAway || this.#isClosed) throw away()
+    return await this.#link.send(key, args)
   }
 
   close(): void {
@@ -215,6 +243,12 @@ function nodeUrls(url: string): string[] {
 /** The URL as it may be shown (S26). */
 export function withoutPassword(url: string): string {
   return url.replace(/\/\/[^@/]*@/, '//')
+}
+
+/** Else Redis itself has answered, or what it was asked, or has answered, makes no sense. */
+function isOfConnection(error: unknown): boolean {
+  if (error instanceof ErrorReply) return NOT_NOW.test(error.message)
+  return !(error instanceof TypeError || error instanceof RangeError)
 }
 
 function away(cause?: unknown): ShoalError {

@@ -1,7 +1,8 @@
 /**
  * Swarms in Redis, shared with other tracker processes: each question becomes scripts there, and its answer
  * comes when they do. While Redis is away every question is refused with a reason and a time to come back,
- * so clients keep what they know and nothing is counted twice. The probes of peers are shared as well.
+ * so clients keep what they know and nothing is counted twice. Where Redis or we are at fault clients hear
+ * no more than that, and the operator what it is. The probes of peers are shared as well.
  */
 
 import type { AnnounceQuestion, TakeAnswer } from '../tracker/announce-desk.ts'
@@ -18,6 +19,8 @@ import type { TrackerBackend } from './tracker-backend.ts'
 
 /** When clients are told to come back while Redis is away. */
 const AWAY_RETRY_MINUTES = 1
+/** Somebody has to mend it first. */
+const FAILED_RETRY_MINUTES = 5
 /** Nobody tells answers apart by it here. */
 const NO_ID = 0
 
@@ -47,9 +50,7 @@ export class SharedTracker implements TrackerBackend {
     if (question.kind === 'announce') this.#announces++
     else this.#scrapes++
     if (reason !== undefined) return answer(this.#refuse(reason))
-    this.#find(question).then(answer, () =>
-      answer(this.#refuse('the store of this tracker is away', AWAY_RETRY_MINUTES)),
-    )
+    this.#find(question).then(answer, (error: unknown) => answer(this.#excuse(error)))
   }
 
   /** @throws ShoalError `store/away` */
@@ -79,6 +80,12 @@ export class SharedTracker implements TrackerBackend {
     const sample = { peersV4, peersV6, peerIds }
     const answer = this.#policy.answer({ seeders, leechers, completed }, sample)
     return { kind: 'announced', id: NO_ID, answer }
+  }
+
+  #excuse(error: unknown): TrackerAnswer {
+    return this.#redis.failure(error).code === 'store/away'
+      ? this.#refuse('the store of this tracker is away', AWAY_RETRY_MINUTES)
+      : this.#refuse('an internal failure of this tracker', FAILED_RETRY_MINUTES)
   }
 
   #refuse(reason: string, retryInMinutes?: number): TrackerAnswer {

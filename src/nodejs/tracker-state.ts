@@ -12,7 +12,7 @@ import type { TrackerBackend } from './tracker-backend.ts'
 
 /** Told how the store fares. */
 export interface StateListener extends RedisListener {
-  /** What waits could not be written to the file; it is tried again. */
+  /** What waits could not be written to the file, and is tried again; or Redis is of no use. */
   readonly failed?: (error: unknown) => void
 }
 
@@ -46,7 +46,7 @@ export async function openTrackerState(
 async function openShared(
   url: string,
   options: LocalTrackerOptions,
-  listener: RedisListener,
+  listener: StateListener,
 ): Promise<TrackerState> {
   const [{ RedisConnection }, { RedisStore }, { SharedTracker }] = await Promise.all([
     import('./redis-connection.ts'),

@@ -13,6 +13,7 @@ import type { Crypto } from '../base/env.ts'
 import { LIMITS } from '../base/limits.ts'
 import { type Instant, MICROSECONDS_PER_SECOND } from '../base/time.ts'
 import type { StreamCipher } from '../wire/rc4.ts'
+import { SERVICE_INFO_HASH } from '../wire/services.ts'
 import type { Connection } from './connection.ts'
 import type { SwarmOutput } from './effects.ts'
 import { EncryptionHandshake, hashOfInfoHash, STREAM_METHOD } from './encryption-handshake.ts'
@@ -42,6 +43,8 @@ interface Stream {
 }
 
 const NOTHING = new Uint8Array(0)
+/** Under which peers ask for services, where no torrent is meant. */
+const SERVICES = toHex(SERVICE_INFO_HASH)
 const OFF: EncryptionOptions = { mode: 'off', random: (length) => new Uint8Array(length) }
 
 export class StreamEncryption {
@@ -166,13 +169,14 @@ export class StreamEncryption {
   #findInfoHash(hash: string): Uint8Array | undefined {
     if (!this.#infoHashes.has(hash)) this.#learn()
     const infoHash = this.#infoHashes.get(hash)
-    return infoHash !== undefined && this.#known.has(infoHash) ? fromHex(infoHash) : undefined
+    if (infoHash === undefined) return undefined
+    return infoHash === SERVICES || this.#known.has(infoHash) ? fromHex(infoHash) : undefined
   }
 
   /** Hashes infohashes that are new; each once, so a peer that names nothing we know costs little. */
   #learn(): void {
     const hashed = new Set(this.#infoHashes.values())
-    for (const infoHash of this.#known.keys())
+    for (const infoHash of [SERVICES, ...this.#known.keys()])
       if (!hashed.has(infoHash))
         this.#infoHashes.set(toHex(hashOfInfoHash(this.#sha1, fromHex(infoHash)!)), infoHash)
   }

@@ -21,6 +21,7 @@ async function startTracker(redis: RedisServer) {
   const connection = await RedisConnection.open(redis.url, {
     lost: () => news.push('lost'),
     regained: () => news.push('regained'),
+    failed: ({ code, message }) => news.push(`${code}: ${message}`),
   })
   const desk = new SharedTracker(connection, TRACKER_DEFAULTS)
   const server = await TrackerServer.listen({ host: '127.0.0.1', port: 0, udpPort: 0, desk })
@@ -66,4 +67,38 @@ test('while Redis is away clients are told so; then announces work and count onc
   for (let i = 0; i < 5; i++) await announceHttp(tracker.http, member(1))
   const reply = await announceHttp(tracker.http, member(2))
   expect([reply.members.get('complete'), reply.peers.length]).toEqual([2, 1])
+})
+
+test('a Redis that answers with an error is no Redis that is away: clients hear little, the operator all', async () => {
+  const redis = await RedisServer.start()
+  const tracker = await startTracker(redis)
+  await announceHttp(tracker.http, member(1))
+  // What a key holds that another program wrote: every script about this swarm fails.
+  redis.command('FLUSHALL')
+  await announceHttp(tracker.http, { ...member(1), infoHash: Buffer.alloc(20, 8) })
+  const keys = redis.command('KEYS', '*').trim().split('\n')
+  for (const key of keys) redis.command('SET', key, 'nonsense')
+  const ask = () => announceHttp(tracker.http, { ...member(1), infoHash: Buffer.alloc(20, 8) })
+  for (let i = 0; i < 20; i++) expect((await ask()).failure).toBe('an internal failure of this tracker')
+  expect(tracker.news).toEqual([expect.stringMatching(/^store\/failed: .*WRONGTYPE/)])
+  // Other swarms are as they were.
+  expect((await announceHttp(tracker.http, member(2))).failure).toBeUndefined()
+  expect((await announceUdp(tracker.udp, member(3))).peers).toHaveLength(1)
+})
+
+test('no memory and no writes are told as such, and are over when Redis says so', async () => {
+  const redis = await RedisServer.start()
+  const tracker = await startTracker(redis)
+  await announceHttp(tracker.http, member(1))
+  redis.command('CONFIG', 'SET', 'maxmemory', '1')
+  expect((await announceHttp(tracker.http, member(2))).failure).toBe('an internal failure of this tracker')
+  redis.command('CONFIG', 'SET', 'maxmemory', '0')
+  redis.command('REPLICAOF', '127.0.0.1', String(redis.port + 1))
+  expect((await announceHttp(tracker.http, member(2))).failure).toBe('an internal failure of this tracker')
+  redis.command('REPLICAOF', 'NO', 'ONE')
+  expect(tracker.news).toEqual([
+    expect.stringContaining('OOM command not allowed'),
+    expect.stringContaining('READONLY'),
+  ])
+  expect((await announceHttp(tracker.http, member(2))).peers).toHaveLength(1)
 })

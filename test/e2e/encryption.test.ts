@@ -7,6 +7,7 @@ import { connect, createServer, type Socket } from 'node:net'
 import { expect, test } from 'vitest'
 import { onCleanUp } from '../kit/clean-up.ts'
 import { MseAnswerer, MseDialler } from '../kit/mse-peer.ts'
+import { runShoal } from '../kit/shoal.ts'
 import { stage, startGet, startSeed } from '../kit/stage.ts'
 import type { TorrentFixture } from '../kit/torrent-fixture.ts'
 import { sleep, until } from '../kit/waiting.ts'
@@ -132,4 +133,26 @@ test('garbage is cut off: at once when it is much, at the end of its time when i
   const honest = Line.to(endpoint)
   honest.socket.write(hello(torrent))
   await honest.read('answer', (bytes) => (bytes.length >= 68 ? true : undefined))
+})
+
+test('a peer that requires encryption is asked encrypted by all who may, and answers', async () => {
+  const { file, source } = stage({ files: FILES })
+  const strict = startSeed(file, source, { args: ['--encryption', 'require'] })
+  const { host, port } = await strict.readyEndpoint()
+  const ask = (mode: string) => runShoal(['stats', `${host}:${port}`, '--encryption', mode])
+  const claim = ['--payload', 'ab'.repeat(32), '--claim', '0:abcd']
+  expect((await ask('prefer')).result).toMatchObject({ event: 'stats', peer: `${host}:${port}` })
+  expect((await ask('require')).result).toMatchObject({ event: 'stats' })
+  expect((await ask('off')).result).toMatchObject({ event: 'error', code: 'service/not-offered' })
+  const claimed = await runShoal(['ask', `${host}:${port}`, ...claim])
+  expect(claimed.result).toMatchObject({ event: 'error', code: 'payload/not-held' })
+})
+
+test('a peer that refuses encryption answers whoever does not insist on it', async () => {
+  const { file, source } = stage({ files: FILES })
+  const plain = startSeed(file, source, { args: ['--encryption', 'off'] })
+  const { host, port } = await plain.readyEndpoint()
+  const ask = (mode: string) => runShoal(['stats', `${host}:${port}`, '--encryption', mode])
+  expect((await ask('prefer')).result).toMatchObject({ event: 'stats' })
+  expect((await ask('require')).result).toMatchObject({ event: 'error', code: 'service/not-offered' })
 })

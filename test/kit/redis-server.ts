@@ -28,6 +28,14 @@ export class RedisServer {
     return `redis://127.0.0.1:${this.port}`
   }
 
+  /** What Redis answers to a command, as `redis-cli` shows it. */
+  command(...words: string[]): string {
+    return execFileSync('redis-cli', ['-p', String(this.port), ...words], {
+      encoding: 'utf8',
+      timeout: 10_000,
+    })
+  }
+
   /** SIGKILL: what it held is gone. */
   async kill(): Promise<void> {
     if (this.#process.exitCode !== null || this.#process.signalCode !== null) return
