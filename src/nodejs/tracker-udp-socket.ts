@@ -62,7 +62,8 @@ export class TrackerUdpSocket {
 
   #send(reply: Uint8Array, port: number, address: string): void {
     if (this.#isClosed || this.#socket.getSendQueueSize() > LIMITS.trackerSendQueueBytesMax.value) return
-    this.#socket.send(reply, port, address, ignoreError)
+    // Without a callback: what the system says about a reply concerns its receiver only.
+    this.#socket.send(reply, port, address)
   }
 
   #addressOf(text: string): Uint8Array | undefined {
@@ -100,5 +101,5 @@ function bind(host: string, port: number): Promise<dgram.Socket | NodeJS.ErrnoEx
   })
 }
 
-/** What the system says about a reply that did not arrive concerns its receiver only. */
+/** What the system says later about a reply that did not arrive. */
 function ignoreError(): void {}

@@ -6,13 +6,15 @@
  * stand last in every list. Joining, leaving and each sampled peer take constant time.
  * Bounded by `trackerSwarmsMax` here and `trackerPeersMax` in each peer table.
  */
+import { ByteSlab } from '../base/byte-slab.ts'
 import { readUint16 } from '../base/bytes.ts'
 import { LIMITS } from '../base/limits.ts'
 import type { Prng } from '../base/prng.ts'
 import { COMPACT_V4_LENGTH, COMPACT_V6_LENGTH } from '../wire/endpoint.ts'
 import type { AnnounceRequest, ScrapeCounts } from '../wire/tracker-announce.ts'
+import { MemberDraw } from './member-draw.ts'
 import { type PeerRecord, type PeerRef, refOf, type SwarmWatcher, slotOf } from './peer-record.ts'
-import { NO_SLOT, PEER_ID_LENGTH, PeerTable } from './peer-table.ts'
+import { idTail, NO_SLOT, PEER_ID_LENGTH, PeerTable } from './peer-table.ts'
 
 /** Bits of a peer's flags. */
 const IS_SEED = 1
@@ -49,7 +51,7 @@ export type Membership = Pick<AnnounceRequest, 'infoHash' | 'peerId' | 'port' | 
 export interface PeerSample {
   readonly peersV4: Uint8Array
   readonly peersV6: Uint8Array
-  readonly peerIds?: Uint8Array
+  readonly peerIds?: Uint8Array | undefined
 }
 
 export interface SwarmTableBounds {
@@ -63,7 +65,6 @@ const BOUNDS: SwarmTableBounds = {
 }
 
 export class SwarmTable {
-  readonly #prng: Prng
   readonly #bounds: SwarmTableBounds
   readonly #swarms = new Map<string, Swarm>()
   readonly #byIndex: (Swarm | undefined)[] = []
@@ -75,11 +76,14 @@ export class SwarmTable {
   /** The endpoint of the announce at hand, one buffer per family. */
   readonly #endpointV4 = new Uint8Array(COMPACT_V4_LENGTH)
   readonly #endpointV6 = new Uint8Array(COMPACT_V6_LENGTH)
+  readonly #draw: MemberDraw
+  /** Of the endpoints in samples. */
+  readonly #slab = new ByteSlab()
   /** Slots of the sample at hand; grows to the largest one given. */
   #picked = new Int32Array(LIMITS.numwantMax.value)
 
   constructor(prng: Prng, bounds: SwarmTableBounds = BOUNDS) {
-    this.#prng = prng
+    this.#draw = new MemberDraw(prng)
     this.#bounds = bounds
     this.#v4 = new PeerTable(COMPACT_V4_LENGTH, prng.uint32(), bounds.peersPerFamilyMax)
     this.#v6 = new PeerTable(COMPACT_V6_LENGTH, prng.uint32(), bounds.peersPerFamilyMax)
@@ -223,9 +227,8 @@ export class SwarmTable {
   sampleRefs(swarm: Swarm, wanted: number): PeerRef[] {
     const bound = Math.min(wanted, sizeOf(swarm))
     if (bound > this.#picked.length) this.#picked = new Int32Array(bound)
-    const nobody = this.#endpointV4.subarray(0, 0)
-    const first = this.#pick(swarm, this.#v4, 0, bound, NO_SLOT, nobody)
-    const total = this.#pick(swarm, this.#v6, first, bound, NO_SLOT, nobody)
+    const first = this.#pick(swarm, this.#v4, 0, bound, NO_SLOT, NO_BYTES)
+    const total = this.#pick(swarm, this.#v6, first, bound, NO_SLOT, NO_BYTES)
     return Array.from(this.#picked.subarray(0, total), (slot, i) => refOf(slot, i >= first))
   }
 
@@ -240,12 +243,8 @@ export class SwarmTable {
 
   /** Removes the peers last heard of at `seconds` or before. */
   expire(seconds: number): void {
-    for (const peers of [this.#v4, this.#v6]) {
-      for (let slot = peers.oldest; slot !== NO_SLOT; slot = peers.oldest) {
-        if (peers.lastSeenSeconds(slot) > seconds) break
-        this.#remove(this.#byIndex[peers.swarm(slot)]!, peers, slot)
-      }
-    }
+    this.#expireOf(this.#v4, seconds)
+    this.#expireOf(this.#v6, seconds)
   }
 
   /** When the peer that was silent longest was last heard of. */
@@ -279,10 +278,7 @@ export class SwarmTable {
     return { peersV4, peersV6, peerIds }
   }
 
-  /**
-   * The first steps of a Fisher-Yates shuffle of the members; fills `#picked` from `from`
-   * on, says where it stopped.
-   */
+  /** Fills `#picked` from `from` up to `bound`, who cannot be reached last, and says where it stopped. */
   #pick(
     swarm: Swarm,
     peers: PeerTable,
@@ -292,23 +288,27 @@ export class SwarmTable {
     peerId: Uint8Array,
   ): number {
     const members = membersOf(swarm, peers.entryLength)
+    const count = members.length
+    if (count === 0 || from >= bound) return from
     const front = peers === this.#v4 ? swarm.frontV4 : swarm.frontV6
-    let picked = from
-    for (let i = 0; i < members.length && picked < bound; i++) {
-      // Each part is shuffled within itself, so that who cannot be reached stays behind.
-      const end = i < front ? front : members.length
-      swap(members, peers, i, i + this.#prng.below(end - i))
-      const slot = members[i]!
-      if (slot !== self && !peers.hasPeerId(slot, peerId)) this.#picked[picked++] = slot
+    const tail = idTail(peerId)
+    // One more than wanted, for the asker is among them; all, when it is so under several addresses.
+    for (let most = bound - from + 1; ; most = count) {
+      const drawn = this.#draw.draw(count, front, most)
+      const { positions } = this.#draw
+      let picked = from
+      for (let i = 0; i < drawn && picked < bound; i++) {
+        const slot = members[positions[i]!]!
+        if (slot !== self && !peers.hasPeerId(slot, peerId, tail)) this.#picked[picked++] = slot
+      }
+      if (picked === bound || drawn === count) return picked
     }
-    return picked
   }
 
   #endpoints(peers: PeerTable, start: number, end: number): Uint8Array {
     if (start === end) return NO_BYTES
-    const bytes = new Uint8Array((end - start) * peers.entryLength)
-    for (let i = start; i < end; i++)
-      peers.copyEndpoint(this.#picked[i]!, bytes, (i - start) * peers.entryLength)
+    const bytes = this.#slab.take((end - start) * peers.entryLength)
+    peers.copyEndpoints(this.#picked, start, end, this.#slab.halves, bytes.byteOffset >> 1)
     return bytes
   }
 
@@ -382,6 +382,13 @@ export class SwarmTable {
     this.#swarms.delete(swarm.key)
     this.#byIndex[swarm.index] = undefined
     this.#freeIndexes.push(swarm.index)
+  }
+
+  #expireOf(peers: PeerTable, seconds: number): void {
+    for (let slot = peers.oldest; slot !== NO_SLOT; slot = peers.oldest) {
+      if (peers.lastSeenSeconds(slot) > seconds) break
+      this.#remove(this.#byIndex[peers.swarm(slot)]!, peers, slot)
+    }
   }
 
   #setFlags(swarm: Swarm, peers: PeerTable, slot: number, flags: number): void {
