@@ -26,11 +26,9 @@ export class PeerTable {
   #capacity = 0
   #size = 0
   #endpoints = new Uint8Array(0)
-  /** The same memory by two bytes, which halves the work of copying endpoints. */
+  /** The same by two bytes, in the order of memory. */
   #endpointHalves = new Uint16Array(0)
   #peerIds = new Uint8Array(0)
-  /** `idTail` of each id, so that a sample reads a fifth of the memory to find out that nobody is the asker. */
-  #idTails = new Int32Array(0)
   #swarms = new Int32Array(0)
   #positions = new Int32Array(0)
   #lastSeen = new Uint32Array(0)
@@ -50,6 +48,11 @@ export class PeerTable {
     this.#seed = seed
     this.#capacityMax = capacityMax
     this.#grow()
+  }
+
+  /** Every endpoint by two bytes, in the order of memory; only until the next peer is added. */
+  get endpointHalves(): Uint16Array {
+    return this.#endpointHalves
   }
 
   get size(): number {
@@ -86,36 +89,20 @@ export class PeerTable {
     this.#flags[slot] = flags
   }
 
-  /** @param tail `idTail(peerId)`, for those who ask about many slots */
-  hasPeerId(slot: number, peerId: Uint8Array, tail = idTail(peerId)): boolean {
-    if (this.#idTails[slot] !== tail) return false
+  hasPeerId(slot: number, peerId: Uint8Array): boolean {
     const at = slot * PEER_ID_LENGTH
+    // Clients of one kind share the first bytes, so the difference is sought from the end.
     for (let i = PEER_ID_LENGTH - 1; i >= 0; i--) if (this.#peerIds[at + i] !== peerId[i]) return false
     return true
   }
 
   setPeerId(slot: number, peerId: Uint8Array): void {
     this.#peerIds.set(peerId, slot * PEER_ID_LENGTH)
-    this.#idTails[slot] = idTail(peerId)
   }
 
   copyEndpoint(slot: number, target: Uint8Array, at: number): void {
     const from = slot * this.entryLength
     for (let i = 0; i < this.entryLength; i++) target[at + i] = this.#endpoints[from + i]!
-  }
-
-  /**
-   * Those of `slots` from `start` up to `end`, one after the other.
-   * @param halves by two bytes, in the order of memory
-   * @param at in halves
-   */
-  copyEndpoints(slots: Int32Array, start: number, end: number, halves: Uint16Array, at: number): void {
-    const length = this.entryLength >>> 1
-    let to = at
-    for (let i = start; i < end; i++) {
-      const from = slots[i]! * length
-      for (let k = 0; k < length; k++) halves[to++] = this.#endpointHalves[from + k]!
-    }
   }
 
   /** @param address of the table's family */
@@ -240,7 +227,6 @@ export class PeerTable {
     this.#endpoints = enlarged(this.#endpoints, new Uint8Array(capacity * this.entryLength))
     this.#endpointHalves = new Uint16Array(this.#endpoints.buffer)
     this.#peerIds = enlarged(this.#peerIds, new Uint8Array(capacity * PEER_ID_LENGTH))
-    this.#idTails = enlarged(this.#idTails, new Int32Array(capacity))
     this.#swarms = enlarged(this.#swarms, new Int32Array(capacity))
     this.#positions = enlarged(this.#positions, new Int32Array(capacity))
     this.#lastSeen = enlarged(this.#lastSeen, new Uint32Array(capacity))
@@ -256,11 +242,6 @@ export class PeerTable {
     for (let slot = this.#oldest; slot !== NO_SLOT; slot = this.#newer[slot]!) this.#place(slot)
     return true
   }
-}
-
-/** The last four bytes: clients of one kind share the first ones. */
-export function idTail(peerId: Uint8Array): number {
-  return (peerId[16]! << 24) | (peerId[17]! << 16) | (peerId[18]! << 8) | peerId[19]!
 }
 
 function enlarged<Column extends { set(values: Column): void }>(from: Column, to: Column): Column {

@@ -13,8 +13,9 @@ import type { Prng } from '../base/prng.ts'
 import { COMPACT_V4_LENGTH, COMPACT_V6_LENGTH } from '../wire/endpoint.ts'
 import type { AnnounceRequest, ScrapeCounts } from '../wire/tracker-announce.ts'
 import { MemberDraw } from './member-draw.ts'
+import { MemberList } from './member-list.ts'
 import { type PeerRecord, type PeerRef, refOf, type SwarmWatcher, slotOf } from './peer-record.ts'
-import { idTail, NO_SLOT, PEER_ID_LENGTH, PeerTable } from './peer-table.ts'
+import { NO_SLOT, PEER_ID_LENGTH, PeerTable } from './peer-table.ts'
 
 /** Bits of a peer's flags. */
 const IS_SEED = 1
@@ -28,18 +29,12 @@ const NONE = 0
 
 const NO_BYTES = new Uint8Array(0)
 
-/**
- * One swarm; the member lists hold slots of the peer table of that family: first those that are not
- * unreachable, then those that are, and otherwise in no order.
- */
+/** In each list stand first those that are not unreachable, then those that are, and otherwise in no order. */
 export interface Swarm {
   readonly key: string
   readonly index: number
-  readonly membersV4: number[]
-  readonly membersV6: number[]
-  /** So many at the beginning of each are not unreachable. */
-  frontV4: number
-  frontV6: number
+  readonly v4: MemberList
+  readonly v6: MemberList
   seeders: number
   completed: number
 }
@@ -79,7 +74,7 @@ export class SwarmTable {
   readonly #draw: MemberDraw
   /** Of the endpoints in samples. */
   readonly #slab = new ByteSlab()
-  /** Slots of the sample at hand; grows to the largest one given. */
+  /** Positions of the sample at hand in their lists; grows to the largest one given. */
   #picked = new Int32Array(LIMITS.numwantMax.value)
 
   constructor(prng: Prng, bounds: SwarmTableBounds = BOUNDS) {
@@ -131,9 +126,7 @@ export class SwarmTable {
         this.#deleteIfEmpty(swarm)
         return undefined
       }
-      const members = membersOf(swarm, peers.entryLength)
-      peers.setPosition(slot, members.length)
-      members.push(slot)
+      this.#membersOf(swarm, peers).push(slot, request.peerId)
       this.#moveToFront(swarm, peers, slot)
       peers.setFlags(slot, mayBeProbed ? NONE : IS_NOT_PROBED)
       this.#tellJoined(peers, slot)
@@ -227,17 +220,19 @@ export class SwarmTable {
   sampleRefs(swarm: Swarm, wanted: number): PeerRef[] {
     const bound = Math.min(wanted, sizeOf(swarm))
     if (bound > this.#picked.length) this.#picked = new Int32Array(bound)
-    const first = this.#pick(swarm, this.#v4, 0, bound, NO_SLOT, NO_BYTES)
-    const total = this.#pick(swarm, this.#v6, first, bound, NO_SLOT, NO_BYTES)
-    return Array.from(this.#picked.subarray(0, total), (slot, i) => refOf(slot, i >= first))
+    const first = this.#pick(swarm, this.#v4, 0, bound, NO_SLOT, undefined)
+    const total = this.#pick(swarm, this.#v6, first, bound, NO_SLOT, undefined)
+    return Array.from(this.#picked.subarray(0, total), (position, i) =>
+      i < first ? refOf(swarm.v4.slot(position), false) : refOf(swarm.v6.slot(position), true),
+    )
   }
 
   /** Whether one of the first `scanMax` members is at that address. */
   hasMemberAt(swarm: Swarm, address: Uint8Array, scanMax: number): boolean {
     const peers = this.#peersOf(address)
-    const members = membersOf(swarm, peers.entryLength)
+    const members = this.#membersOf(swarm, peers)
     for (let i = 0; i < members.length && i < scanMax; i++)
-      if (peers.hasAddress(members[i]!, address)) return true
+      if (peers.hasAddress(members.slot(i), address)) return true
     return false
   }
 
@@ -269,13 +264,10 @@ export class SwarmTable {
     const total = this.#pick(swarm, other, first, bound, NO_SLOT, request.peerId)
     const [v4Start, v4End] = own === this.#v4 ? [0, first] : [first, total]
     const [v6Start, v6End] = own === this.#v4 ? [first, total] : [0, first]
-    const peersV4 = this.#endpoints(this.#v4, v4Start, v4End)
-    const peersV6 = this.#endpoints(this.#v6, v6Start, v6End)
+    const peersV4 = this.#endpoints(swarm.v4, COMPACT_V4_LENGTH, v4Start, v4End)
+    const peersV6 = this.#endpoints(swarm.v6, COMPACT_V6_LENGTH, v6Start, v6End)
     if (request.compact !== false || request.noPeerId === true) return { peersV4, peersV6 }
-    const peerIds = new Uint8Array(total * PEER_ID_LENGTH)
-    this.#copyPeerIds(this.#v4, v4Start, v4End, peerIds, 0)
-    this.#copyPeerIds(this.#v6, v6Start, v6End, peerIds, v4End - v4Start)
-    return { peersV4, peersV6, peerIds }
+    return { peersV4, peersV6, peerIds: this.#peerIds(swarm, v4Start, v4End, v6Start, v6End) }
   }
 
   /** Fills `#picked` from `from` up to `bound`, who cannot be reached last, and says where it stopped. */
@@ -285,36 +277,33 @@ export class SwarmTable {
     from: number,
     bound: number,
     self: number,
-    peerId: Uint8Array,
+    peerId: Uint8Array | undefined,
   ): number {
-    const members = membersOf(swarm, peers.entryLength)
-    const count = members.length
-    if (count === 0 || from >= bound) return from
-    const front = peers === this.#v4 ? swarm.frontV4 : swarm.frontV6
-    const tail = idTail(peerId)
-    // One more than wanted, for the asker is among them; all, when it is so under several addresses.
-    for (let most = bound - from + 1; ; most = count) {
-      const drawn = this.#draw.draw(count, front, most)
-      const { positions } = this.#draw
-      let picked = from
-      for (let i = 0; i < drawn && picked < bound; i++) {
-        const slot = members[positions[i]!]!
-        if (slot !== self && !peers.hasPeerId(slot, peerId, tail)) this.#picked[picked++] = slot
-      }
-      if (picked === bound || drawn === count) return picked
+    const members = this.#membersOf(swarm, peers)
+    if (members.length === 0 || from >= bound) return from
+    // One more than wanted, for the asker is among them; all, when it is so under several endpoints.
+    for (let most = bound - from + 1; ; most = members.length) {
+      const drawn = this.#draw.draw(members.length, members.front, most)
+      const end = members.others(this.#draw.positions, drawn, self, peerId, this.#picked, from, bound)
+      if (end === bound || drawn === members.length) return end
     }
   }
 
-  #endpoints(peers: PeerTable, start: number, end: number): Uint8Array {
+  #endpoints(members: MemberList, length: number, start: number, end: number): Uint8Array {
     if (start === end) return NO_BYTES
-    const bytes = this.#slab.take((end - start) * peers.entryLength)
-    peers.copyEndpoints(this.#picked, start, end, this.#slab.halves, bytes.byteOffset >> 1)
+    const bytes = this.#slab.take((end - start) * length)
+    members.copyEndpoints(this.#picked, start, end, this.#slab.halves, bytes.byteOffset >> 1)
     return bytes
   }
 
-  #copyPeerIds(peers: PeerTable, start: number, end: number, target: Uint8Array, at: number): void {
-    for (let i = start; i < end; i++)
-      peers.copyPeerId(this.#picked[i]!, target, (at + i - start) * PEER_ID_LENGTH)
+  #peerIds(swarm: Swarm, v4Start: number, v4End: number, v6Start: number, v6End: number): Uint8Array {
+    const ids = new Uint8Array((v4End - v4Start + v6End - v6Start) * PEER_ID_LENGTH)
+    let at = 0
+    for (let i = v4Start; i < v4End; i++, at += PEER_ID_LENGTH)
+      this.#v4.copyPeerId(swarm.v4.slot(this.#picked[i]!), ids, at)
+    for (let i = v6Start; i < v6End; i++, at += PEER_ID_LENGTH)
+      this.#v6.copyPeerId(swarm.v6.slot(this.#picked[i]!), ids, at)
+    return ids
   }
 
   #create(infoHash: Uint8Array): Swarm | undefined {
@@ -324,10 +313,8 @@ export class SwarmTable {
     const swarm: Swarm = {
       key,
       index,
-      membersV4: [],
-      membersV6: [],
-      frontV4: 0,
-      frontV6: 0,
+      v4: new MemberList(this.#v4),
+      v6: new MemberList(this.#v6),
       seeders: 0,
       completed: 0,
     }
@@ -341,8 +328,8 @@ export class SwarmTable {
       for (const watcher of this.#watchers) watcher.left(refOf(slot, peers === this.#v6))
     if ((peers.flags(slot) & IS_UNREACHABLE) === 0) this.#moveToBack(swarm, peers, slot)
     this.#setFlags(swarm, peers, slot, NONE)
-    const members = membersOf(swarm, peers.entryLength)
-    swap(members, peers, peers.position(slot), members.length - 1)
+    const members = this.#membersOf(swarm, peers)
+    members.swap(peers.position(slot), members.length - 1)
     members.pop()
     peers.remove(slot)
     this.#deleteIfEmpty(swarm)
@@ -355,6 +342,7 @@ export class SwarmTable {
     for (const watcher of this.#watchers) watcher.left(ref)
     if ((flags & IS_UNREACHABLE) !== 0) this.#moveToFront(swarm, peers, slot)
     peers.setPeerId(slot, peerId)
+    this.#membersOf(swarm, peers).remark(slot, peerId)
     this.#setFlags(swarm, peers, slot, flags & IS_NOT_PROBED)
     this.#tellJoined(peers, slot)
   }
@@ -366,15 +354,13 @@ export class SwarmTable {
 
   /** From among those that cannot be reached, or from the very end of the list, to the others. */
   #moveToFront(swarm: Swarm, peers: PeerTable, slot: number): void {
-    const isV4 = peers === this.#v4
-    const front = isV4 ? swarm.frontV4++ : swarm.frontV6++
-    swap(isV4 ? swarm.membersV4 : swarm.membersV6, peers, peers.position(slot), front)
+    const members = this.#membersOf(swarm, peers)
+    members.swap(peers.position(slot), members.front++)
   }
 
   #moveToBack(swarm: Swarm, peers: PeerTable, slot: number): void {
-    const isV4 = peers === this.#v4
-    const front = isV4 ? --swarm.frontV4 : --swarm.frontV6
-    swap(isV4 ? swarm.membersV4 : swarm.membersV6, peers, peers.position(slot), front)
+    const members = this.#membersOf(swarm, peers)
+    members.swap(peers.position(slot), --members.front)
   }
 
   #deleteIfEmpty(swarm: Swarm): void {
@@ -396,6 +382,10 @@ export class SwarmTable {
     peers.setFlags(slot, flags)
   }
 
+  #membersOf(swarm: Swarm, peers: PeerTable): MemberList {
+    return peers === this.#v4 ? swarm.v4 : swarm.v6
+  }
+
   #tableOf(ref: PeerRef): PeerTable {
     return (ref & 1) === 0 ? this.#v4 : this.#v6
   }
@@ -414,20 +404,7 @@ export class SwarmTable {
 }
 
 export function sizeOf(swarm: Swarm): number {
-  return swarm.membersV4.length + swarm.membersV6.length
-}
-
-function membersOf(swarm: Swarm, entryLength: number): number[] {
-  return entryLength === COMPACT_V4_LENGTH ? swarm.membersV4 : swarm.membersV6
-}
-
-function swap(members: number[], peers: PeerTable, i: number, j: number): void {
-  const moved = members[i]!
-  const slot = members[j]!
-  members[j] = moved
-  peers.setPosition(moved, j)
-  members[i] = slot
-  peers.setPosition(slot, i)
+  return swarm.v4.length + swarm.v6.length
 }
 
 /** The infohash as a map key: one character per byte. */
