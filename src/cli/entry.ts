@@ -10,9 +10,8 @@ const HASHING_COMMANDS: ReadonlySet<string> = new Set(['create', 'verify', 'shar
 const HELP: ReadonlySet<string> = new Set(['--help', '-h'])
 
 export async function start(argv: readonly string[]): Promise<void> {
-  // Short-lived objects are few and small here: letting their space grow gains no time and costs 60 MB. But a
-  // tracker makes thousands a second, and would clear that space hundreds of times in each.
-  if (argv[0] !== 'tracker') v8.setFlagsFromString('--semi-space-growth-factor=1')
+  // Short-lived objects are few and small here: letting their space grow gains no time and costs 60 MB.
+  v8.setFlagsFromString('--semi-space-growth-factor=1')
   const words = argv.filter((word) => word !== '--json')
   if (words.length === 1 && (words[0] === '--version' || words[0] === '-V')) {
     const version = readVersion()

@@ -8,13 +8,14 @@
  * Invariants: the first `front` members are those that are not unreachable; the table knows the position of
  * each. Bounded by the table.
  */
-import { NO_SLOT, PEER_ID_LENGTH, type PeerTable } from './peer-table.ts'
+import { PEER_ID_LENGTH, type PeerTable } from './peer-table.ts'
 
 const TWO_TO_16 = 0x1_0000
 const TWO_TO_32 = 0x1_0000_0000
 /** Each number of an endpoint has so many times two bytes. */
 const HALVES = 3
 const MARK_SHIFT = 12
+const NO_MARK = -1
 const FNV_PRIME = 0x01000193
 
 export class MemberList {
@@ -72,7 +73,7 @@ export class MemberList {
   }
 
   /**
-   * Copies those of `positions` that are neither in the slot `self` nor have this peer id.
+   * Copies those of `positions` that have another peer id.
    * @param positions the first `count` of it
    * @param target from `from` up to `end`
    * @returns where it stopped
@@ -80,7 +81,6 @@ export class MemberList {
   others(
     positions: Int32Array,
     count: number,
-    self: number,
     peerId: Uint8Array | undefined,
     target: Int32Array,
     from: number,
@@ -88,15 +88,13 @@ export class MemberList {
   ): number {
     const numbers = this.#numbers
     const words = this.#words
-    const mark = peerId === undefined ? NO_SLOT : markOf(peerId)
+    const mark = peerId === undefined ? NO_MARK : markOf(peerId)
     let to = from
     for (let i = 0; i < count && to < end; i++) {
       const position = positions[i]!
       const number = numbers[position * (words + 1) + words]!
-      const slot = number | 0
-      if (slot === self) continue
       // One in a million is looked at closely without being the same.
-      if (Math.floor(number / TWO_TO_32) === mark && this.#peers.hasPeerId(slot, peerId!)) continue
+      if (Math.floor(number / TWO_TO_32) === mark && this.#peers.hasPeerId(number | 0, peerId!)) continue
       target[to++] = position
     }
     return to

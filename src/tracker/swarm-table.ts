@@ -220,8 +220,8 @@ export class SwarmTable {
   sampleRefs(swarm: Swarm, wanted: number): PeerRef[] {
     const bound = Math.min(wanted, sizeOf(swarm))
     if (bound > this.#picked.length) this.#picked = new Int32Array(bound)
-    const first = this.#pick(swarm, this.#v4, 0, bound, NO_SLOT, undefined)
-    const total = this.#pick(swarm, this.#v6, first, bound, NO_SLOT, undefined)
+    const first = this.#pick(swarm, this.#v4, 0, bound, undefined)
+    const total = this.#pick(swarm, this.#v6, first, bound, undefined)
     return Array.from(this.#picked.subarray(0, total), (position, i) =>
       i < first ? refOf(swarm.v4.slot(position), false) : refOf(swarm.v6.slot(position), true),
     )
@@ -251,17 +251,16 @@ export class SwarmTable {
 
   /**
    * Up to `wanted` members, each equally likely within its family. The asker's own family
-   * comes first, since that is the one it can surely dial. The asker itself, known by
-   * endpoint and by peer id, is never among them.
+   * comes first, since that is the one it can surely dial. The asker itself, known by the peer id it has
+   * joined with, is never among them.
    */
   sample(swarm: Swarm, wanted: number, asker: Uint8Array, request: AnnounceRequest): PeerSample {
     const own = this.#peersOf(asker)
     const bound = Math.min(wanted, sizeOf(swarm))
     if (bound > this.#picked.length) this.#picked = new Int32Array(bound)
-    const self = own.find(swarm.index, this.#endpointOf(asker, request.port))
-    const first = this.#pick(swarm, own, 0, bound, self, request.peerId)
+    const first = this.#pick(swarm, own, 0, bound, request.peerId)
     const other = own === this.#v4 ? this.#v6 : this.#v4
-    const total = this.#pick(swarm, other, first, bound, NO_SLOT, request.peerId)
+    const total = this.#pick(swarm, other, first, bound, request.peerId)
     const [v4Start, v4End] = own === this.#v4 ? [0, first] : [first, total]
     const [v6Start, v6End] = own === this.#v4 ? [first, total] : [0, first]
     const peersV4 = this.#endpoints(swarm.v4, COMPACT_V4_LENGTH, v4Start, v4End)
@@ -271,20 +270,13 @@ export class SwarmTable {
   }
 
   /** Fills `#picked` from `from` up to `bound`, who cannot be reached last, and says where it stopped. */
-  #pick(
-    swarm: Swarm,
-    peers: PeerTable,
-    from: number,
-    bound: number,
-    self: number,
-    peerId: Uint8Array | undefined,
-  ): number {
+  #pick(swarm: Swarm, peers: PeerTable, from: number, bound: number, peerId: Uint8Array | undefined): number {
     const members = this.#membersOf(swarm, peers)
     if (members.length === 0 || from >= bound) return from
     // One more than wanted, for the asker is among them; all, when it is so under several endpoints.
     for (let most = bound - from + 1; ; most = members.length) {
       const drawn = this.#draw.draw(members.length, members.front, most)
-      const end = members.others(this.#draw.positions, drawn, self, peerId, this.#picked, from, bound)
+      const end = members.others(this.#draw.positions, drawn, peerId, this.#picked, from, bound)
       if (end === bound || drawn === members.length) return end
     }
   }
