@@ -52,7 +52,8 @@ export class MemberDraw {
 
   #grow(count: number): void {
     const capacity = 2 ** Math.ceil(Math.log2(count))
-    this.#order = Int32Array.from({ length: capacity }, (_, i) => i)
+    this.#order = new Int32Array(capacity)
+    for (let i = 0; i < capacity; i++) this.#order[i] = i
     this.#changed = new Int32Array(capacity)
     this.positions = new Int32Array(capacity)
   }

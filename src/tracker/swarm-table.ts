@@ -29,7 +29,9 @@ const NONE = 0
 
 const NO_BYTES = new Uint8Array(0)
 
-/** In each list stand first those that are not unreachable, then those that are, and otherwise in no order. */
+/**
+ * In each list stand first those that are not unreachable, then those that are, and otherwise in no order.
+ */
 export interface Swarm {
   readonly key: string
   readonly index: number
@@ -273,8 +275,8 @@ export class SwarmTable {
   #pick(swarm: Swarm, peers: PeerTable, from: number, bound: number, peerId: Uint8Array | undefined): number {
     const members = this.#membersOf(swarm, peers)
     if (members.length === 0 || from >= bound) return from
-    // One more than wanted, for the asker is among them; all, when it is so under several endpoints.
-    for (let most = bound - from + 1; ; most = members.length) {
+    // One more than wanted, for the asker is among them; more again when it is so under several endpoints.
+    for (let most = bound - from + 1; ; most *= 2) {
       const drawn = this.#draw.draw(members.length, members.front, most)
       const end = members.others(this.#draw.positions, drawn, peerId, this.#picked, from, bound)
       if (end === bound || drawn === members.length) return end
