@@ -22,6 +22,9 @@ export interface LocalTrackerOptions extends TrackerOptions {
   readonly onLiveness?: ((event: LivenessEvent) => void) | undefined
 }
 
+/** Answers come in the order of the questions, so nobody needs to tell them apart. */
+const NO_ID = 0
+
 export class LocalTracker implements TrackerBackend {
   readonly peers: PeerBook = {
     list: (infoHash, wantsAll) => this.#tracker.desk.list(infoHash, wantsAll),
@@ -33,11 +36,10 @@ export class LocalTracker implements TrackerBackend {
   }
   readonly #tracker: Tracker
   readonly #pump: Pump<TrackerInput, TrackerOutput>
-  /** Who waits, by id; nobody for longer than the machine takes, which answers at once. */
-  readonly #waiting = new Map<number, TakeAnswer>()
+  /** Who waits, in the order of the answers: the machine gives each at once. Bounded by the pump's queue. */
+  readonly #waiting: TakeAnswer[] = []
   readonly #probes: ProbeDialer
   readonly #onLiveness: ((event: LivenessEvent) => void) | undefined
-  #lastId = 0
 
   constructor(options: LocalTrackerOptions) {
     this.#tracker = new Tracker(freshEnv(), options)
@@ -56,9 +58,19 @@ export class LocalTracker implements TrackerBackend {
   }
 
   ask(question: AnnounceQuestion, answer: TakeAnswer): void {
-    const id = ++this.#lastId
-    this.#waiting.set(id, answer)
-    this.#pump.push({ ...question, id })
+    this.#waiting.push(answer)
+    this.#pump.push(
+      // Spelled out, since spreading costs more than all else here.
+      question.kind === 'announce'
+        ? {
+            kind: 'announce',
+            id: NO_ID,
+            address: question.address,
+            from: question.from,
+            request: question.request,
+          }
+        : { kind: 'scrape', id: NO_ID, infoHashes: question.infoHashes },
+    )
   }
 
   counts(infoHash: Uint8Array) {
@@ -101,11 +113,8 @@ export class LocalTracker implements TrackerBackend {
         return this.#probes.abandon(output.probe)
       case 'liveness':
         return this.#onLiveness?.(output.event)
-      default: {
-        const answer = this.#waiting.get(output.id)
-        this.#waiting.delete(output.id)
-        return answer?.(output)
-      }
+      default:
+        return this.#waiting.shift()?.(output)
     }
   }
 }

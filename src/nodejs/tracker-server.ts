@@ -13,6 +13,7 @@ import type http from 'node:http'
 import type { Socket } from 'node:net'
 import { LIMITS } from '../base/limits.ts'
 import { SIPHASH_KEY_LENGTH, SipHash } from '../base/siphash.ts'
+import type { AnnounceQuestion, TakeAnswer } from '../tracker/announce-desk.ts'
 import { TRACKER_DEFAULTS } from '../tracker/announce-policy.ts'
 import { AskerAddress } from '../tracker/asker-address.ts'
 import { ConnectionIds } from '../tracker/connection-ids.ts'
@@ -180,12 +181,11 @@ export class TrackerServer {
   }
 
   /** No passkey fits into a packet, so what is for members is not to be had over UDP. */
-  #askForUdp(...[question, answer]: Parameters<TrackerBackend['ask']>): void {
-    const [address, infoHashes] =
+  #askForUdp(question: AnnounceQuestion, answer: TakeAnswer): void {
+    const reason =
       question.kind === 'announce'
-        ? [question.address, [question.request.infoHash]]
-        : [NO_ADDRESS, question.infoHashes]
-    const reason = this.#refusal(undefined, infoHashes, address)
+        ? this.#gate?.refusal(undefined, question.request.infoHash, question.address)
+        : this.#refusal(undefined, question.infoHashes, NO_ADDRESS)
     if (reason === undefined) this.#desk.ask(question, answer)
     else answer({ kind: 'refused', id: 0, reason })
   }
@@ -277,7 +277,7 @@ export class TrackerServer {
     const address = this.#askerOf(request, source, decoded.ok ? decoded.value.ip : undefined)
     if (!this.#limits.take(nodeClock.now(), address)) return refuseTooMany(response)
     if (!decoded.ok) return refuse(response, decoded.error.message)
-    const refusal = this.#refusal(passkey, [decoded.value.infoHash], address)
+    const refusal = this.#gate?.refusal(passkey, decoded.value.infoHash, address)
     if (refusal !== undefined) return refuse(response, refusal)
     const encode = decoded.value.compact === false ? encodeDictionaryReply : encodeCompactReply
     const from = address === source ? undefined : source
@@ -397,7 +397,9 @@ function sendBencoded(response: http.ServerResponse, body: Uint8Array, status = 
 function send(response: http.ServerResponse, status: number, type: string, body: string | Uint8Array): void {
   const length = typeof body === 'string' ? Buffer.byteLength(body) : body.length
   response.writeHead(status, ['Content-Type', type, 'Content-Length', String(length)])
-  response.end(body)
+  if (typeof body === 'string') response.end(body)
+  // Node.js writes head and body in one piece when both are text, which takes a tenth of the time off.
+  else response.end(Buffer.from(body.buffer, body.byteOffset, body.length).toString('latin1'), 'latin1')
 }
 
 /** For what is not HTTP, or too long, or too late. */

@@ -19,6 +19,8 @@ export type PacketHandler = (packet: Uint8Array, address: Uint8Array, port: numb
 
 /** Room for bursts while the process is busy; the system may grant less. */
 const RECEIVE_BUFFER_BYTES = 4 * 1024 * 1024
+/** So often the queue is looked at; so many replies may go beyond its limit. */
+const REPLIES_PER_LOOK = 32
 /** Addresses kept as bytes, so that those who come back are not parsed again. */
 const KNOWN_ADDRESSES_MAX = 4096
 
@@ -27,6 +29,9 @@ export class TrackerUdpSocket {
   readonly #socket: dgram.Socket
   readonly #known = new Map<string, Uint8Array>()
   #isClosed = false
+  #replyCount = 0
+  /** The system does not take what there is. */
+  #isFull = false
 
   private constructor(socket: dgram.Socket) {
     const { address, port } = socket.address()
@@ -61,8 +66,12 @@ export class TrackerUdpSocket {
   }
 
   #send(reply: Uint8Array, port: number, address: string): void {
-    if (this.#isClosed || this.#socket.getSendQueueSize() > LIMITS.trackerSendQueueBytesMax.value) return
-    this.#socket.send(reply, port, address, ignoreError)
+    if (this.#isClosed) return
+    if (this.#replyCount++ % REPLIES_PER_LOOK === 0)
+      this.#isFull = this.#socket.getSendQueueSize() > LIMITS.trackerSendQueueBytesMax.value
+    if (this.#isFull) return
+    // Without a callback: what the system says about a reply concerns its receiver only.
+    this.#socket.send(reply, port, address)
   }
 
   #addressOf(text: string): Uint8Array | undefined {
@@ -100,5 +109,5 @@ function bind(host: string, port: number): Promise<dgram.Socket | NodeJS.ErrnoEx
   })
 }
 
-/** What the system says about a reply that did not arrive concerns its receiver only. */
+/** What the system says later about a reply that did not arrive. */
 function ignoreError(): void {}

@@ -52,8 +52,12 @@ export class AnnouncePolicy {
     return {
       intervalSeconds: this.options.intervalSeconds,
       minIntervalSeconds: this.#minIntervalSeconds,
-      ...counts,
-      ...sample,
+      seeders: counts.seeders,
+      leechers: counts.leechers,
+      completed: counts.completed,
+      peersV4: sample.peersV4,
+      peersV6: sample.peersV6,
+      peerIds: sample.peerIds,
     }
   }
 

@@ -26,6 +26,8 @@ export class PeerTable {
   #capacity = 0
   #size = 0
   #endpoints = new Uint8Array(0)
+  /** The same by two bytes, in the order of memory. */
+  #endpointHalves = new Uint16Array(0)
   #peerIds = new Uint8Array(0)
   #swarms = new Int32Array(0)
   #positions = new Int32Array(0)
@@ -46,6 +48,11 @@ export class PeerTable {
     this.#seed = seed
     this.#capacityMax = capacityMax
     this.#grow()
+  }
+
+  /** Every endpoint by two bytes, in the order of memory; only until the next peer is added. */
+  get endpointHalves(): Uint16Array {
+    return this.#endpointHalves
   }
 
   get size(): number {
@@ -218,6 +225,7 @@ export class PeerTable {
     if (capacity === from) return false
     this.#capacity = capacity
     this.#endpoints = enlarged(this.#endpoints, new Uint8Array(capacity * this.entryLength))
+    this.#endpointHalves = new Uint16Array(this.#endpoints.buffer)
     this.#peerIds = enlarged(this.#peerIds, new Uint8Array(capacity * PEER_ID_LENGTH))
     this.#swarms = enlarged(this.#swarms, new Int32Array(capacity))
     this.#positions = enlarged(this.#positions, new Int32Array(capacity))

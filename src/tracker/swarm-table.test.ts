@@ -167,6 +167,22 @@ describe('samples', () => {
     for (const count of seen.values()) expect(Math.abs(count - rounds * p)).toBeLessThan(4 * sigma)
   })
 
+  test('as many as wanted, when most of the swarm is the asker itself under other ports', () => {
+    const desk = new Desk(7)
+    for (let port = 1; port <= 300; port++) desk.join(port % 10 === 0 ? `p${port}` : 'me', '127.0.0.1', port)
+    const seen = new Map<string, number>()
+    const rounds = 600
+    for (let i = 0; i < rounds; i++) {
+      const listed = desk.ask('me', '127.0.0.1', 1, 6)
+      expect(new Set(listed).size).toBe(6)
+      for (const peer of listed) seen.set(peer, (seen.get(peer) ?? 0) + 1)
+    }
+    expect(desk.ask('me', '127.0.0.1', 1, 50)).toHaveLength(30)
+    expect(seen.size).toBe(30)
+    const sigma = Math.sqrt(rounds * 0.2 * 0.8)
+    for (const count of seen.values()) expect(Math.abs(count - rounds * 0.2)).toBeLessThan(4 * sigma)
+  })
+
   test('and so is every pair, so the lists are no fixed groups', () => {
     const desk = new Desk(6)
     const rounds = 3000

@@ -6,11 +6,14 @@
  * stand last in every list. Joining, leaving and each sampled peer take constant time.
  * Bounded by `trackerSwarmsMax` here and `trackerPeersMax` in each peer table.
  */
+import { ByteSlab } from '../base/byte-slab.ts'
 import { readUint16 } from '../base/bytes.ts'
 import { LIMITS } from '../base/limits.ts'
 import type { Prng } from '../base/prng.ts'
 import { COMPACT_V4_LENGTH, COMPACT_V6_LENGTH } from '../wire/endpoint.ts'
 import type { AnnounceRequest, ScrapeCounts } from '../wire/tracker-announce.ts'
+import { MemberDraw } from './member-draw.ts'
+import { MemberList } from './member-list.ts'
 import { type PeerRecord, type PeerRef, refOf, type SwarmWatcher, slotOf } from './peer-record.ts'
 import { NO_SLOT, PEER_ID_LENGTH, PeerTable } from './peer-table.ts'
 
@@ -27,17 +30,13 @@ const NONE = 0
 const NO_BYTES = new Uint8Array(0)
 
 /**
- * One swarm; the member lists hold slots of the peer table of that family: first those that are not
- * unreachable, then those that are, and otherwise in no order.
+ * In each list stand first those that are not unreachable, then those that are, and otherwise in no order.
  */
 export interface Swarm {
   readonly key: string
   readonly index: number
-  readonly membersV4: number[]
-  readonly membersV6: number[]
-  /** So many at the beginning of each are not unreachable. */
-  frontV4: number
-  frontV6: number
+  readonly v4: MemberList
+  readonly v6: MemberList
   seeders: number
   completed: number
 }
@@ -49,7 +48,7 @@ export type Membership = Pick<AnnounceRequest, 'infoHash' | 'peerId' | 'port' | 
 export interface PeerSample {
   readonly peersV4: Uint8Array
   readonly peersV6: Uint8Array
-  readonly peerIds?: Uint8Array
+  readonly peerIds?: Uint8Array | undefined
 }
 
 export interface SwarmTableBounds {
@@ -63,7 +62,6 @@ const BOUNDS: SwarmTableBounds = {
 }
 
 export class SwarmTable {
-  readonly #prng: Prng
   readonly #bounds: SwarmTableBounds
   readonly #swarms = new Map<string, Swarm>()
   readonly #byIndex: (Swarm | undefined)[] = []
@@ -75,11 +73,14 @@ export class SwarmTable {
   /** The endpoint of the announce at hand, one buffer per family. */
   readonly #endpointV4 = new Uint8Array(COMPACT_V4_LENGTH)
   readonly #endpointV6 = new Uint8Array(COMPACT_V6_LENGTH)
-  /** Slots of the sample at hand; grows to the largest one given. */
+  readonly #draw: MemberDraw
+  /** Of the endpoints in samples. */
+  readonly #slab = new ByteSlab()
+  /** Positions of the sample at hand in their lists; grows to the largest one given. */
   #picked = new Int32Array(LIMITS.numwantMax.value)
 
   constructor(prng: Prng, bounds: SwarmTableBounds = BOUNDS) {
-    this.#prng = prng
+    this.#draw = new MemberDraw(prng)
     this.#bounds = bounds
     this.#v4 = new PeerTable(COMPACT_V4_LENGTH, prng.uint32(), bounds.peersPerFamilyMax)
     this.#v6 = new PeerTable(COMPACT_V6_LENGTH, prng.uint32(), bounds.peersPerFamilyMax)
@@ -131,9 +132,7 @@ export class SwarmTable {
         this.#deleteIfEmpty(swarm)
         return undefined
       }
-      const members = membersOf(swarm, peers.entryLength)
-      peers.setPosition(slot, members.length)
-      members.push(slot)
+      this.#membersOf(swarm, peers).push(slot, request.peerId)
       this.#moveToFront(swarm, peers, slot)
       peers.setFlags(slot, mayBeProbed ? NONE : IS_NOT_PROBED)
       this.#tellJoined(peers, slot)
@@ -227,29 +226,26 @@ export class SwarmTable {
   sampleRefs(swarm: Swarm, wanted: number): PeerRef[] {
     const bound = Math.min(wanted, sizeOf(swarm))
     if (bound > this.#picked.length) this.#picked = new Int32Array(bound)
-    const nobody = this.#endpointV4.subarray(0, 0)
-    const first = this.#pick(swarm, this.#v4, 0, bound, NO_SLOT, nobody)
-    const total = this.#pick(swarm, this.#v6, first, bound, NO_SLOT, nobody)
-    return Array.from(this.#picked.subarray(0, total), (slot, i) => refOf(slot, i >= first))
+    const first = this.#pick(swarm, this.#v4, 0, bound, undefined)
+    const total = this.#pick(swarm, this.#v6, first, bound, undefined)
+    return Array.from(this.#picked.subarray(0, total), (position, i) =>
+      i < first ? refOf(swarm.v4.slot(position), false) : refOf(swarm.v6.slot(position), true),
+    )
   }
 
   /** Whether one of the first `scanMax` members is at that address. */
   hasMemberAt(swarm: Swarm, address: Uint8Array, scanMax: number): boolean {
     const peers = this.#peersOf(address)
-    const members = membersOf(swarm, peers.entryLength)
+    const members = this.#membersOf(swarm, peers)
     for (let i = 0; i < members.length && i < scanMax; i++)
-      if (peers.hasAddress(members[i]!, address)) return true
+      if (peers.hasAddress(members.slot(i), address)) return true
     return false
   }
 
   /** Removes the peers last heard of at `seconds` or before. */
   expire(seconds: number): void {
-    for (const peers of [this.#v4, this.#v6]) {
-      for (let slot = peers.oldest; slot !== NO_SLOT; slot = peers.oldest) {
-        if (peers.lastSeenSeconds(slot) > seconds) break
-        this.#remove(this.#byIndex[peers.swarm(slot)]!, peers, slot)
-      }
-    }
+    this.#expireOf(this.#v4, seconds)
+    this.#expireOf(this.#v6, seconds)
   }
 
   /** When the peer that was silent longest was last heard of. */
@@ -261,64 +257,51 @@ export class SwarmTable {
 
   /**
    * Up to `wanted` members, each equally likely within its family. The asker's own family
-   * comes first, since that is the one it can surely dial. The asker itself, known by
-   * endpoint and by peer id, is never among them.
+   * comes first, since that is the one it can surely dial. The asker itself, known by the peer id it has
+   * joined with, is never among them.
    */
   sample(swarm: Swarm, wanted: number, asker: Uint8Array, request: AnnounceRequest): PeerSample {
     const own = this.#peersOf(asker)
     const bound = Math.min(wanted, sizeOf(swarm))
     if (bound > this.#picked.length) this.#picked = new Int32Array(bound)
-    const self = own.find(swarm.index, this.#endpointOf(asker, request.port))
-    const first = this.#pick(swarm, own, 0, bound, self, request.peerId)
+    const first = this.#pick(swarm, own, 0, bound, request.peerId)
     const other = own === this.#v4 ? this.#v6 : this.#v4
-    const total = this.#pick(swarm, other, first, bound, NO_SLOT, request.peerId)
+    const total = this.#pick(swarm, other, first, bound, request.peerId)
     const [v4Start, v4End] = own === this.#v4 ? [0, first] : [first, total]
     const [v6Start, v6End] = own === this.#v4 ? [first, total] : [0, first]
-    const peersV4 = this.#endpoints(this.#v4, v4Start, v4End)
-    const peersV6 = this.#endpoints(this.#v6, v6Start, v6End)
+    const peersV4 = this.#endpoints(swarm.v4, COMPACT_V4_LENGTH, v4Start, v4End)
+    const peersV6 = this.#endpoints(swarm.v6, COMPACT_V6_LENGTH, v6Start, v6End)
     if (request.compact !== false || request.noPeerId === true) return { peersV4, peersV6 }
-    const peerIds = new Uint8Array(total * PEER_ID_LENGTH)
-    this.#copyPeerIds(this.#v4, v4Start, v4End, peerIds, 0)
-    this.#copyPeerIds(this.#v6, v6Start, v6End, peerIds, v4End - v4Start)
-    return { peersV4, peersV6, peerIds }
+    return { peersV4, peersV6, peerIds: this.#peerIds(swarm, v4Start, v4End, v6Start, v6End) }
   }
 
-  /**
-   * The first steps of a Fisher-Yates shuffle of the members; fills `#picked` from `from`
-   * on, says where it stopped.
-   */
-  #pick(
-    swarm: Swarm,
-    peers: PeerTable,
-    from: number,
-    bound: number,
-    self: number,
-    peerId: Uint8Array,
-  ): number {
-    const members = membersOf(swarm, peers.entryLength)
-    const front = peers === this.#v4 ? swarm.frontV4 : swarm.frontV6
-    let picked = from
-    for (let i = 0; i < members.length && picked < bound; i++) {
-      // Each part is shuffled within itself, so that who cannot be reached stays behind.
-      const end = i < front ? front : members.length
-      swap(members, peers, i, i + this.#prng.below(end - i))
-      const slot = members[i]!
-      if (slot !== self && !peers.hasPeerId(slot, peerId)) this.#picked[picked++] = slot
+  /** Fills `#picked` from `from` up to `bound`, who cannot be reached last, and says where it stopped. */
+  #pick(swarm: Swarm, peers: PeerTable, from: number, bound: number, peerId: Uint8Array | undefined): number {
+    const members = this.#membersOf(swarm, peers)
+    if (members.length === 0 || from >= bound) return from
+    // One more than wanted, for the asker is among them; more again when it is so under several endpoints.
+    for (let most = bound - from + 1; ; most *= 2) {
+      const drawn = this.#draw.draw(members.length, members.front, most)
+      const end = members.others(this.#draw.positions, drawn, peerId, this.#picked, from, bound)
+      if (end === bound || drawn === members.length) return end
     }
-    return picked
   }
 
-  #endpoints(peers: PeerTable, start: number, end: number): Uint8Array {
+  #endpoints(members: MemberList, length: number, start: number, end: number): Uint8Array {
     if (start === end) return NO_BYTES
-    const bytes = new Uint8Array((end - start) * peers.entryLength)
-    for (let i = start; i < end; i++)
-      peers.copyEndpoint(this.#picked[i]!, bytes, (i - start) * peers.entryLength)
+    const bytes = this.#slab.take((end - start) * length)
+    members.copyEndpoints(this.#picked, start, end, this.#slab.halves, bytes.byteOffset >> 1)
     return bytes
   }
 
-  #copyPeerIds(peers: PeerTable, start: number, end: number, target: Uint8Array, at: number): void {
-    for (let i = start; i < end; i++)
-      peers.copyPeerId(this.#picked[i]!, target, (at + i - start) * PEER_ID_LENGTH)
+  #peerIds(swarm: Swarm, v4Start: number, v4End: number, v6Start: number, v6End: number): Uint8Array {
+    const ids = new Uint8Array((v4End - v4Start + v6End - v6Start) * PEER_ID_LENGTH)
+    let at = 0
+    for (let i = v4Start; i < v4End; i++, at += PEER_ID_LENGTH)
+      this.#v4.copyPeerId(swarm.v4.slot(this.#picked[i]!), ids, at)
+    for (let i = v6Start; i < v6End; i++, at += PEER_ID_LENGTH)
+      this.#v6.copyPeerId(swarm.v6.slot(this.#picked[i]!), ids, at)
+    return ids
   }
 
   #create(infoHash: Uint8Array): Swarm | undefined {
@@ -328,10 +311,8 @@ export class SwarmTable {
     const swarm: Swarm = {
       key,
       index,
-      membersV4: [],
-      membersV6: [],
-      frontV4: 0,
-      frontV6: 0,
+      v4: new MemberList(this.#v4),
+      v6: new MemberList(this.#v6),
       seeders: 0,
       completed: 0,
     }
@@ -345,8 +326,8 @@ export class SwarmTable {
       for (const watcher of this.#watchers) watcher.left(refOf(slot, peers === this.#v6))
     if ((peers.flags(slot) & IS_UNREACHABLE) === 0) this.#moveToBack(swarm, peers, slot)
     this.#setFlags(swarm, peers, slot, NONE)
-    const members = membersOf(swarm, peers.entryLength)
-    swap(members, peers, peers.position(slot), members.length - 1)
+    const members = this.#membersOf(swarm, peers)
+    members.swap(peers.position(slot), members.length - 1)
     members.pop()
     peers.remove(slot)
     this.#deleteIfEmpty(swarm)
@@ -359,6 +340,7 @@ export class SwarmTable {
     for (const watcher of this.#watchers) watcher.left(ref)
     if ((flags & IS_UNREACHABLE) !== 0) this.#moveToFront(swarm, peers, slot)
     peers.setPeerId(slot, peerId)
+    this.#membersOf(swarm, peers).remark(slot, peerId)
     this.#setFlags(swarm, peers, slot, flags & IS_NOT_PROBED)
     this.#tellJoined(peers, slot)
   }
@@ -370,15 +352,13 @@ export class SwarmTable {
 
   /** From among those that cannot be reached, or from the very end of the list, to the others. */
   #moveToFront(swarm: Swarm, peers: PeerTable, slot: number): void {
-    const isV4 = peers === this.#v4
-    const front = isV4 ? swarm.frontV4++ : swarm.frontV6++
-    swap(isV4 ? swarm.membersV4 : swarm.membersV6, peers, peers.position(slot), front)
+    const members = this.#membersOf(swarm, peers)
+    members.swap(peers.position(slot), members.front++)
   }
 
   #moveToBack(swarm: Swarm, peers: PeerTable, slot: number): void {
-    const isV4 = peers === this.#v4
-    const front = isV4 ? --swarm.frontV4 : --swarm.frontV6
-    swap(isV4 ? swarm.membersV4 : swarm.membersV6, peers, peers.position(slot), front)
+    const members = this.#membersOf(swarm, peers)
+    members.swap(peers.position(slot), --members.front)
   }
 
   #deleteIfEmpty(swarm: Swarm): void {
@@ -388,9 +368,20 @@ export class SwarmTable {
     this.#freeIndexes.push(swarm.index)
   }
 
+  #expireOf(peers: PeerTable, seconds: number): void {
+    for (let slot = peers.oldest; slot !== NO_SLOT; slot = peers.oldest) {
+      if (peers.lastSeenSeconds(slot) > seconds) break
+      this.#remove(this.#byIndex[peers.swarm(slot)]!, peers, slot)
+    }
+  }
+
   #setFlags(swarm: Swarm, peers: PeerTable, slot: number, flags: number): void {
     swarm.seeders += (flags & IS_SEED) - (peers.flags(slot) & IS_SEED)
     peers.setFlags(slot, flags)
+  }
+
+  #membersOf(swarm: Swarm, peers: PeerTable): MemberList {
+    return peers === this.#v4 ? swarm.v4 : swarm.v6
   }
 
   #tableOf(ref: PeerRef): PeerTable {
@@ -411,20 +402,7 @@ export class SwarmTable {
 }
 
 export function sizeOf(swarm: Swarm): number {
-  return swarm.membersV4.length + swarm.membersV6.length
-}
-
-function membersOf(swarm: Swarm, entryLength: number): number[] {
-  return entryLength === COMPACT_V4_LENGTH ? swarm.membersV4 : swarm.membersV6
-}
-
-function swap(members: number[], peers: PeerTable, i: number, j: number): void {
-  const moved = members[i]!
-  const slot = members[j]!
-  members[j] = moved
-  peers.setPosition(moved, j)
-  members[i] = slot
-  peers.setPosition(slot, i)
+  return swarm.v4.length + swarm.v6.length
 }
 
 /** The infohash as a map key: one character per byte. */

@@ -8,6 +8,7 @@
  * Invariants: no packet throws; a reply fits one frame of an Ethernet; options of BEP 41 are read over,
  * since this tracker has one path. Holds nothing between packets.
  */
+import { ByteSlab } from '../base/byte-slab.ts'
 import { readUint32 } from '../base/bytes.ts'
 import type { Instant } from '../base/time.ts'
 import {
@@ -37,6 +38,8 @@ export type SendReply = (reply: Uint8Array) => void
 
 export class UdpTracker {
   readonly #parts: UdpTrackerParts
+  readonly #slab = new ByteSlab()
+  readonly #allocate = (length: number) => this.#slab.take(length)
 
   constructor(parts: UdpTrackerParts) {
     this.#parts = parts
@@ -82,18 +85,23 @@ export class UdpTracker {
             request: value.request,
           }
         : { kind: 'scrape', infoHashes: value.infoHashes },
-      (output) => send(encodeReply(transactionId, output, address)),
+      (output) => send(this.#encode(transactionId, output, address)),
     )
   }
-}
 
-function encodeReply(transactionId: number, output: TrackerAnswer, address: Uint8Array): Uint8Array {
-  switch (output.kind) {
-    case 'announced':
-      return encodeUdpAnswer(transactionId, output.answer, address.length === 4 ? 'v4' : 'v6')
-    case 'scraped':
-      return encodeUdpScraped(transactionId, output.counts)
-    case 'refused':
-      return encodeUdpError(transactionId, output.reason)
+  #encode(transactionId: number, output: TrackerAnswer, address: Uint8Array): Uint8Array {
+    switch (output.kind) {
+      case 'announced':
+        return encodeUdpAnswer(
+          transactionId,
+          output.answer,
+          address.length === 4 ? 'v4' : 'v6',
+          this.#allocate,
+        )
+      case 'scraped':
+        return encodeUdpScraped(transactionId, output.counts)
+      case 'refused':
+        return encodeUdpError(transactionId, output.reason)
+    }
   }
 }

@@ -71,7 +71,7 @@ export interface AnnounceAnswer {
   /** 18 bytes each. */
   readonly peersV6: Uint8Array
   /** 20 bytes for each of `peersV4`, then for each of `peersV6`; only the dictionary form needs them. */
-  readonly peerIds?: Uint8Array
+  readonly peerIds?: Uint8Array | undefined
 }
 
 export interface ScrapeCounts {

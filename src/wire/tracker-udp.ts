@@ -138,17 +138,21 @@ export function encodeUdpConnected(transactionId: number, connectionId: Uint8Arr
 /**
  * Only the peers of `family`, the one the request came in, fit a reply (BEP 15, "IPv6"), and no more of
  * them than udpAnswerBytesMax: they stand in random order, so what is left out is too.
+ * @param allocate zeros for the packet
  */
 export function encodeUdpAnswer(
   transactionId: number,
   answer: AnnounceAnswer,
   family: UdpFamily,
+  allocate = zeros,
 ): Uint8Array {
   const peers = family === 'v4' ? answer.peersV4 : answer.peersV6
   const entryLength = family === 'v4' ? COMPACT_V4_LENGTH : COMPACT_V6_LENGTH
   const room = LIMITS.udpAnswerBytesMax.value - ANNOUNCE_REPLY_LENGTH
   const length = Math.min(peers.length, room - (room % entryLength))
-  const packet = replyHeader(ACTION.announce, transactionId, ANNOUNCE_REPLY_LENGTH + length)
+  const packet = allocate(ANNOUNCE_REPLY_LENGTH + length)
+  writeUint32(packet, 0, ACTION.announce)
+  writeUint32(packet, 4, transactionId)
   writeUint32(packet, 8, answer.intervalSeconds)
   writeUint32(packet, 12, answer.leechers)
   writeUint32(packet, 16, answer.seeders)
@@ -286,6 +290,10 @@ function requestHeader(
   return packet
 }
 
+function zeros(length: number): Uint8Array {
+  return new Uint8Array(length)
+}
+
 function replyHeader(action: number, transactionId: number, length: number): Uint8Array {
   const packet = new Uint8Array(length)
   writeUint32(packet, 0, action)
@@ -299,7 +307,9 @@ function hashAt(packet: Uint8Array, at: number): Uint8Array {
 
 /** Plain bytes of their own; `slice` of a platform's byte class might be a view of the packet. */
 function copyOf(packet: Uint8Array, at: number, length: number): Uint8Array {
-  return new Uint8Array(packet.subarray(at, at + length))
+  const bytes = new Uint8Array(length)
+  for (let i = 0; i < length; i++) bytes[i] = packet[at + i]!
+  return bytes
 }
 
 /** Numbers beyond 2^53 - 1 do not occur in a transfer and are held there. */
