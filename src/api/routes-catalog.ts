@@ -105,7 +105,7 @@ function addFiles(app: ApiApp, { catalog }: ApiServices): void {
 }
 
 function addPublishing(app: ApiApp, services: ApiServices, guard: PublishGuard): void {
-  const { catalog, events, access } = services
+  const { catalog, events, access, store } = services
   app.post(
     '/api/v1/libraries',
     {
@@ -144,6 +144,8 @@ function addPublishing(app: ApiApp, services: ApiServices, guard: PublishGuard):
       }
       const results: PublicationResult[] = []
       for (const library of libraries) results.push(await publish(library))
+      // Who is told a number finds the library under it tomorrow, and nobody else's.
+      await store.flush()
       return { registered: results.filter((result) => result.ok).length, results }
     },
   )
@@ -166,12 +168,13 @@ function addPublishing(app: ApiApp, services: ApiServices, guard: PublishGuard):
       if (entry === undefined) return { removed: false }
       const removed = await catalog.withdraw(entry, publisher.toLowerCase(), decodeBase64(signature))
       if (!removed.ok) throw new ApiProblem(403, 'catalog/bad-signature', removed.error.message)
+      await store.flush()
       return { removed: removed.value }
     },
   )
 }
 
-function addTorrents(app: ApiApp, { catalog }: ApiServices, guard: PublishGuard): void {
+function addTorrents(app: ApiApp, { catalog, store }: ApiServices, guard: PublishGuard): void {
   app.addContentTypeParser(
     TORRENT_TYPE,
     { parseAs: 'buffer', bodyLimit: LIMITS.catalogTorrentBytesMax.value },
@@ -200,7 +203,10 @@ function addTorrents(app: ApiApp, { catalog }: ApiServices, guard: PublishGuard)
         throw new ApiProblem(415, 'api/not-json', `send it as ${TORRENT_TYPE}`)
       await guard.charge(request, 1, body.length)
       const kept = catalog.keepTorrent(entry, body)
-      if (kept.ok) return { ok: true, number: entry.number }
+      if (kept.ok) {
+        await store.flush()
+        return { ok: true, number: entry.number }
+      }
       const { code, message } = kept.error
       throw new ApiProblem(code === 'catalog/full' ? 507 : 422, code, message)
     },

@@ -2,6 +2,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
+import { fakeLibrary, fakePublisher, publish } from '../kit/catalog.ts'
 import { temporaryFolder } from '../kit/clean-up.ts'
 import { startOwnTracker } from '../kit/own-tracker.ts'
 import { announceHttp } from '../kit/raw-announce.ts'
@@ -41,4 +42,20 @@ test('who has gone meanwhile is found out by the heartbeat', async () => {
   const second = await startOwnTracker(...store, '--heartbeat', '1s', '--heartbeat-window', '1s')
   const probed = await second.shoal.event('heartbeat')
   expect(probed).toMatchObject({ address: '127.0.0.1:1', result: 'unreachable' })
+})
+
+test('what it has said is published outlives a kill right after, under its number', async () => {
+  const store = ['--store', `sqlite:${join(temporaryFolder('restart'), 'tracker.sqlite')}`]
+  const publisher = fakePublisher()
+  const first = await startOwnTracker(...store)
+  const told = (await publish(first.http, fakeLibrary(publisher, { name: 'cats' }))).json.results[0]
+  await first.shoal.kill()
+  const second = await startOwnTracker(...store)
+  const next = (await publish(second.http, fakeLibrary(publisher, { name: 'dogs' }))).json.results[0]
+  expect([told.number, next.number]).toEqual([1, 2])
+  const again = (await publish(second.http, fakeLibrary(publisher, { name: 'birds' }))).json.results[0]
+  await second.shoal.kill()
+  const third = await startOwnTracker(...store)
+  const last = (await publish(third.http, fakeLibrary(publisher, { name: 'fish' }))).json.results[0]
+  expect([again.number, last.number]).toEqual([3, 4])
 })
