@@ -14,8 +14,11 @@ let verifier: ThreadVerifier
 afterEach(() => verifier.close())
 
 function digest(): Promise<PieceDigests> {
-  return new Promise((resolve) =>
-    verifier.digest(BYTES, true, undefined, (result) => resolve(result.ok ? result.value : {})),
+  return new Promise((resolve, reject) =>
+    verifier.digest(BYTES, true, undefined, (result) => {
+      if (result.ok) resolve(result.value)
+      else reject(new Error(result.error.message))
+    }),
   )
 }
 
