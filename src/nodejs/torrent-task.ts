@@ -297,10 +297,17 @@ export class TorrentTask {
     const resume = this.#told(
       note === undefined ? undefined : takeResume(note, metainfo.pieceCount, metainfo.files.length),
     )
-    const { found } = await this.#content.find(resume, usesOwnThread, false)
+    const findings = await this.#content.find(resume, usesOwnThread, false, true)
+    const { found } = findings
     if (this.#abort.signal.aborted) return found
-    this.#stats = this.#content.stats()
-    if (note !== undefined) this.#content.rememberSeed(note, found, this.#stats)
+    const stats = this.#content.stats()
+    const changed = await this.#content.readChanged(findings, stats)
+    if (this.#abort.signal.aborted) return found
+    this.#stats = stats
+    if (note !== undefined) {
+      const vouched = stats.map((stat, file) => (changed.has(file) ? undefined : stat))
+      this.#content.rememberSeed(note, found, vouched)
+    }
     return found
   }
 
