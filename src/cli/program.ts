@@ -21,7 +21,13 @@ import { formatVersion, readVersion } from './version.ts'
 export async function runProgram(argv: readonly string[]): Promise<number> {
   const isJson = optionsOf(argv).includes('--json')
   const shutdown = new Shutdown()
-  for (const stream of [process.stdout, process.stderr]) stream.on('error', () => shutdown.begin())
+  /** Why what was to be read is not all there; a reader that has gone away wants no more. */
+  let unwritten: NodeJS.ErrnoException | undefined
+  for (const stream of [process.stdout, process.stderr])
+    stream.on('error', (error: NodeJS.ErrnoException) => {
+      if (stream === process.stdout && error.code !== 'EPIPE') unwritten ??= error
+      shutdown.begin()
+    })
   let status = 0
   const program = buildProgram(isJson, async (definition, command) => {
     status = await runCommand(definition, command, shutdown)
@@ -29,7 +35,8 @@ export async function runProgram(argv: readonly string[]): Promise<number> {
   try {
     refuseUnknownHelp(argv)
     await program.parseAsync(argv, { from: 'user' })
-    return status
+    // Not told on the stream that failed.
+    return unwritten === undefined ? status : await report(outputError(unwritten), false)
   } catch (error) {
     if (error instanceof CommanderError && error.exitCode === 0) return 0
     if (error instanceof CommanderError && error.code === 'commander.help') program.outputHelp()
@@ -248,6 +255,15 @@ function usageError(error: CommanderError): ShoalError {
   const [message = '', suggestion] = error.message.replace(/^error: /, '').split('\n')
   const hint = suggestion?.replace(/^\((.*)\)$/, '$1') ?? 'Run `shoal --help`, or a command with --help.'
   return new ShoalError(USAGE_CODES[error.code] ?? 'usage/bad-usage', message, hint)
+}
+
+function outputError(cause: NodeJS.ErrnoException): ShoalError {
+  return new ShoalError(
+    'output/not-written',
+    `the output could not be written: ${cause.message}`,
+    'Part of it is missing. Send it to a disk that has room.',
+    { cause },
+  )
 }
 
 function writeHelp(text: string, isJson: boolean): void {

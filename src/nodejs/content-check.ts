@@ -28,6 +28,8 @@ export interface Findings {
   readonly found: Bitfield
   /** Files that resume data does not vouch for: all of their pieces that can be checked were read. */
   readonly changed: ReadonlySet<number>
+  /** What each file looked like before anything was read; empty unless asked for. */
+  readonly before: readonly (ContentStat | undefined)[]
 }
 
 export class ContentCheck {
@@ -68,9 +70,16 @@ export class ContentCheck {
   /**
    * The same, reading only what resume data cannot vouch for.
    * @param isProof where everything is there, all of it is read: no piece is then only believed
+   * @param keepsLooks `before` is wanted
    */
-  async find(resume: Resume | undefined, usesOwnThread: boolean, isProof: boolean): Promise<Findings> {
+  async find(
+    resume: Resume | undefined,
+    usesOwnThread: boolean,
+    isProof: boolean,
+    keepsLooks = false,
+  ): Promise<Findings> {
     const { metainfo, geometry } = this.#options
+    const before: (ContentStat | undefined)[] = []
     const changed = new Set<number>()
     /** In files of which none has changed; a piece of padding alone is in none, and is read. */
     const unchanged = new Bitfield(metainfo.pieceCount)
@@ -79,6 +88,7 @@ export class ContentCheck {
       if (entry.isPad) continue
       let seen: ContentStat | undefined
       const look = () => (seen ??= this.#look(file))
+      if (keepsLooks) before[file] = look()
       // A file that is not there vouches for nothing, even if it was not there before.
       const isUnchanged =
         resume?.isUnchanged(file, look) === true && (entry.length === 0 || look() !== undefined)
@@ -98,7 +108,7 @@ export class ContentCheck {
     const isWhole = believed.count + found.count === this.checkable.count
     const vouched = isProof && isWhole ? await this.check(believed, usesOwnThread) : believed
     for (const piece of vouched.ones()) found.set(piece)
-    return { found, changed }
+    return { found, changed, before }
   }
 
   get isStopped(): boolean {
@@ -108,6 +118,26 @@ export class ContentCheck {
   /** Of every file of the metainfo; undefined for what cannot be looked at. */
   stats(): (ContentStat | undefined)[] {
     return this.#options.metainfo.files.map((_, file) => this.#look(file))
+  }
+
+  /** Reads again what others wrote to while it was read. @returns the files, which nobody can vouch for */
+  async readChanged(
+    { found, before }: { readonly found: Bitfield; readonly before: Findings['before'] },
+    stats: readonly (ContentStat | undefined)[],
+  ): Promise<Set<number>> {
+    const { metainfo, geometry } = this.#options
+    const files = new Set<number>()
+    const pieces = new Bitfield(metainfo.pieceCount)
+    for (const [file, { isPad }] of metainfo.files.entries()) {
+      if (isPad || isSameLook(before[file], stats[file])) continue
+      files.add(file)
+      const { first, end } = geometry.filePieces(file)
+      for (let piece = first; piece < end; piece++) if (this.checkable.has(piece)) pieces.set(piece)
+    }
+    if (pieces.count === 0) return files
+    for (const piece of pieces.ones()) found.clear(piece)
+    for (const piece of (await this.check(pieces)).ones()) found.set(piece)
+    return files
   }
 
   /**
@@ -143,4 +173,10 @@ export class ContentCheck {
     const segments = geometry.segments(piece, 0, geometry.pieceSize(piece))
     return segments.every(({ file }) => metainfo.files[file]!.isPad || selectedFiles.has(file))
   }
+}
+
+/** Access rights and links count too: what changed them may have written as well. */
+function isSameLook(a: ContentStat | undefined, b: ContentStat | undefined): boolean {
+  if (a === undefined || b === undefined) return a === b
+  return a.size === b.size && a.mtimeNs === b.mtimeNs && a.ctimeNs === b.ctimeNs && a.inode === b.inode
 }

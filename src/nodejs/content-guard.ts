@@ -7,6 +7,7 @@
  */
 import { type BigIntStats, statSync } from 'node:fs'
 import type { ContentFolder, ContentStat, PathComponent } from './content-folder.ts'
+import { ShoalError } from './shoal-error.ts'
 
 /** Files looked for, one after the other, until one is found. */
 const SAMPLE_MAX = 64
@@ -66,6 +67,7 @@ export class ContentGuard {
     const before = this.#sizes[file]!
     const mtimeNs = this.#mtimes[file]!
     const stat = this.#stat(file)
+    if (stat === 'cannot tell') return false
     this.trust(file, stat)
     if (before === UNKNOWN || isOurs) return false
     if (stat?.isFile !== true) return before !== ABSENT
@@ -86,15 +88,17 @@ export class ContentGuard {
 
   #isThere(file: number): boolean {
     const stat = this.#stat(file)
-    return stat?.isFile === true && stat.size > 0
+    return stat === 'cannot tell' || (stat?.isFile === true && stat.size > 0)
   }
 
-  /** Undefined for what cannot be looked at, too. */
-  #stat(file: number): ContentStat | undefined {
+  /** Undefined for what cannot be looked at, too. Too few descriptors say nothing about the content. */
+  #stat(file: number): ContentStat | 'cannot tell' | undefined {
     try {
       return this.#content.folder.statSync(this.#content.paths[file]!)
-    } catch {
-      return undefined
+    } catch (error) {
+      return error instanceof ShoalError && error.code === 'storage/too-many-files'
+        ? 'cannot tell'
+        : undefined
     }
   }
 }

@@ -10,13 +10,10 @@ import type { ContentStore } from '../ports/content-store.ts'
 import type { Geometry, Segment } from '../swarm/geometry.ts'
 import type { Metainfo } from '../wire/metainfo.ts'
 import type { ContentFolder, PathComponent } from './content-folder.ts'
-import { OpenFiles } from './open-files.ts'
+import { type DescriptorPool, OpenFiles } from './open-files.ts'
 import { ShoalError } from './shoal-error.ts'
-import { contentGone, storageError } from './storage-error.ts'
+import { contentGone, explainedError, storageError } from './storage-error.ts'
 import { Turns } from './turns.ts'
-
-/** Far below the usual limit of 1,024 descriptors, far above the files a few peers work on at once. */
-const OPEN_FILES_MAX = 256
 
 const SIDE_FILE = -1
 
@@ -41,6 +38,8 @@ export interface FileStoreOptions {
   readonly sideFile: readonly PathComponent[]
   /** The whole content is not where it was: nothing must be made in its place. By default it never is. */
   readonly isGone?: () => boolean
+  /** By default those of the process. */
+  readonly descriptors?: DescriptorPool
 }
 
 type Done = (fault: Fault | undefined) => void
@@ -57,10 +56,10 @@ export class FileStore implements ContentStore {
   constructor(options: FileStoreOptions) {
     this.#options = options
     const { folder, pathOf, sideFile, isGone = () => false } = options
-    this.#files = new OpenFiles(OPEN_FILES_MAX, (file, isWriting) => {
+    this.#files = new OpenFiles((file, isWriting) => {
       if (isWriting && isGone()) throw contentGone(folder.root)
       return folder.openSync(file === SIDE_FILE ? sideFile : pathOf(file), isWriting ? 'create' : 'read')
-    })
+    }, options.descriptors)
   }
 
   /** Files whose descriptors are kept open: those that peers work on now. */
@@ -138,6 +137,7 @@ export class FileStore implements ContentStore {
   /** Writes that wait for their turn are dropped. */
   close(): void {
     this.#writes.clear()
+    this.#files.leave()
     this.#files.closeAll()
   }
 
@@ -187,6 +187,10 @@ export class FileStore implements ContentStore {
     operation: (fd: number, position: number, settle: (cause: unknown) => void) => void,
   ): void {
     const file = this.#fileOf(segment)
+    if (this.#files.mustWait(file, isWriting)) {
+      const isNever = () => this.#settleUnread(segment, isWriting, settle)
+      return this.#files.wait(() => this.#use(segment, isWriting, settle, operation), isNever)
+    }
     const position =
       file === SIDE_FILE
         ? segment.position + this.#options.metainfo.files[segment.file]!.offset
@@ -203,6 +207,14 @@ export class FileStore implements ContentStore {
       const fault = this.#fault(segment, isWriting, cause)
       setImmediate(() => settle(fault))
     }
+  }
+
+  /** It was closed meanwhile: a read is answered all the same, a write is dropped. */
+  #settleUnread(segment: Segment, isWriting: boolean, settle: (fault: Fault | undefined) => void): void {
+    if (isWriting) return
+    const path = this.#options.folder.display(this.#options.pathOf(segment.file))
+    const fault = this.#fault(segment, false, explainedError('EMFILE', path, false))
+    setImmediate(() => settle(fault))
   }
 
   #fault(segment: Segment, isWriting: boolean, cause: unknown): Fault {

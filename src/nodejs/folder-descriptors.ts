@@ -5,7 +5,7 @@
  * renamed or replaced is noticed; every descriptor that leaves the cache is closed.
  */
 import { closeSync } from 'node:fs'
-import { LIMITS } from '../base/limits.ts'
+import { foldersWithin } from './descriptor-limit.ts'
 
 const FRESH_MS = 1000
 
@@ -15,6 +15,8 @@ interface Entry {
   readonly openedAtMs: number
 }
 
+/** Of `foldersOpenMax`, as many as the system allows. */
+let countMax: number | undefined
 /** Oldest use first. Bounded by LIMITS.foldersOpenMax. */
 const entries = new Map<string, Entry>()
 /** Used last: mostly the next file is in the same folder. */
@@ -39,8 +41,9 @@ export function recall(key: string): number | undefined {
 /** Takes over `fd`; it is closed when its turn comes. */
 export function remember(key: string, fd: number): void {
   forget(key)
+  countMax ??= foldersWithin()
   for (const [oldest] of entries) {
-    if (entries.size < LIMITS.foldersOpenMax.value) break
+    if (entries.size < countMax) break
     forget(oldest)
   }
   newest = { key, fd, openedAtMs: performance.now() }

@@ -32,6 +32,9 @@ function tryListen(server: Server, host: string, port: number): Promise<NodeJS.E
     server.once('error', onError)
     server.listen({ host, port, backlog: 511 }, () => {
       server.off('error', onError)
+      // A connection that cannot be taken (no descriptor or memory for it) is lost; it
+      // must not end the program.
+      server.on('error', () => {})
       resolve(undefined)
     })
   })

@@ -1,75 +1,195 @@
 /**
- * Descriptors of content files kept open between uses, the least recently used closed first.
- * Invariants: at most `limit` idle descriptors; a descriptor in use is never closed.
+ * Descriptors of content files kept open between uses, the least recently used closed first; all torrents of
+ * a process draw on one pool.
+ * Invariants: at most `limit` descriptors of a pool are kept, and half as many again while
+ * they are exchanged; one in use is never closed; who finds all of them in use waits in
+ * order, and holds none meanwhile.
  */
-import { close } from 'node:fs'
+import { close, closeSync } from 'node:fs'
+import { contentFilesWithin } from './descriptor-limit.ts'
+import { forgetAll } from './folder-descriptors.ts'
+import { ShoalError } from './shoal-error.ts'
 
 interface OpenFile {
   readonly fd: number
   readonly isWritable: boolean
   userCount: number
   isDropped: boolean
+  /** It has been dropped: whoever holds it by a key forgets it. */
+  forget(): void
+}
+
+interface Waiter {
+  readonly owner: object
+  readonly isNow: () => void
+  readonly isNever: () => void
+}
+
+export class DescriptorPool {
+  static #shared: DescriptorPool | undefined
+  readonly #limit: number
+  /** Least recently used first. Bounded by the limit. */
+  readonly #files = new Set<OpenFile>()
+  /** In use, or being closed. */
+  #boundCount = 0
+  /** Bounded by the segments of pieces in memory and of reads under way; the first `#served` are done. */
+  #waiting: Waiter[] = []
+  #served = 0
+
+  constructor(limit: number) {
+    this.#limit = limit
+  }
+
+  /** The one pool of this process. */
+  static get shared(): DescriptorPool {
+    DescriptorPool.#shared ??= new DescriptorPool(contentFilesWithin())
+    return DescriptorPool.#shared
+  }
+
+  /** No descriptor can be had before another one is released. */
+  get isUsedUp(): boolean {
+    return this.#boundCount >= this.#limit
+  }
+
+  /** @param isNever instead, when the owner leaves first */
+  wait(owner: object, isNow: () => void, isNever: () => void): void {
+    this.#waiting.push({ owner, isNow, isNever })
+  }
+
+  leave(owner: object): void {
+    const waiting = this.#waiting.slice(this.#served)
+    this.#waiting = waiting.filter((waiter) => waiter.owner !== owner)
+    this.#served = 0
+    for (const waiter of waiting) if (waiter.owner === owner) waiter.isNever()
+  }
+
+  /** Where even these are too many, idle ones are let go, and it is tried once more. */
+  open(opens: () => number): number {
+    try {
+      return opens()
+    } catch (error) {
+      if (!(error instanceof ShoalError) || error.code !== 'storage/too-many-files') throw error
+      for (const file of [...this.#files]) if (file.userCount === 0) this.#remove(file, closeSync)
+      forgetAll()
+      return opens()
+    }
+  }
+
+  /** It is used from now on. */
+  take(file: OpenFile): void {
+    if (file.userCount++ === 0) this.#boundCount++
+    if (file.isDropped) return
+    this.#files.delete(file)
+    this.#files.add(file)
+    if (this.#files.size > this.#limit) this.#closeOldest()
+  }
+
+  release(file: OpenFile): void {
+    if (--file.userCount > 0) return
+    this.#boundCount--
+    if (file.isDropped) this.#close(file)
+    this.#serve()
+  }
+
+  drop(file: OpenFile): void {
+    if (!file.isDropped) this.#remove(file, () => this.#close(file))
+  }
+
+  #closeOldest(): void {
+    for (const file of this.#files) {
+      if (file.userCount > 0) continue
+      this.drop(file)
+      return
+    }
+  }
+
+  /** @param closes called at once if nobody uses it */
+  #remove(file: OpenFile, closes: (fd: number) => void): void {
+    this.#files.delete(file)
+    file.isDropped = true
+    file.forget()
+    if (file.userCount === 0) closes(file.fd)
+  }
+
+  #close(file: OpenFile): void {
+    this.#boundCount++
+    close(file.fd, () => {
+      this.#boundCount--
+      this.#serve()
+    })
+  }
+
+  #serve(): void {
+    while (this.#served < this.#waiting.length && !this.isUsedUp) this.#waiting[this.#served++]!.isNow()
+    if (this.#served < this.#waiting.length) return
+    this.#waiting = []
+    this.#served = 0
+  }
 }
 
 export class OpenFiles<Key> {
-  readonly #limit: number
+  readonly #pool: DescriptorPool
   readonly #open: (key: Key, isWriting: boolean) => number
-  /** Least recently used first. Bounded by the limit and the operations under way. */
+  /** Bounded by the pool's limit. */
   readonly #files = new Map<Key, OpenFile>()
 
   /** @param open gives a descriptor; what it throws reaches the caller of `use` */
-  constructor(limit: number, open: (key: Key, isWriting: boolean) => number) {
-    this.#limit = limit
+  constructor(open: (key: Key, isWriting: boolean) => number, pool = DescriptorPool.shared) {
     this.#open = open
+    this.#pool = pool
   }
 
-  /** Of the files open now; at most `limit` and those in use. */
+  /** Of the files open now. */
   keys(): Key[] {
     return [...this.#files.keys()]
+  }
+
+  /** `use` would open one descriptor more than there may be: `wait` first. */
+  mustWait(key: Key, isWriting: boolean): boolean {
+    if (!this.#pool.isUsedUp) return false
+    const file = this.#files.get(key)
+    return file === undefined || file.userCount === 0 || (isWriting && !file.isWritable)
+  }
+
+  /** @param isNever instead, when `leave` comes first */
+  wait(isNow: () => void, isNever: () => void): void {
+    this.#pool.wait(this, isNow, isNever)
   }
 
   /** A descriptor, and the call that ends its use. */
   use(key: Key, isWriting: boolean): { readonly fd: number; readonly release: () => void } {
     let file = this.#files.get(key)
     if (file !== undefined && isWriting && !file.isWritable) {
-      this.#drop(key, file)
+      this.#pool.drop(file)
       file = undefined
     }
-    file ??= { fd: this.#open(key, isWriting), isWritable: isWriting, userCount: 0, isDropped: false }
-    this.#files.delete(key)
-    this.#files.set(key, file)
-    file.userCount++
-    if (this.#files.size > this.#limit) this.#closeOldest()
+    file ??= this.#opened(key, isWriting)
+    this.#pool.take(file)
     const used = file
-    return { fd: file.fd, release: () => this.#release(used) }
+    return { fd: file.fd, release: () => this.#pool.release(used) }
   }
 
   /** The next use opens it anew. */
   forget(key: Key): void {
     const file = this.#files.get(key)
-    if (file !== undefined) this.#drop(key, file)
+    if (file !== undefined) this.#pool.drop(file)
+  }
+
+  /** Whoever waits does not get one any more. */
+  leave(): void {
+    this.#pool.leave(this)
   }
 
   /** Closes everything that is idle now and the rest as soon as it is. */
   closeAll(): void {
-    for (const [key, file] of [...this.#files]) this.#drop(key, file)
+    for (const file of [...this.#files.values()]) this.#pool.drop(file)
   }
 
-  #release(file: OpenFile): void {
-    if (--file.userCount === 0 && file.isDropped) close(file.fd)
-  }
-
-  #closeOldest(): void {
-    for (const [key, file] of this.#files) {
-      if (file.userCount > 0) continue
-      this.#drop(key, file)
-      return
-    }
-  }
-
-  #drop(key: Key, file: OpenFile): void {
-    this.#files.delete(key)
-    file.isDropped = true
-    if (file.userCount === 0) close(file.fd)
+  #opened(key: Key, isWriting: boolean): OpenFile {
+    const fd = this.#pool.open(() => this.#open(key, isWriting))
+    const forget = () => this.#files.delete(key)
+    const file = { fd, isWritable: isWriting, userCount: 0, isDropped: false, forget }
+    this.#files.set(key, file)
+    return file
   }
 }

@@ -25,7 +25,7 @@ import type { Endpoint } from '../wire/endpoint.ts'
 import { MERKLE_BLOCK_LENGTH } from '../wire/merkle.ts'
 import type { Metainfo } from '../wire/metainfo.ts'
 import { ContentRounds } from './content-rounds.ts'
-import { connectionsWithin } from './descriptor-limit.ts'
+import { connectionsWithin, refuseTooFewDescriptors } from './descriptor-limit.ts'
 import { type MagnetAddOptions, MagnetTask } from './magnet-task.ts'
 import { MulticastNetwork } from './multicast-network.ts'
 import { keepNewestFiles } from './newest-files.ts'
@@ -202,6 +202,7 @@ export class PeerNode {
 
   /** Listens; throws ShoalError `listen/…`. The listener hears everything from the first event on. */
   static async start(options: PeerNodeOptions, listener: NodeListener): Promise<PeerNode> {
+    refuseTooFewDescriptors()
     const network = await TcpNetwork.listen({ host: options.host, ports: options.ports })
     const connectionsMax = connectionsWithin(options.connectionsMax)
     const node = new PeerNode({ ...options, connectionsMax }, network)

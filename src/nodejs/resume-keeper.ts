@@ -83,7 +83,7 @@ export class ResumeKeeper {
   }
 
   /** What is there was looked at, with the help of an earlier journal or without: from now on it is kept. */
-  begin({ found, changed }: Findings, resume: KeptResume | undefined): void {
+  begin({ found, changed }: Pick<Findings, 'found' | 'changed'>, resume: KeptResume | undefined): void {
     const { metainfo, content } = this.#options
     const state = new ResumeState(metainfo.pieceCount, metainfo.files.length)
     for (const mark of resume?.state.marks() ?? []) if (!changed.has(mark.file)) state.mark(mark)

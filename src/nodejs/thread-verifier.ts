@@ -4,7 +4,10 @@
  * thread is busy go over together.
  * Small pieces, and whatever is not in shared memory, are hashed in place: a message
  * costs more than their hash.
- * Invariants: one batch is with the thread at a time; it keeps the process alive only while somebody waits.
+ * A thread that cannot be had (too few open files, too little memory), or ends on its own, costs speed only:
+ * from then on everything is hashed in place.
+ * Invariants: one batch is with the thread at a time; it keeps the process alive only while somebody waits;
+ * every job is answered, unless `close` comes first.
  */
 import { Worker } from 'node:worker_threads'
 import { ok, type Result } from '../base/result.ts'
@@ -36,18 +39,32 @@ export interface VerifyResult {
   readonly hashes: PieceDigests | Uint8Array
 }
 
+interface Waiting {
+  readonly job: VerifyJob
+  readonly done: (hashes: VerifyResult['hashes']) => void
+}
+
 type Done<Hashes> = (result: Result<Hashes>) => void
 
 export class ThreadVerifier implements PieceVerifier {
   #worker: Worker | undefined
   /** Bounded by `unverifiedBytesMax`: each job holds a buffer of the pool, or the one of its torrent. */
-  readonly #waiting = new Map<number, (hashes: PieceDigests | Uint8Array) => void>()
+  readonly #waiting = new Map<number, Waiting>()
   #queue: VerifyJob[] = []
   #isBusy = false
+  /** The thread was lost; or all is over. */
+  #isWithoutThread = false
   #lastId = 0
+  readonly #program: URL
+
+  /** @param program another one (for tests) */
+  constructor(program = WORKER) {
+    this.#program = program
+  }
 
   /** Brings the thread up ahead of the first piece. */
   start(): void {
+    if (this.#isWithoutThread) return
     this.#worker ??= this.#startWorker()
     if (!this.#isBusy) this.#worker.unref()
   }
@@ -72,15 +89,17 @@ export class ThreadVerifier implements PieceVerifier {
 
   /** Ends the thread; what it was asked for is never answered. */
   async close(): Promise<void> {
+    this.#isWithoutThread = true
     this.#waiting.clear()
     this.#queue = []
     await this.#worker?.terminate()
   }
 
   #enqueue(bytes: Uint8Array, of: VerifyJob['of'], done: (hashes: PieceDigests | Uint8Array) => void): void {
-    const id = ++this.#lastId
-    this.#waiting.set(id, done)
-    this.#queue.push({ id, bytes, of })
+    const job = { id: ++this.#lastId, bytes, of }
+    this.#waiting.set(job.id, { job, done })
+    if (this.#isWithoutThread) return this.#answerHere(job.id)
+    this.#queue.push(job)
     this.#post()
   }
 
@@ -94,19 +113,40 @@ export class ThreadVerifier implements PieceVerifier {
   }
 
   #startWorker(): Worker {
-    const worker = new Worker(WORKER)
+    const worker = new Worker(this.#program)
     worker.on('message', (results: readonly VerifyResult[]) => {
       this.#isBusy = false
       this.#post()
       if (!this.#isBusy) worker.unref()
       for (const { id, hashes } of results) {
-        const done = this.#waiting.get(id)
+        const waiting = this.#waiting.get(id)
         this.#waiting.delete(id)
-        done?.(hashes)
+        waiting?.done(hashes)
       }
     })
+    worker.on('error', () => this.#onLost())
+    worker.on('exit', () => this.#onLost())
     return worker
   }
+
+  #onLost(): void {
+    if (this.#isWithoutThread) return
+    this.#isWithoutThread = true
+    this.#queue = []
+    for (const id of this.#waiting.keys()) this.#answerHere(id)
+  }
+
+  #answerHere(id: number): void {
+    setImmediate(() => {
+      const waiting = this.#waiting.get(id)
+      this.#waiting.delete(id)
+      waiting?.done(verify(waiting.job))
+    })
+  }
+}
+
+export function verify({ bytes, of }: VerifyJob): VerifyResult['hashes'] {
+  return of === 'blocks' ? digestBlocks(bytes) : digestPiece(bytes, of.wantsSha1, of.merkle)
 }
 
 function isForHere(bytes: Uint8Array): boolean {

@@ -16,7 +16,7 @@ import { ContentCare } from './content-care.ts'
 import { ContentCheck } from './content-check.ts'
 import { ContentFolder, type ContentStat, type PathComponent } from './content-folder.ts'
 import { locateFiles } from './content-location.ts'
-import { beginsIn, endMove, moveContent } from './content-move.ts'
+import { beginsIn, copyContent, endMove, moveContent } from './content-move.ts'
 import { FileStore } from './file-store.ts'
 import { expectOnHeap } from './heap-growth.ts'
 import type { NodeEvent } from './node-events.ts'
@@ -72,6 +72,10 @@ export class TorrentTask {
   #keeper: ResumeKeeper | undefined
   #seconds = 0
   #bytes = 0
+  /** What follows the last piece, one time after the other. Never rejects. */
+  #completing: Promise<void> = Promise.resolve()
+  /** How often pieces turned out to be wrong on disk. */
+  #lossCount = 0
 
   constructor(id: number, options: TorrentAddOptions, defaults: TorrentDefaults, around: TaskSurroundings) {
     this.id = id
@@ -95,7 +99,7 @@ export class TorrentTask {
     })
     this.care = new ContentCare(id, this.#content, this.#geometry, {
       push: (input) => {
-        if (input.kind === 'pieces-lost') this.#keeper?.lost(input.pieces)
+        if (input.kind === 'pieces-lost') this.#lost(input.pieces)
         around.push(input)
       },
       emit: (event) => around.emit(id, event),
@@ -144,14 +148,16 @@ export class TorrentTask {
     if (event.event === 'downloaded') {
       this.#bytes = event.bytes
       this.#seconds = event.seconds
-      this.#complete().catch((error: unknown) => {
-        if (!this.#abort.signal.aborted) this.#reject(error as ShoalError)
-      })
+      this.#completing = this.#completing
+        .then(() => this.#complete())
+        .catch((error: unknown) => {
+          if (!this.#abort.signal.aborted) this.#reject(error as ShoalError)
+        })
       return
     }
     this.#around.emit(this.id, event)
     if (event.event === 'announced') this.#hasAnnounced = true
-    if (event.event === 'piece-unreadable') this.#keeper?.lost([event.piece])
+    if (event.event === 'piece-unreadable') this.#lost([event.piece])
     if (event.event === 'paused') this.care.paused(event)
     if (event.event === 'piece-verified') this.care.progressed()
     if (event.event === 'piece-unreadable') this.care.unreadable(event.piece)
@@ -167,6 +173,7 @@ export class TorrentTask {
   /** After the machine has stopped: remembers what is there and lets go of everything. */
   async stop(): Promise<void> {
     this.abort()
+    await this.#completing
     await this.#keeper?.close()
     const isComplete = this.#around.torrent(this.id)?.isComplete === true && this.#isInPlace()
     if (!isComplete) this.#remember()
@@ -181,6 +188,11 @@ export class TorrentTask {
         'start it again to go on',
       ),
     )
+  }
+
+  #lost(pieces: readonly number[]): void {
+    this.#lossCount++
+    this.#keeper?.lost(pieces)
   }
 
   #remember(): void {
@@ -285,10 +297,17 @@ export class TorrentTask {
     const resume = this.#told(
       note === undefined ? undefined : takeResume(note, metainfo.pieceCount, metainfo.files.length),
     )
-    const { found } = await this.#content.find(resume, usesOwnThread, false)
+    const findings = await this.#content.find(resume, usesOwnThread, false, true)
+    const { found } = findings
     if (this.#abort.signal.aborted) return found
-    this.#stats = this.#content.stats()
-    if (note !== undefined) this.#content.rememberSeed(note, found, this.#stats)
+    const stats = this.#content.stats()
+    const changed = await this.#content.readChanged(findings, stats)
+    if (this.#abort.signal.aborted) return found
+    this.#stats = stats
+    if (note !== undefined) {
+      const vouched = stats.map((stat, file) => (changed.has(file) ? undefined : stat))
+      this.#content.rememberSeed(note, found, vouched)
+    }
     return found
   }
 
@@ -356,8 +375,12 @@ export class TorrentTask {
     const isComplete = this.#around.torrent(this.id)?.isComplete ?? false
     // Everything was there, and has just been checked.
     if (isComplete && role === 'download') {
-      await this.#putInPlace()
-      if (this.#abort.signal.aborted) return
+      const placing = this.#completing.then(() => this.#putInPlace())
+      this.#completing = placing.then(
+        () => {},
+        () => {},
+      )
+      if (!(await placing)) return
       if (this.options.finalCheck === 'before') this.#emitVerified()
       this.#around.emit(this.id, this.#completeEvent())
       if (this.options.finalCheck === 'after') this.#emitVerified()
@@ -373,7 +396,7 @@ export class TorrentTask {
     // Files are moved to the last one or not at all.
     if (!ignoresSpace && have !== undefined) await this.care.untilRoom(this.#spaceNeeds(have), signal)
     if (signal.aborted) return
-    await this.#putInPlace()
+    if (!(await this.#putInPlace())) return
     if (signal.aborted) return
     if (finalCheck === 'before' && !(await this.#finalCheck())) return
     this.#around.emit(this.id, this.#completeEvent())
@@ -423,17 +446,25 @@ export class TorrentTask {
     this.#around.emit(this.id, { event: 'verified', pieces, files: files.length })
   }
 
-  async #putInPlace(): Promise<void> {
+  /** False when it was stopped, or something turned out to be missing: then it comes again. */
+  async #putInPlace(): Promise<boolean> {
     this.#store.finish(this.#isNew)
-    if (this.#isInPlace()) return
+    if (this.#isInPlace()) return true
     const target = new ContentFolder(this.options.dir)
-    await this.#keeper?.close()
-    if (this.#abort.signal.aborted) return
     const state = TransferState.open(target.root, this.infoHash)
+    const before = this.#lossCount
     try {
       this.#state?.beginMove()
+      const move = { ...this.#movable, from: this.#folder, to: target }
+      const copied = await copyContent(move, this.#abort.signal)
+      const isOff = () => this.#abort.signal.aborted || this.#lossCount > before
+      if (!isOff()) await this.#keeper?.close()
+      if (isOff()) {
+        state.close(false)
+        return false
+      }
       this.#store.close()
-      moveContent({ ...this.#movable, from: this.#folder, to: target })
+      moveContent(move, copied)
     } catch (error) {
       state.close(false)
       throw error
@@ -447,6 +478,7 @@ export class TorrentTask {
     this.#connectStore()
     this.#takeCare()
     this.#keeper.beginMoved(this.#around.torrent(this.id)!.core.pieces.have)
+    return true
   }
 
   /** Not in the temporary folder. */

@@ -2,7 +2,7 @@
  * What goes wrong is told in two lines, what is wrong and what to do, with the right exit status and never
  * with a stack trace: 2 for bad usage and bad input, 1 for work that failed.
  */
-import { spawn } from 'node:child_process'
+import { spawn, spawnSync } from 'node:child_process'
 import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
@@ -309,4 +309,18 @@ test('content that vanishes while it is served ends neither the program nor othe
   expect(seed.exited).toBeUndefined()
   expect(existsSync(root)).toBe(true)
   expect((await seed.end()).code).toBe(0)
+})
+
+const hasFull = existsSync('/dev/full')
+if (!hasFull) console.log('skipped: there is no /dev/full')
+
+test.skipIf(!hasFull)('an output that cannot be written is an error; a reader that has gone is none', () => {
+  const { file } = stage(PIECES)
+  const info = (to: string) =>
+    spawnSync('sh', ['-c', `"$@" ${to}`, 'sh', NODE, MAIN, 'info', file, '--json'], { encoding: 'utf8' })
+  const full = info('> /dev/full')
+  expect(full.status).toBe(1)
+  expect(full.stderr).toMatch(/^error: the output could not be written: .*ENOSPC.*\nhint: .*\n$/)
+  const gone = info('| true')
+  expect([gone.status, gone.stderr]).toEqual([0, ''])
 })

@@ -1,0 +1,42 @@
+import { afterEach, expect, test } from 'vitest'
+import { toHex } from '../base/bytes.ts'
+import type { PieceDigests } from '../swarm/effects.ts'
+import { digestPiece } from './piece-digests.ts'
+import { ThreadVerifier } from './thread-verifier.ts'
+
+/** Long enough for the thread. */
+const BYTES = new Uint8Array(new SharedArrayBuffer(256 * 1024)).fill(7)
+const hex = (bytes: Uint8Array | undefined) => bytes && toHex(bytes)
+const SHA1 = hex(digestPiece(BYTES, true, undefined).sha1)
+
+let verifier: ThreadVerifier
+
+afterEach(() => verifier.close())
+
+function digest(): Promise<PieceDigests> {
+  return new Promise((resolve, reject) =>
+    verifier.digest(BYTES, true, undefined, (result) => {
+      if (result.ok) resolve(result.value)
+      else reject(new Error(result.error.message))
+    }),
+  )
+}
+
+test('a piece is hashed on the thread', async () => {
+  verifier = new ThreadVerifier()
+  expect(hex((await digest()).sha1)).toBe(SHA1)
+})
+
+test.each([
+  ['does not start', 'throw new Error("no memory")'],
+  [
+    'ends at the first job',
+    `import { parentPort } from 'node:worker_threads'; parentPort.once('message', () => process.exit(1))`,
+  ],
+])('when the thread %s, pieces are hashed all the same', async (_, program) => {
+  verifier = new ThreadVerifier(new URL(`data:text/javascript,${encodeURIComponent(program)}`))
+  verifier.start()
+  const all = await Promise.all([digest(), digest(), digest()])
+  for (const { sha1 } of all) expect(hex(sha1)).toBe(SHA1)
+  expect(hex((await digest()).sha1)).toBe(SHA1)
+})
