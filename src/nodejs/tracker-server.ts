@@ -258,7 +258,10 @@ export class TrackerServer {
         const withKey = PASSKEY_PATH.exec(mark < 0 ? url : url.slice(0, mark))
         if (withKey?.[2] === 'announce') return this.#announce(request, response, query, withKey[1])
         if (withKey?.[2] === 'scrape') return this.#scrape(request, response, query, withKey[1])
-        if (this.#others) return this.#others(request, response)
+        if (this.#others) {
+          stay(request.socket)
+          return this.#others(request, response)
+        }
         return refuse(response, 'no such page; announce to /announce', 404)
       }
     }
@@ -342,7 +345,10 @@ async function listenOnBoth(
 
 function createServer(): http.Server {
   const server = nodeHttp().createServer({
-    keepAlive: true,
+    // Their streams are over before they begin, so that nothing waits for the end of an announce.
+    optimizeEmptyRequests: true,
+    // Most connections are for one announce: the others are told when they turn out to stay (`stay`).
+    noDelay: false,
     maxHeaderSize: LIMITS.trackerHeadBytesMax.value,
     headersTimeout: HEAD_MS,
     requestTimeout: REQUEST_MS,
@@ -400,6 +406,13 @@ function sendBencoded(response: http.ServerResponse, body: Uint8Array, status = 
 function sendText(response: http.ServerResponse, body: string, status = 200, type = 'text/plain'): void {
   response.writeHead(status, ['Content-Type', type, 'Content-Length', String(body.length)])
   response.end(body, 'latin1')
+  if (response.shouldKeepAlive && response.socket) stay(response.socket)
+}
+
+/** More than one small answer will go out on this connection, or one in parts; two calls of the system. */
+function stay(socket: Socket): void {
+  socket.setNoDelay(true)
+  socket.setKeepAlive(true)
 }
 
 /** One character per byte. */
