@@ -9,6 +9,7 @@
 import { parseArgs } from 'node:util'
 import { concatBytes } from '../src/base/bytes.ts'
 import { Prng } from '../src/base/prng.ts'
+import { fromLatin1 } from '../src/base/text.ts'
 import { nodeCrypto } from '../src/nodejs/node-crypto.ts'
 import { SHARED_MEMORY } from '../src/nodejs/shared-memory.ts'
 import { type BValue, decodeBencode, encodeBencode } from '../src/wire/bencode.ts'
@@ -100,7 +101,7 @@ function measureBencode(): void {
   })
   const answer = { seeders: 40, leechers: 10, completed: 7, intervalSeconds: 1800, minIntervalSeconds: 60 }
   const peers = { peersV4: prng.bytes(6 * 50), peersV6: new Uint8Array(0) }
-  const reply = encodeCompactReply({ ...answer, ...peers }, prng.bytes(4))
+  const reply = fromLatin1(encodeCompactReply({ ...answer, ...peers }, prng.bytes(4)))
   measure('read: tracker reply of 50 peers', reply.length * 100, 100, () => {
     for (let i = 0; i < 100; i++) decodeAnnounceReply(reply)
   })

@@ -52,6 +52,26 @@ describe('percent encoding', () => {
   })
 
   it('refuses broken escapes', () => {
-    for (const text of ['%', '%4', '%zz', 'a%4']) expect(percentDecode(text)).toBeUndefined()
+    for (const text of [
+      '%',
+      '%4',
+      '%zz',
+      'a%4',
+      '%%%',
+      '%%41',
+      '%4%',
+      '%4g',
+      '%/0',
+      '%:0',
+      '%@0',
+      '%`0',
+      '\u0141',
+      '%\u01410',
+    ])
+      expect(percentDecode(text)).toBeUndefined()
+  })
+
+  it('reads digits of either case and a plus', () => {
+    expect(percentDecode('a+%aF%fA%09%90')).toEqual(Uint8Array.of(0x61, 0x20, 0xaf, 0xfa, 0x09, 0x90))
   })
 })

@@ -73,16 +73,27 @@ export function percentEncode(bytes: Uint8Array): string {
  * byte. `+` is a space.
  */
 export function percentDecode(text: string): Uint8Array | undefined {
-  const bytes: number[] = []
-  for (let i = 0; i < text.length; i++) {
+  let length = text.length
+  for (let at = text.indexOf('%'); at >= 0; at = text.indexOf('%', at + 1)) length -= 2
+  if (length < 0) return undefined
+  const bytes = new Uint8Array(length)
+  for (let i = 0, to = 0; i < text.length; i++) {
     const code = text.charCodeAt(i)
     if (code > 0xff) return undefined
     if (code === 0x25) {
-      const digits = text.slice(i + 1, i + 3)
-      if (!/^[0-9a-f]{2}$/i.test(digits)) return undefined
-      bytes.push(Number.parseInt(digits, 16))
+      const high = hexDigit(text.charCodeAt(i + 1))
+      const low = hexDigit(text.charCodeAt(i + 2))
+      if (high < 0 || low < 0) return undefined
+      bytes[to++] = high * 16 + low
       i += 2
-    } else bytes.push(code === 0x2b ? 0x20 : code)
+    } else bytes[to++] = code === 0x2b ? 0x20 : code
   }
-  return Uint8Array.from(bytes)
+  return bytes
+}
+
+/** -1 for what is none, NaN past the end of a text included. */
+function hexDigit(code: number): number {
+  if (code >= 0x30 && code <= 0x39) return code - 0x30
+  const letter = (code | 0x20) - 0x61
+  return letter >= 0 && letter < 6 ? letter + 10 : -1
 }

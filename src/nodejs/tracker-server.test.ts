@@ -189,6 +189,20 @@ describe('bad company', () => {
     expect(await raw(await listen(), text)).toContain('failure reason')
   })
 
+  test('requests in one packet, with a body and without, are answered in turn', async () => {
+    const get = (path: string, more = '') => `GET ${path} HTTP/1.1\r\nHost: t\r\n${more}\r\n`
+    const asked =
+      get(announcePath('a', 1)) +
+      get('/healthz', 'Content-Length: 5\r\n') +
+      'GET /' +
+      'POST /announce HTTP/1.1\r\nHost: t\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nGET /\r\n0\r\n\r\n' +
+      'POST /announce HTTP/1.1\r\nHost: t\r\n\r\n' +
+      get(announcePath('b', 2), 'Connection: close\r\n')
+    const answers = (await raw(await listen(), asked)).split('HTTP/1.1 200 OK\r\n').slice(1)
+    const expected = ['5:peers0:', 'ok', 'announce with GET', 'announce with GET', '5:peers6:']
+    expect(answers).toEqual(expected.map((part) => expect.stringContaining(part)))
+  })
+
   test('noise leaves the next announce answered (L13)', async () => {
     const server = await listen()
     const noise = [

@@ -18,6 +18,9 @@ export const COMPACT_V4_LENGTH = 6
 export const COMPACT_V6_LENGTH = 18
 
 const MAPPED_PREFIX_LENGTH = 12
+/** How a socket that takes both families names those who come over IPv4: most of a tracker's askers. */
+const MAPPED_TEXT = '::ffff:'
+const DOT = 0x2e
 
 /** Reads `1.2.3.4:5` or `[::1]:5`; undefined for anything else. */
 export function parseEndpoint(text: string): Endpoint | undefined {
@@ -41,7 +44,10 @@ export function isIpv6(endpoint: Endpoint): boolean {
 
 /** 4 or 16 bytes; undefined unless `text` is a numeric address. An IPv4-mapped IPv6 address gives 4. */
 export function parseAddress(text: string): Uint8Array | undefined {
-  const address = text.includes(':') ? parseIpv6(text) : parseIpv4(text)
+  if (!text.includes(':')) return parseIpv4(text)
+  const mapped = text.startsWith(MAPPED_TEXT) ? parseIpv4(text.slice(MAPPED_TEXT.length)) : undefined
+  if (mapped !== undefined) return mapped
+  const address = parseIpv6(text)
   return address === undefined ? undefined : unmapped(address)
 }
 
@@ -81,16 +87,26 @@ function decodeCompact(bytes: Uint8Array, entryLength: number): Endpoint[] | und
   return endpoints
 }
 
+/** Character by character, since a tracker does it for every announce. */
 function parseIpv4(text: string): Uint8Array | undefined {
-  const parts = text.split('.')
-  if (parts.length !== 4) return undefined
   const address = new Uint8Array(4)
-  for (let i = 0; i < 4; i++) {
-    // A leading zero is octal to some readers and decimal to others: refused (S39, S40).
-    if (!/^(0|[1-9][0-9]{0,2})$/.test(parts[i]!) || Number(parts[i]) > 255) return undefined
-    address[i] = Number(parts[i])
+  let part = 0
+  let value = -1
+  for (let i = 0; i <= text.length; i++) {
+    const code = i === text.length ? DOT : text.charCodeAt(i)
+    if (code === DOT) {
+      if (value < 0 || part === 4) return undefined
+      address[part++] = value
+      value = -1
+    } else {
+      const digit = code - 0x30
+      // A leading zero is octal to some readers and decimal to others: refused (S39, S40).
+      if (digit < 0 || digit > 9 || value === 0) return undefined
+      value = value < 0 ? digit : value * 10 + digit
+      if (value > 255) return undefined
+    }
   }
-  return address
+  return part === 4 ? address : undefined
 }
 
 function parseIpv6(text: string): Uint8Array | undefined {

@@ -91,9 +91,9 @@ describe('announce replies', () => {
       fc.property(CASE, (sample) => {
         const answer = answerOf(sample)
         for (const bytes of [
-          encodeCompactReply(answer, sample.address),
+          fromLatin1(encodeCompactReply(answer, sample.address)),
           encodeDictionaryReply(answer, sample.address),
-          encodeCompactReply(answer, sample.address, true),
+          fromLatin1(encodeCompactReply(answer, sample.address, true)),
           encodeDictionaryReply(answer, sample.address, true),
           encodeFailure('no', 5),
           encodeScrapeReply([[new Uint8Array(20), sample.counts]]),

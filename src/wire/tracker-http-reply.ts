@@ -2,13 +2,12 @@
  * The answers of the HTTP tracker protocol: announce replies with peers in compact or dictionary form
  * (BEP 3, 7, 23), our own address as the tracker sees it (BEP 24), failures that say when to come
  * back (BEP 31), scrapes (BEP 48).
- * A tracker writes the compact form straight into one buffer; a client reads every form leniently,
+ * A tracker writes the compact form without a dictionary; a client reads every form leniently,
  * since old trackers sort nothing.
  */
-import { concatBytes } from '../base/bytes.ts'
 import { LIMITS } from '../base/limits.ts'
 import { fail, ok, type Result } from '../base/result.ts'
-import { decodeUtf8, fromLatin1, toLatin1 } from '../base/text.ts'
+import { decodeUtf8, toLatin1 } from '../base/text.ts'
 import {
   type BDict,
   type BValue,
@@ -52,29 +51,25 @@ const EXTENSION_MEMBER = `5:${EXTENSION_KEY}${toLatin1(encodeBencode(EXTENSION))
 const API_PATH_PATTERN = /^(?:\/[A-Za-z0-9_-]{1,64}){1,8}$/
 
 /**
+ * As text, one character per byte, since that is what Node.js writes fastest.
  * @param address of the asker, 4 or 16 bytes: the reply's `external ip`
  * @param offersApi whether this tracker has the API that Shoal peers use
+ * @param textOfBytes does what `toLatin1` does, perhaps faster
  */
 export function encodeCompactReply(
   answer: AnnounceAnswer,
   address: Uint8Array,
   offersApi = false,
-): Uint8Array {
+  textOfBytes: (bytes: Uint8Array) => string = toLatin1,
+): string {
   const { peersV4, peersV6 } = answer
-  return concatBytes([
-    fromLatin1(
-      `d8:completei${answer.seeders}e10:downloadedi${answer.completed}e11:external ip${address.length}:`,
-    ),
-    address,
-    fromLatin1(
-      `10:incompletei${answer.leechers}e8:intervali${answer.intervalSeconds}e` +
-        `12:min intervali${answer.minIntervalSeconds}e5:peers${peersV4.length}:`,
-    ),
-    peersV4,
-    fromLatin1(peersV6.length > 0 ? `6:peers6${peersV6.length}:` : ''),
-    peersV6,
-    fromLatin1(offersApi ? `${EXTENSION_MEMBER}e` : 'e'),
-  ])
+  return (
+    `d8:completei${answer.seeders}e10:downloadedi${answer.completed}e11:external ip${address.length}:` +
+    `${toLatin1(address)}10:incompletei${answer.leechers}e8:intervali${answer.intervalSeconds}e` +
+    `12:min intervali${answer.minIntervalSeconds}e5:peers${peersV4.length}:${textOfBytes(peersV4)}` +
+    (peersV6.length > 0 ? `6:peers6${peersV6.length}:${textOfBytes(peersV6)}` : '') +
+    (offersApi ? `${EXTENSION_MEMBER}e` : 'e')
+  )
 }
 
 /** The form for clients that ask for `compact=0`; with ids when the answer carries them. */

@@ -8,6 +8,8 @@ import { percentDecode, percentEncode, toLatin1 } from '../base/text.ts'
 import type { AnnounceEvent, AnnounceRequest } from './tracker-announce.ts'
 
 const HASH_LENGTH = 20
+/** Those of 2^64 - 1. */
+const COUNT_DIGITS_MAX = 20
 
 /** What trackers are told about encrypted connections; not a BEP, but what most clients say. */
 const CRYPTO_QUERY = { off: '', prefer: '&supportcrypto=1', require: '&requirecrypto=1' }
@@ -77,7 +79,16 @@ class AnnounceFields {
   #infoHash: Uint8Array | undefined
   #peerId: Uint8Array | undefined
   #trackerId: Uint8Array | undefined
-  readonly #texts: Record<string, string | undefined> = Object.create(null)
+  #port: string | undefined
+  #uploaded: string | undefined
+  #downloaded: string | undefined
+  #left: string | undefined
+  #numwant: string | undefined
+  #compact: string | undefined
+  #noPeerId: string | undefined
+  #event: string | undefined
+  #key: string | undefined
+  #ip: string | undefined
 
   /** False when an escape is broken. */
   take(name: string, value: string): boolean {
@@ -89,23 +100,40 @@ class AnnounceFields {
       case 'trackerid':
         return (this.#trackerId ??= percentDecode(value)) !== undefined
       case 'port':
+        this.#port ??= value
+        break
       case 'uploaded':
+        this.#uploaded ??= value
+        break
       case 'downloaded':
+        this.#downloaded ??= value
+        break
       case 'left':
+        this.#left ??= value
+        break
       case 'numwant':
+        this.#numwant ??= value
+        break
       case 'compact':
+        this.#compact ??= value
+        break
       case 'no_peer_id':
+        this.#noPeerId ??= value
+        break
       case 'event':
+        this.#event ??= value
+        break
       case 'key':
+        this.#key ??= value
+        break
       case 'ip':
-        this.#texts[name] ??= value
+        this.#ip ??= value
     }
     return true
   }
 
   request(): Result<AnnounceRequest> {
-    const texts = this.#texts
-    const port = count(texts.port)
+    const port = count(this.#port)
     if (this.#infoHash?.length !== HASH_LENGTH)
       return fail('tracker/bad-request', 'info_hash is not 20 bytes')
     if (this.#peerId?.length !== HASH_LENGTH) return fail('tracker/bad-request', 'peer_id is not 20 bytes')
@@ -115,18 +143,18 @@ class AnnounceFields {
       infoHash: this.#infoHash,
       peerId: this.#peerId,
       port,
-      uploaded: count(texts.uploaded) ?? 0,
-      downloaded: count(texts.downloaded) ?? 0,
+      uploaded: count(this.#uploaded) ?? 0,
+      downloaded: count(this.#downloaded) ?? 0,
       // Who does not say is taken for a leecher: nobody is sent to it in vain.
-      left: count(texts.left) ?? Number.MAX_SAFE_INTEGER,
-      event: eventOf(texts.event),
+      left: count(this.#left) ?? Number.MAX_SAFE_INTEGER,
+      event: eventOf(this.#event),
       // A negative number means "as many as you like", as it does over UDP.
-      numwant: count(texts.numwant),
-      key: keyOf(texts.key),
+      numwant: count(this.#numwant),
+      key: keyOf(this.#key),
       trackerId: this.#trackerId,
-      ip: ipOf(texts.ip),
-      compact: flag(texts.compact),
-      noPeerId: flag(texts.no_peer_id),
+      ip: ipOf(this.#ip),
+      compact: flag(this.#compact),
+      noPeerId: flag(this.#noPeerId),
     })
   }
 }
@@ -146,9 +174,14 @@ function eachParameter(query: string, visit: (name: string, value: string) => bo
 
 /** A whole number of at least 0 that a double holds; larger ones are held at that bound. */
 function count(text: string | undefined): number | undefined {
-  return text !== undefined && /^[0-9]{1,20}$/.test(text)
-    ? Math.min(Number(text), Number.MAX_SAFE_INTEGER)
-    : undefined
+  if (text === undefined || text.length === 0 || text.length > COUNT_DIGITS_MAX) return undefined
+  let value = 0
+  for (let i = 0; i < text.length; i++) {
+    const digit = text.charCodeAt(i) - 0x30
+    if (digit < 0 || digit > 9) return undefined
+    value = value * 10 + digit
+  }
+  return Math.min(value, Number.MAX_SAFE_INTEGER)
 }
 
 function flag(text: string | undefined): boolean | undefined {
