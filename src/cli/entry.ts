@@ -4,6 +4,7 @@
  * to come up as everything else does to load.
  */
 import v8 from 'node:v8'
+import { restrainOptimizer } from '../nodejs/optimizer.ts'
 import { formatVersion, readVersion } from './version.ts'
 
 const HASHING_COMMANDS: ReadonlySet<string> = new Set(['create', 'verify', 'share', 'seed'])
@@ -21,8 +22,11 @@ export async function start(argv: readonly string[]): Promise<void> {
     )
     return
   }
-  if (HASHING_COMMANDS.has(argv[0] ?? '') && !argv.some((word) => HELP.has(word)))
-    (await import('../nodejs/hash-pool.ts')).HashPool.shared.start(true)
+  if (HASHING_COMMANDS.has(argv[0] ?? '') && !argv.some((word) => HELP.has(word))) {
+    restrainOptimizer()
+    const { HashPool } = await import('../nodejs/hash-pool.ts')
+    HashPool.shared.start(true)
+  }
   const { runProgram } = await import('./program.ts')
   process.exit(await runProgram(argv))
 }

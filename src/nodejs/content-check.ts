@@ -8,6 +8,7 @@ import { Bitfield } from '../base/bitfield.ts'
 import type { Geometry } from '../swarm/geometry.ts'
 import type { Metainfo } from '../wire/metainfo.ts'
 import type { ContentFolder, ContentStat, PathComponent } from './content-folder.ts'
+import type { FileLooks } from './file-looks.ts'
 import { checkPieces } from './piece-check.ts'
 import { type Resume, saveResume } from './resume-file.ts'
 
@@ -49,14 +50,20 @@ export class ContentCheck {
   /**
    * Those of the pieces that are right when read from disk; none when stopped meanwhile.
    * @param usesOwnThread nothing else needs this thread now: it hashes as well
+   * @param looks told of the files that are read
    */
-  async check(pieces: Bitfield = this.checkable, usesOwnThread = false): Promise<Bitfield> {
+  async check(
+    pieces: Bitfield = this.checkable,
+    usesOwnThread = false,
+    looks?: FileLooks,
+  ): Promise<Bitfield> {
     const { metainfo, folder, paths, signal } = this.#options
     try {
       return await checkPieces(metainfo, folder().root, {
         pieces: pieces.ones(),
         paths,
         signal,
+        looks,
         usesOwnThread,
       })
     } catch (error) {
@@ -68,8 +75,14 @@ export class ContentCheck {
   /**
    * The same, reading only what resume data cannot vouch for.
    * @param isProof where everything is there, all of it is read: no piece is then only believed
+   * @param looks told of the files that are read
    */
-  async find(resume: Resume | undefined, usesOwnThread: boolean, isProof: boolean): Promise<Findings> {
+  async find(
+    resume: Resume | undefined,
+    usesOwnThread: boolean,
+    isProof: boolean,
+    looks?: FileLooks,
+  ): Promise<Findings> {
     const { metainfo, geometry } = this.#options
     const changed = new Set<number>()
     /** In files of which none has changed; a piece of padding alone is in none, and is read. */
@@ -83,6 +96,7 @@ export class ContentCheck {
       const isUnchanged =
         resume?.isUnchanged(file, look) === true && (entry.length === 0 || look() !== undefined)
       if (!isUnchanged) changed.add(file)
+      else if (seen !== undefined) looks?.know(file, seen)
       const { first, end } = geometry.filePieces(file)
       for (let piece = first; piece < end && isUnchanged; piece++) unchanged.set(piece)
     }
@@ -94,7 +108,7 @@ export class ContentCheck {
     const believed = new Bitfield(metainfo.pieceCount)
     for (const piece of resume?.pieces.ones() ?? [])
       if (this.checkable.has(piece) && !doubtful.has(piece)) believed.set(piece)
-    const found = await this.check(doubtful, usesOwnThread)
+    const found = await this.check(doubtful, usesOwnThread, looks)
     const isWhole = believed.count + found.count === this.checkable.count
     const vouched = isProof && isWhole ? await this.check(believed, usesOwnThread) : believed
     for (const piece of vouched.ones()) found.set(piece)
@@ -105,9 +119,9 @@ export class ContentCheck {
     return this.#options.signal.aborted
   }
 
-  /** Of every file of the metainfo; undefined for what cannot be looked at. */
-  stats(): (ContentStat | undefined)[] {
-    return this.#options.metainfo.files.map((_, file) => this.#look(file))
+  /** Of every file of the metainfo; undefined for what cannot be looked at, or changed while it was read. */
+  stats(looks: FileLooks): (ContentStat | undefined)[] {
+    return this.#options.metainfo.files.map((_, file) => looks.of(file, () => this.#look(file)))
   }
 
   /**

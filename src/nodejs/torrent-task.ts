@@ -17,9 +17,11 @@ import { ContentCheck } from './content-check.ts'
 import { ContentFolder, type ContentStat, type PathComponent } from './content-folder.ts'
 import { locateFiles } from './content-location.ts'
 import { beginsIn, endMove, moveContent } from './content-move.ts'
+import { FileLooks } from './file-looks.ts'
 import { FileStore } from './file-store.ts'
 import { expectOnHeap } from './heap-growth.ts'
 import type { NodeEvent } from './node-events.ts'
+import { freeOptimizer } from './optimizer.ts'
 import { filesOverwritten, overwriteWarning } from './overwrite-warning.ts'
 import { placeNotePath } from './place-notes.ts'
 import { type Resume, takeResume } from './resume-file.ts'
@@ -134,6 +136,7 @@ export class TorrentTask {
     this.#addTorrent()
     const isContinued = this.#state?.isContinued ?? false
     const found = await (role === 'download' ? this.#found() : this.#foundBySeed())
+    freeOptimizer()
     if (this.#abort.signal.aborted) return
     if (role === 'download' && !isContinued && !this.options.isRepair) this.#warnOfOverwriting(found)
     this.#around.emit(this.id, { event: 'checked', pieces: found.count, total: metainfo.pieceCount })
@@ -285,9 +288,10 @@ export class TorrentTask {
     const resume = this.#told(
       note === undefined ? undefined : takeResume(note, metainfo.pieceCount, metainfo.files.length),
     )
-    const { found } = await this.#content.find(resume, usesOwnThread, false)
+    const looks = new FileLooks(metainfo.files.length)
+    const { found } = await this.#content.find(resume, usesOwnThread, false, looks)
     if (this.#abort.signal.aborted) return found
-    this.#stats = this.#content.stats()
+    this.#stats = this.#content.stats(looks)
     if (note !== undefined) this.#content.rememberSeed(note, found, this.#stats)
     return found
   }
