@@ -20,6 +20,9 @@ const OPEN_FILES_MAX = 256
 
 const SIDE_FILE = -1
 
+/** Content was there so short a time ago that it still is; folders are kept open for longer than that. */
+const GLANCE_MS = 50
+
 /** May mean that one file has gone, or all. */
 const DOUBTFUL: ReadonlySet<string> = new Set([
   'storage/not-found',
@@ -53,12 +56,14 @@ export class FileStore implements ContentStore {
   readonly #writing = new Map<number, number>()
   /** Files written to since they were taken. Bounded by the files of the torrent. */
   readonly #written = new Set<number>()
+  /** When content was last found where it should be. */
+  #seenAtMs = -Infinity
 
   constructor(options: FileStoreOptions) {
     this.#options = options
     const { folder, pathOf, sideFile, isGone = () => false } = options
     this.#files = new OpenFiles(OPEN_FILES_MAX, (file, isWriting) => {
-      if (isWriting && isGone()) throw contentGone(folder.root)
+      if (isWriting) this.#refuseIfGone(isGone)
       return folder.openSync(file === SIDE_FILE ? sideFile : pathOf(file), isWriting ? 'create' : 'read')
     })
   }
@@ -139,6 +144,14 @@ export class FileStore implements ContentStore {
   close(): void {
     this.#writes.clear()
     this.#files.closeAll()
+  }
+
+  /** Asked for each of 20,000 files, it would cost as much as opening them. */
+  #refuseIfGone(isGone: () => boolean): void {
+    const nowMs = performance.now()
+    if (nowMs - this.#seenAtMs < GLANCE_MS) return
+    if (isGone()) throw contentGone(this.#options.folder.root)
+    this.#seenAtMs = nowMs
   }
 
   #isPadding(segment: Segment): boolean {

@@ -2,7 +2,10 @@
  * Descriptors of content files kept open between uses, the least recently used closed first.
  * Invariants: at most `limit` idle descriptors; a descriptor in use is never closed.
  */
-import { close } from 'node:fs'
+import { close, closeSync } from 'node:fs'
+
+/** A network file system writes a file out before it lets go of it; others take microseconds. */
+const SLOW_CLOSE_MS = 5
 
 interface OpenFile {
   readonly fd: number
@@ -16,6 +19,8 @@ export class OpenFiles<Key> {
   readonly #open: (key: Key, isWriting: boolean) => number
   /** Least recently used first. Bounded by the limit and the operations under way. */
   readonly #files = new Map<Key, OpenFile>()
+  /** A close took long once: from then on threads do it. */
+  #isSlow = false
 
   /** @param open gives a descriptor; what it throws reaches the caller of `use` */
   constructor(limit: number, open: (key: Key, isWriting: boolean) => number) {
@@ -56,7 +61,7 @@ export class OpenFiles<Key> {
   }
 
   #release(file: OpenFile): void {
-    if (--file.userCount === 0 && file.isDropped) close(file.fd)
+    if (--file.userCount === 0 && file.isDropped) this.#close(file.fd)
   }
 
   #closeOldest(): void {
@@ -70,6 +75,18 @@ export class OpenFiles<Key> {
   #drop(key: Key, file: OpenFile): void {
     this.#files.delete(key)
     file.isDropped = true
-    if (file.userCount === 0) close(file.fd)
+    if (file.userCount === 0) this.#close(file.fd)
+  }
+
+  /** Handing it to a thread takes ten times as long as doing it. */
+  #close(fd: number): void {
+    if (this.#isSlow) return close(fd, () => {})
+    const startedAtMs = performance.now()
+    try {
+      closeSync(fd)
+    } catch {
+      // What a network file system could not write after all is found when the content is read again.
+    }
+    this.#isSlow = performance.now() - startedAtMs > SLOW_CLOSE_MS
   }
 }
