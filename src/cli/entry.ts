@@ -4,7 +4,6 @@
  * to come up as everything else does to load.
  */
 import v8 from 'node:v8'
-import { restrainOptimizer } from '../nodejs/optimizer.ts'
 import { formatVersion, readVersion } from './version.ts'
 
 const HASHING_COMMANDS: ReadonlySet<string> = new Set(['create', 'verify', 'share', 'seed'])
@@ -23,7 +22,6 @@ export async function start(argv: readonly string[]): Promise<void> {
     return
   }
   if (HASHING_COMMANDS.has(argv[0] ?? '') && !argv.some((word) => HELP.has(word))) {
-    restrainOptimizer()
     const { HashPool } = await import('../nodejs/hash-pool.ts')
     HashPool.shared.start(true)
   }

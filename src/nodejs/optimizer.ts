@@ -5,12 +5,12 @@
  */
 import { setFlagsFromString } from 'node:v8'
 
-/** For commands that begin with hashing. */
+/** Before hashing that nothing else goes on beside. */
 export function restrainOptimizer(): void {
   setFlagsFromString('--no-opt')
 }
 
-/** Hashing is over, and the process goes on. */
+/** It is over. */
 export function freeOptimizer(): void {
   setFlagsFromString('--opt')
 }

@@ -102,6 +102,7 @@ export async function checkPieces(
       options.onProgress?.(bytes)
     },
     usesOwnThread,
+    bytes: wanted.count * pieceLength,
   } satisfies HashWork
   try {
     await pool.run(work, signal)

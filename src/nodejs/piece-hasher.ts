@@ -55,7 +55,8 @@ export class PieceHasher {
     digester.begin(job.settings, job.pieceCount)
     const looks = job.settings.wantsLooks ? new BigInt64Array(LOOK_NUMBERS * job.slices.length) : undefined
     this.#looks = looks
-    for (const [index, slice] of job.slices.entries()) {
+    for (let index = 0; index < job.slices.length; index++) {
+      const slice = job.slices[index]!
       this.#toLookAt = looks && index
       const isPadding = slice.path.length === 0
       for (let done = 0, length = 0; done < slice.length; done += length) {
@@ -131,9 +132,12 @@ export class PieceHasher {
   #fill(settings: HashSettings, slice: Slice, offset: number, length: number): void {
     const { chunk, position } = this.#digester
     for (let done = 0; done < length; ) {
-      const count = this.#guard(settings, slice, () =>
-        readSync(this.#fd!, chunk, position + done, length - done, offset + done),
-      )
+      let count: number
+      try {
+        count = readSync(this.#fd!, chunk, position + done, length - done, offset + done)
+      } catch (error) {
+        throw storageError(error, display(settings, slice))
+      }
       if (count === 0) throw changed(settings, slice, 'became shorter')
       done += count
     }
@@ -171,6 +175,7 @@ function display(settings: HashSettings, slice: Slice): string {
 
 /** Of slices of one run. */
 function isSameFile(a: Slice, b: Slice): boolean {
+  if (a === b) return true
   if (a.path.length !== b.path.length || a.folder !== b.folder) return false
   // Files of one folder differ in the last name.
   for (let depth = a.path.length - 1; depth >= 0; depth--)

@@ -21,7 +21,6 @@ import { FileLooks } from './file-looks.ts'
 import { FileStore } from './file-store.ts'
 import { expectOnHeap } from './heap-growth.ts'
 import type { NodeEvent } from './node-events.ts'
-import { freeOptimizer } from './optimizer.ts'
 import { filesOverwritten, overwriteWarning } from './overwrite-warning.ts'
 import { placeNotePath } from './place-notes.ts'
 import { type Resume, takeResume } from './resume-file.ts'
@@ -86,7 +85,7 @@ export class TorrentTask {
     this.#geometry = new Geometry(options.metainfo, MERKLE_BLOCK_LENGTH)
     this.#selectedFiles = selectFiles(options.metainfo, options.select)
     this.#folder = new ContentFolder(options.role === 'seed' ? options.dir : beginsIn(options))
-    this.#paths = locateFiles(options.metainfo, this.#folder)
+    this.#paths = options.early?.paths ?? locateFiles(options.metainfo, this.#folder)
     this.#content = new ContentCheck({
       metainfo: options.metainfo,
       geometry: this.#geometry,
@@ -136,7 +135,6 @@ export class TorrentTask {
     this.#addTorrent()
     const isContinued = this.#state?.isContinued ?? false
     const found = await (role === 'download' ? this.#found() : this.#foundBySeed())
-    freeOptimizer()
     if (this.#abort.signal.aborted) return
     if (role === 'download' && !isContinued && !this.options.isRepair) this.#warnOfOverwriting(found)
     this.#around.emit(this.id, { event: 'checked', pieces: found.count, total: metainfo.pieceCount })
@@ -279,7 +277,7 @@ export class TorrentTask {
   }
 
   async #foundBySeed(): Promise<Bitfield> {
-    const { metainfo, usesOwnThread = false } = this.options
+    const { metainfo, usesOwnThread = false, early } = this.options
     const { seedNotesFolder } = this.#defaults
     const note =
       seedNotesFolder === undefined
@@ -288,8 +286,10 @@ export class TorrentTask {
     const resume = this.#told(
       note === undefined ? undefined : takeResume(note, metainfo.pieceCount, metainfo.files.length),
     )
-    const looks = new FileLooks(metainfo.files.length)
-    const { found } = await this.#content.find(resume, usesOwnThread, false, looks)
+    const known = resume === undefined ? early : undefined
+    const looks = known?.looks ?? new FileLooks(metainfo.files.length)
+    const found =
+      (await known?.found) ?? (await this.#content.find(resume, usesOwnThread, false, looks)).found
     if (this.#abort.signal.aborted) return found
     this.#stats = this.#content.stats(looks)
     if (note !== undefined) this.#content.rememberSeed(note, found, this.#stats)
