@@ -17,8 +17,11 @@ export class EarlyCheck {
   /** Pieces that are there and right; none when stopped meanwhile. Rejects as `checkPieces` does. */
   readonly found: Promise<Bitfield>
 
+  readonly #signal: AbortSignal
+
   /** @param signal stops it */
   constructor(metainfo: Metainfo, dir: string, signal: AbortSignal) {
+    this.#signal = signal
     const folder = new ContentFolder(dir)
     this.paths = locateFiles(metainfo, folder)
     this.looks = new FileLooks(metainfo.files.length)
@@ -31,5 +34,9 @@ export class EarlyCheck {
     )
     // Whoever adds the torrent hears of it.
     this.found.catch(() => {})
+  }
+
+  get isStopped(): boolean {
+    return this.#signal.aborted
   }
 }

@@ -290,6 +290,7 @@ export class TorrentTask {
     const looks = known?.looks ?? new FileLooks(metainfo.files.length)
     const found =
       (await known?.found) ?? (await this.#content.find(resume, usesOwnThread, false, looks)).found
+    if (known?.isStopped) this.abort()
     if (this.#abort.signal.aborted) return found
     this.#stats = this.#content.stats(looks)
     if (note !== undefined) this.#content.rememberSeed(note, found, this.#stats)
