@@ -21,8 +21,10 @@ export async function start(argv: readonly string[]): Promise<void> {
     )
     return
   }
-  if (HASHING_COMMANDS.has(argv[0] ?? '') && !argv.some((word) => HELP.has(word)))
-    (await import('../nodejs/hash-pool.ts')).HashPool.shared.start(true)
+  if (HASHING_COMMANDS.has(argv[0] ?? '') && !argv.some((word) => HELP.has(word))) {
+    const { HashPool } = await import('../nodejs/hash-pool.ts')
+    HashPool.shared.start(true)
+  }
   const { runProgram } = await import('./program.ts')
   process.exit(await runProgram(argv))
 }

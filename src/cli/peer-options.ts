@@ -41,7 +41,7 @@ export function peerNodeOptions(settings: Settings, portOffset = 0): PeerNodeOpt
     unverifiedBytesMax: settings.memory,
     trackerTimeoutMs: settings.trackerTimeout,
     uploadDelaySeconds: numberOr(settings.uploadDelay, 0) / 1000,
-    seedNotesFolder: join(stateFolder(process.env), 'seeds'),
+    seedNotesFolder: seedNotesFolder(process.env),
     // An address by chance has no past.
     ...(settings.port !== 0 && { countersFolder: join(stateFolder(process.env), 'counters') }),
     turns: settings.oneAtATime
@@ -52,6 +52,11 @@ export function peerNodeOptions(settings: Settings, portOffset = 0): PeerNodeOpt
         }
       : undefined,
   }
+}
+
+/** What is remembered of torrents that are only seeded. */
+export function seedNotesFolder(environment: NodeJS.ProcessEnv): string {
+  return join(stateFolder(environment), 'seeds')
 }
 
 /** What programs of this user keep between runs, by the XDG rules. */

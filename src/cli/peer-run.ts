@@ -5,6 +5,7 @@
  */
 
 import { join } from 'node:path'
+import type { EarlyCheck } from '../nodejs/early-check.ts'
 import { keepMetadata, keptMetadata } from '../nodejs/kept-metadata.ts'
 import type { MagnetAddOptions } from '../nodejs/magnet-task.ts'
 import type { PeerNode } from '../nodejs/peer-node.ts'
@@ -30,6 +31,7 @@ export interface TorrentPlan {
   readonly role: TorrentAddOptions['role']
   readonly select?: (path: readonly string[]) => boolean
   readonly isRepair?: boolean
+  readonly early?: EarlyCheck
 }
 
 /** A torrent whose metadata must come from peers first. */
@@ -156,7 +158,7 @@ export function planOf(torrent: TorrentPlan, output: Output): TorrentPlan | Magn
 
 export function torrentOptions(
   { settings }: Pick<CommandContext, 'settings'>,
-  { metainfo, dir, role, select, isRepair = false }: TorrentPlan,
+  { metainfo, dir, role, select, isRepair = false, early }: TorrentPlan,
   peers: readonly Endpoint[],
 ): TorrentAddOptions {
   return {
@@ -170,6 +172,7 @@ export function torrentOptions(
     finalCheck: settings.finalCheck,
     ignoresSpace: !settings.spaceCheck,
     ...(select && { select }),
+    ...(early && { early }),
     ...(settings.tmpDir !== 'off' && { tmpDir: settings.tmpDir }),
   }
 }

@@ -2,11 +2,17 @@
  * `shoal seed`: serves torrents from what is on disk; with `--repair` it fetches what is
  * missing or wrong first.
  */
+import { existsSync } from 'node:fs'
+import { toHex } from '../base/bytes.ts'
+import { EarlyCheck } from '../nodejs/early-check.ts'
 import { withOwnLayers } from '../nodejs/own-layers.ts'
 import type { PeerNode } from '../nodejs/peer-node.ts'
+import { placeNotePath } from '../nodejs/place-notes.ts'
+import type { Metainfo } from '../wire/metainfo.ts'
 import { absenceText, findAbsentPieces } from './absent-pieces.ts'
 import type { CommandContext } from './command-context.ts'
 import type { Output } from './output.ts'
+import { seedNotesFolder } from './peer-options.ts'
 import { planOf, runPeer, type TorrentPlan } from './peer-run.ts'
 import { expandTorrents, readTorrent } from './torrent-source.ts'
 
@@ -21,7 +27,8 @@ export async function run(context: CommandContext): Promise<number> {
   const torrents: TorrentPlan[] = []
   for (const path of expandTorrents(context.args)) {
     const metainfo = await withOwnLayers(readTorrent(path, context.output), dir, context.signal)
-    torrents.push({ metainfo, dir, role, isRepair: repair })
+    const early = repair || torrents.length > 0 ? undefined : checkIfUnknown(metainfo, dir, context.signal)
+    torrents.push({ metainfo, dir, role, isRepair: repair, ...(early && { early }) })
   }
   await runPeer(context, {
     torrents: torrents.map((torrent) => planOf(torrent, context.output)),
@@ -31,6 +38,13 @@ export async function run(context: CommandContext): Promise<number> {
     },
   })
   return 0
+}
+
+/** Begins to check what no earlier run has left a note of. */
+function checkIfUnknown(metainfo: Metainfo, dir: string, signal: AbortSignal): EarlyCheck | undefined {
+  const infoHash = toHex(metainfo.infoHashV1 ?? metainfo.infoHashV2!)
+  const note = placeNotePath(seedNotesFolder(process.env), infoHash, dir, 'seed')
+  return existsSync(note) ? undefined : new EarlyCheck(metainfo, dir, signal)
 }
 
 /** One line for each torrent that is not wholly there. */

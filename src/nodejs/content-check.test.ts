@@ -8,6 +8,7 @@ import { MERKLE_BLOCK_LENGTH } from '../wire/merkle.ts'
 import { parseMetainfo } from '../wire/metainfo.ts'
 import { ContentCheck } from './content-check.ts'
 import { ContentFolder } from './content-folder.ts'
+import { FileLooks } from './file-looks.ts'
 import { HashPool } from './hash-pool.ts'
 import { nodeCrypto } from './node-crypto.ts'
 
@@ -35,14 +36,19 @@ test('what was written to while it was read is read again, and not vouched for',
     selectedFiles: undefined,
     signal: new AbortController().signal,
   })
-  const findings = await content.find(undefined, false, false, true)
-  expect(findings.found.count).toBe(4)
+  const looks = new FileLooks(3)
+  const { found } = await content.find(undefined, false, false, looks)
+  expect(found.count).toBe(4)
   const pathOf = (name: string) => join(root, 'library', name)
   // One is changed for good, one only touched.
   const bytes = readFileSync(pathOf('a'))
   bytes[PIECE + 1]! ^= 1
   writeFileSync(pathOf('a'), bytes)
   utimesSync(pathOf('b'), 1, 1)
-  expect([...(await content.readChanged(findings, content.stats()))]).toEqual([0, 1])
-  expect([...findings.found.ones()]).toEqual([0, 2, 3])
+  // As if they had changed before their last part was read.
+  await content.check(undefined, false, looks)
+  expect(looks.changed()).toEqual([0, 1])
+  await content.readChanged(found, looks)
+  expect([...found.ones()]).toEqual([0, 2, 3])
+  expect(content.stats(looks).map((stat) => stat?.size)).toEqual([undefined, undefined, PIECE])
 })

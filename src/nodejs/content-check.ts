@@ -8,6 +8,7 @@ import { Bitfield } from '../base/bitfield.ts'
 import type { Geometry } from '../swarm/geometry.ts'
 import type { Metainfo } from '../wire/metainfo.ts'
 import type { ContentFolder, ContentStat, PathComponent } from './content-folder.ts'
+import type { FileLooks } from './file-looks.ts'
 import { checkPieces } from './piece-check.ts'
 import { type Resume, saveResume } from './resume-file.ts'
 
@@ -28,8 +29,6 @@ export interface Findings {
   readonly found: Bitfield
   /** Files that resume data does not vouch for: all of their pieces that can be checked were read. */
   readonly changed: ReadonlySet<number>
-  /** What each file looked like before anything was read; empty unless asked for. */
-  readonly before: readonly (ContentStat | undefined)[]
 }
 
 export class ContentCheck {
@@ -51,14 +50,20 @@ export class ContentCheck {
   /**
    * Those of the pieces that are right when read from disk; none when stopped meanwhile.
    * @param usesOwnThread nothing else needs this thread now: it hashes as well
+   * @param looks told of the files that are read
    */
-  async check(pieces: Bitfield = this.checkable, usesOwnThread = false): Promise<Bitfield> {
+  async check(
+    pieces: Bitfield = this.checkable,
+    usesOwnThread = false,
+    looks?: FileLooks,
+  ): Promise<Bitfield> {
     const { metainfo, folder, paths, signal } = this.#options
     try {
       return await checkPieces(metainfo, folder().root, {
         pieces: pieces.ones(),
         paths,
         signal,
+        looks,
         usesOwnThread,
       })
     } catch (error) {
@@ -70,16 +75,15 @@ export class ContentCheck {
   /**
    * The same, reading only what resume data cannot vouch for.
    * @param isProof where everything is there, all of it is read: no piece is then only believed
-   * @param keepsLooks `before` is wanted
+   * @param looks told of the files that are read
    */
   async find(
     resume: Resume | undefined,
     usesOwnThread: boolean,
     isProof: boolean,
-    keepsLooks = false,
+    looks?: FileLooks,
   ): Promise<Findings> {
     const { metainfo, geometry } = this.#options
-    const before: (ContentStat | undefined)[] = []
     const changed = new Set<number>()
     /** In files of which none has changed; a piece of padding alone is in none, and is read. */
     const unchanged = new Bitfield(metainfo.pieceCount)
@@ -88,11 +92,11 @@ export class ContentCheck {
       if (entry.isPad) continue
       let seen: ContentStat | undefined
       const look = () => (seen ??= this.#look(file))
-      if (keepsLooks) before[file] = look()
       // A file that is not there vouches for nothing, even if it was not there before.
       const isUnchanged =
         resume?.isUnchanged(file, look) === true && (entry.length === 0 || look() !== undefined)
       if (!isUnchanged) changed.add(file)
+      else if (seen !== undefined) looks?.know(file, seen)
       const { first, end } = geometry.filePieces(file)
       for (let piece = first; piece < end && isUnchanged; piece++) unchanged.set(piece)
     }
@@ -104,40 +108,33 @@ export class ContentCheck {
     const believed = new Bitfield(metainfo.pieceCount)
     for (const piece of resume?.pieces.ones() ?? [])
       if (this.checkable.has(piece) && !doubtful.has(piece)) believed.set(piece)
-    const found = await this.check(doubtful, usesOwnThread)
+    const found = await this.check(doubtful, usesOwnThread, looks)
     const isWhole = believed.count + found.count === this.checkable.count
     const vouched = isProof && isWhole ? await this.check(believed, usesOwnThread) : believed
     for (const piece of vouched.ones()) found.set(piece)
-    return { found, changed, before }
+    return { found, changed }
   }
 
   get isStopped(): boolean {
     return this.#options.signal.aborted
   }
 
-  /** Of every file of the metainfo; undefined for what cannot be looked at. */
-  stats(): (ContentStat | undefined)[] {
-    return this.#options.metainfo.files.map((_, file) => this.#look(file))
+  /** Of every file of the metainfo; undefined for what cannot be looked at, or changed while it was read. */
+  stats(looks: FileLooks): (ContentStat | undefined)[] {
+    return this.#options.metainfo.files.map((_, file) => looks.of(file, () => this.#look(file)))
   }
 
-  /** Reads again what others wrote to while it was read. @returns the files, which nobody can vouch for */
-  async readChanged(
-    { found, before }: { readonly found: Bitfield; readonly before: Findings['before'] },
-    stats: readonly (ContentStat | undefined)[],
-  ): Promise<Set<number>> {
+  /** Reads again what others wrote to while it was read. */
+  async readChanged(found: Bitfield, looks: FileLooks): Promise<void> {
     const { metainfo, geometry } = this.#options
-    const files = new Set<number>()
     const pieces = new Bitfield(metainfo.pieceCount)
-    for (const [file, { isPad }] of metainfo.files.entries()) {
-      if (isPad || isSameLook(before[file], stats[file])) continue
-      files.add(file)
+    for (const file of looks.changed()) {
       const { first, end } = geometry.filePieces(file)
       for (let piece = first; piece < end; piece++) if (this.checkable.has(piece)) pieces.set(piece)
     }
-    if (pieces.count === 0) return files
+    if (pieces.count === 0) return
     for (const piece of pieces.ones()) found.clear(piece)
     for (const piece of (await this.check(pieces)).ones()) found.set(piece)
-    return files
   }
 
   /**
@@ -173,10 +170,4 @@ export class ContentCheck {
     const segments = geometry.segments(piece, 0, geometry.pieceSize(piece))
     return segments.every(({ file }) => metainfo.files[file]!.isPad || selectedFiles.has(file))
   }
-}
-
-/** Access rights and links count too: what changed them may have written as well. */
-function isSameLook(a: ContentStat | undefined, b: ContentStat | undefined): boolean {
-  if (a === undefined || b === undefined) return a === b
-  return a.size === b.size && a.mtimeNs === b.mtimeNs && a.ctimeNs === b.ctimeNs && a.inode === b.inode
 }

@@ -49,6 +49,7 @@ export async function hashContent(request: HashRequest): Promise<ContentHash> {
       onProgress?.((bytes += job.contentBytes))
     },
     usesOwnThread: request.usesOwnThread,
+    bytes: pieceCount * pieceLength,
   } satisfies HashWork
   await (request.pool ?? HashPool.shared).run(work, signal)
   return { v1, v2 }

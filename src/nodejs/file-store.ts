@@ -17,6 +17,9 @@ import { Turns } from './turns.ts'
 
 const SIDE_FILE = -1
 
+/** Content was there so short a time ago that it still is; folders are kept open for longer than that. */
+const GLANCE_MS = 50
+
 /** May mean that one file has gone, or all. */
 const DOUBTFUL: ReadonlySet<string> = new Set([
   'storage/not-found',
@@ -52,12 +55,14 @@ export class FileStore implements ContentStore {
   readonly #writing = new Map<number, number>()
   /** Files written to since they were taken. Bounded by the files of the torrent. */
   readonly #written = new Set<number>()
+  /** When content was last found where it should be. */
+  #seenAtMs = -Infinity
 
   constructor(options: FileStoreOptions) {
     this.#options = options
     const { folder, pathOf, sideFile, isGone = () => false } = options
     this.#files = new OpenFiles((file, isWriting) => {
-      if (isWriting && isGone()) throw contentGone(folder.root)
+      if (isWriting) this.#refuseIfGone(isGone)
       return folder.openSync(file === SIDE_FILE ? sideFile : pathOf(file), isWriting ? 'create' : 'read')
     }, options.descriptors)
   }
@@ -139,6 +144,14 @@ export class FileStore implements ContentStore {
     this.#writes.clear()
     this.#files.leave()
     this.#files.closeAll()
+  }
+
+  /** Asked for each of 20,000 files, it would cost as much as opening them. */
+  #refuseIfGone(isGone: () => boolean): void {
+    const nowMs = performance.now()
+    if (nowMs - this.#seenAtMs < GLANCE_MS) return
+    if (isGone()) throw contentGone(this.#options.folder.root)
+    this.#seenAtMs = nowMs
   }
 
   #isPadding(segment: Segment): boolean {

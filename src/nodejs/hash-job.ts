@@ -33,6 +33,8 @@ export interface HashSettings {
   readonly isCutAtFiles: boolean
   /** True: a missing, short or changed file is an error. False: it makes its pieces count as missing. */
   readonly isStrict: boolean
+  /** What each slice's file looks like is answered too; for runs that are not strict. */
+  readonly wantsLooks?: boolean
 }
 
 export interface HashJob {
@@ -51,6 +53,8 @@ export interface PieceHashes {
   readonly v2: Uint8Array | null
   /** 1 for each piece that could not be read whole; its hashes mean nothing. */
   readonly missing: Uint8Array
+  /** Of each slice of the job, as `file-looks.ts` has them; where they were asked for. */
+  readonly looks?: BigInt64Array
 }
 
 /** To a worker: work, or let go of the file that is kept open between jobs. */

@@ -4,8 +4,8 @@
  * That thread hashes too where a run says that nothing else needs it: a worker takes 40 ms to come up, and a
  * thread that waits is a core less. It stops helping when its jobs take so long that a Ctrl+C would be
  * noticed late, as on a slow disk; another worker does its part then.
- * Invariants: each worker has at most three jobs (one in hand, two waiting), whatever the size of
- * the content; workers keep the process alive only while somebody waits for a hash; runs that
+ * Invariants: each worker has at most three jobs (one in hand, two waiting), or 32 of a long run that has the
+ * calling thread to itself, whatever the size of the content; workers keep the process alive only while somebody waits for a hash; runs that
  * are active at once take turns.
  */
 import { availableParallelism } from 'node:os'
@@ -13,12 +13,17 @@ import { Worker } from 'node:worker_threads'
 import { LIMITS } from '../base/limits.ts'
 import type { Fault } from '../base/result.ts'
 import type { FromWorker, HashJob, HashSettings, PieceHashes, ToWorker } from './hash-job.ts'
+import { freeOptimizer, restrainOptimizer } from './optimizer.ts'
 import { PieceHasher } from './piece-hasher.ts'
 import type { PlannedJob } from './piece-plan.ts'
 import { ShoalError } from './shoal-error.ts'
 
 /** The calling thread may be busy for the length of a job of its own before it hands out the next. */
 const JOBS_PER_WORKER = 3
+/** For longer than that when a run has the thread to itself: the program may be loaded meanwhile. */
+const JOBS_AHEAD = 32
+/** A run with less than this left gives no jobs ahead, so that all threads end at once. */
+const LONG_RUN_BYTES = 512 * 1024 * 1024
 /**
  * A job is 2 ms of hashing; one that takes this long waits for a disk, or for other programs, which passes.
  */
@@ -34,6 +39,8 @@ export interface HashWork {
   readonly onJob: (job: PlannedJob, hashes: PieceHashes) => void
   /** Nothing else needs the calling thread while the run lasts: it hashes as well, a few ms at a time. */
   readonly usesOwnThread?: boolean | undefined
+  /** To be read; with few or none of them left, workers get few jobs at once. */
+  readonly bytes?: number | undefined
 }
 
 interface Run extends HashWork {
@@ -41,6 +48,8 @@ interface Run extends HashWork {
   readonly cancelled: SharedArrayBuffer
   readonly settle: (error?: unknown) => void
   jobsInFlight: number
+  /** Of the jobs not given yet. */
+  bytesLeft: number
   isPlanned: boolean
   isSettled: boolean
 }
@@ -101,16 +110,19 @@ export class HashPool {
           this.#runs.delete(run)
           this.#turns = this.#turns.filter((other) => other !== run)
           signal?.removeEventListener('abort', onAbort)
+          if (work.usesOwnThread) freeOptimizer()
           if (error === undefined) resolve()
           else reject(error)
         },
         jobsInFlight: 0,
+        bytesLeft: work.bytes ?? 0,
         isPlanned: false,
         isSettled: false,
       }
       signal?.addEventListener('abort', onAbort)
       this.#runs.add(run)
       this.#turns.push(run)
+      if (work.usesOwnThread) restrainOptimizer()
       this.start(work.usesOwnThread)
       this.#fill()
       if (work.usesOwnThread) this.#help(run)
@@ -138,9 +150,15 @@ export class HashPool {
 
   /** Gives every worker its share, a first job to each before anyone gets a second. */
   #fill(): void {
-    for (let depth = 1; depth <= JOBS_PER_WORKER; depth++) {
+    for (let depth = 1; depth <= JOBS_PER_WORKER || (depth <= JOBS_AHEAD && this.#givesAhead); depth++) {
       for (const slot of this.#slots) if (slot.jobs.size < depth) this.#give(slot)
     }
+  }
+
+  /** The one run there is has long to go. */
+  get #givesAhead(): boolean {
+    const [run] = this.#turns
+    return this.#turns.length === 1 && run!.usesOwnThread === true && run!.bytesLeft > LONG_RUN_BYTES
   }
 
   #give(slot: Slot): void {
@@ -162,6 +180,7 @@ export class HashPool {
     const next = run.jobs.next()
     if (!next.done) {
       run.jobsInFlight++
+      run.bytesLeft -= next.value.contentBytes
       return next.value
     }
     // The last of its jobs to come back settles it.

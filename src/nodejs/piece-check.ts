@@ -14,6 +14,7 @@ import type { Metainfo } from '../wire/metainfo.ts'
 import { ContentFolder, type PathComponent } from './content-folder.ts'
 import { locateFiles } from './content-location.ts'
 import { hollowPieces, type ZeroPiece, zeroPiece } from './file-holes.ts'
+import type { FileLooks } from './file-looks.ts'
 import type { PieceHashes } from './hash-job.ts'
 import { HashPool, type HashWork } from './hash-pool.ts'
 import { nodeCrypto } from './node-crypto.ts'
@@ -31,6 +32,8 @@ export interface PieceCheckOptions {
   /** Bytes of files read by now. Missing ones are not counted. */
   readonly onProgress?: ((bytes: number) => void) | undefined
   readonly pool?: HashPool | undefined
+  /** Told of every file that is read, by its index in `metainfo.files`. */
+  readonly looks?: FileLooks | undefined
   /** Nothing else needs the calling thread meanwhile: it hashes as well, a few ms at a time. */
   readonly usesOwnThread?: boolean | undefined
 }
@@ -50,11 +53,12 @@ export async function checkPieces(
   options: PieceCheckOptions = {},
 ): Promise<Bitfield> {
   const { pieceLength } = metainfo
-  const { signal, usesOwnThread } = options
+  const { signal, usesOwnThread, looks } = options
   signal?.throwIfAborted()
   const pool = options.pool ?? HashPool.shared
   const folder = new ContentFolder(dir)
   const entries = contentEntries(metainfo, options.paths ?? locateFiles(metainfo, folder))
+  const files = filesOf(metainfo)
   const judge = new Judge(metainfo, options)
   const wanted = new Bitfield(metainfo.pieceCount)
   if (options.pieces === undefined) wanted.fill()
@@ -81,10 +85,13 @@ export async function checkPieces(
       v2: metainfo.infoHashV2 !== null,
       isCutAtFiles: metainfo.format === 'v2',
       isStrict: false,
+      wantsLooks: looks !== undefined,
     },
     jobs: planJobs(entries, pieceLength, ranges),
     onJob: (job, hashes) => {
       judge.judge(job, hashes)
+      if (looks !== undefined)
+        for (let i = 0; i < job.slices.length; i++) looks.add(files[job.firstEntry + i]!, hashes.looks!, i)
       bytes += job.contentBytes
       for (let i = 0; i < job.pieceCount; i++) {
         if (hashes.missing[i] !== 1) continue
@@ -95,6 +102,7 @@ export async function checkPieces(
       options.onProgress?.(bytes)
     },
     usesOwnThread,
+    bytes: wanted.count * pieceLength,
   } satisfies HashWork
   try {
     await pool.run(work, signal)
@@ -114,6 +122,13 @@ function contentEntries(metainfo: Metainfo, paths: readonly (readonly PathCompon
     if (length > 0) entries.push({ folder: 0, path: isPad ? [] : paths[index]!, length, offset })
   }
   return entries
+}
+
+/** Which file each content entry is. */
+function filesOf(metainfo: Metainfo): number[] {
+  const files: number[] = []
+  for (const [index, { length }] of metainfo.files.entries()) if (length > 0) files.push(index)
+  return files
 }
 
 /** Whether the torrent's name stands there at all; where it does not, no thread need be started. */

@@ -5,11 +5,12 @@
 import { closeSync, fstatSync, readSync } from 'node:fs'
 import { equalBytes } from '../base/bytes.ts'
 import { ContentFolder, type PathComponent } from './content-folder.ts'
+import { LOOK_NUMBERS, putLook } from './file-looks.ts'
 import { forgetAll } from './folder-descriptors.ts'
 import type { FromWorker, HashJob, HashSettings, PieceHashes, Slice } from './hash-job.ts'
 import { PieceDigester } from './piece-digester.ts'
 import { ShoalError } from './shoal-error.ts'
-import { storageError } from './storage-error.ts'
+import { explainedError, storageError } from './storage-error.ts'
 
 /**
  * Running out of descriptors says nothing about a piece; everything else that keeps it from being read does.
@@ -25,6 +26,10 @@ export class PieceHasher {
   #openRoot = ''
   /** A file of this job that cannot be read. */
   #unreadable: Slice | undefined
+  /** Of the slices of this job; undefined when nobody wants them. */
+  #looks: BigInt64Array | undefined
+  /** The slice in hand, until its file was looked at. */
+  #toLookAt: number | undefined
 
   /** What went wrong comes back as a fault; anything but a ShoalError is a mistake of ours and is thrown. */
   answer(job: HashJob): FromWorker {
@@ -48,7 +53,11 @@ export class PieceHasher {
     const digester = this.#digester
     this.#unreadable = undefined
     digester.begin(job.settings, job.pieceCount)
-    for (const slice of job.slices) {
+    const looks = job.settings.wantsLooks ? new BigInt64Array(LOOK_NUMBERS * job.slices.length) : undefined
+    this.#looks = looks
+    for (let index = 0; index < job.slices.length; index++) {
+      const slice = job.slices[index]!
+      this.#toLookAt = looks && index
       const isPadding = slice.path.length === 0
       for (let done = 0, length = 0; done < slice.length; done += length) {
         if (Atomics.load(cancelled, 0) !== 0) return undefined
@@ -62,7 +71,7 @@ export class PieceHasher {
       if (job.settings.isCutAtFiles) digester.endPiece()
     }
     digester.endPiece()
-    return digester.hashes
+    return looks === undefined ? digester.hashes : { ...digester.hashes, looks }
   }
 
   /** Closes everything that is kept open. */
@@ -76,6 +85,8 @@ export class PieceHasher {
     if (this.#unreadable !== undefined && isSameFile(this.#unreadable, slice)) return false
     try {
       if (!this.#isOpen(settings, slice)) this.#open(settings, slice)
+      // Before it is read: what is changed after that looks different the next time.
+      if (this.#toLookAt !== undefined) this.#look(settings, slice, this.#toLookAt)
       this.#fill(settings, slice, offset, length)
       return true
     } catch (error) {
@@ -92,16 +103,24 @@ export class PieceHasher {
     return open !== undefined && isSameFile(open, slice) && this.#openRoot === settings.folders[slice.folder]
   }
 
-  /** In a strict run what it is comes out with `#checkUnchanged`, at the end. */
+  /** In a strict run what it is comes out with `#checkUnchanged`, at the end; else a look tells. */
   #open(settings: HashSettings, slice: Slice): void {
     this.#close()
     const root = settings.folders[slice.folder]!
     if (this.#folder === undefined || this.#openRoot !== root) this.#folder = new ContentFolder(root)
     this.#openRoot = root
-    this.#fd = settings.isStrict
-      ? this.#folder.openUnknownSync(slice.path, 'read')
-      : this.#folder.openSync(slice.path, 'read')
+    this.#fd =
+      settings.isStrict || this.#toLookAt !== undefined
+        ? this.#folder.openUnknownSync(slice.path, 'read')
+        : this.#folder.openSync(slice.path, 'read')
     this.#openFile = slice
+  }
+
+  #look(settings: HashSettings, slice: Slice, index: number): void {
+    this.#toLookAt = undefined
+    const stat = this.#guard(settings, slice, () => fstatSync(this.#fd!, { bigint: true }))
+    if (!stat.isFile()) throw explainedError('EISDIR', display(settings, slice), false)
+    putLook(this.#looks!, index, stat)
   }
 
   #close(): void {
@@ -113,9 +132,12 @@ export class PieceHasher {
   #fill(settings: HashSettings, slice: Slice, offset: number, length: number): void {
     const { chunk, position } = this.#digester
     for (let done = 0; done < length; ) {
-      const count = this.#guard(settings, slice, () =>
-        readSync(this.#fd!, chunk, position + done, length - done, offset + done),
-      )
+      let count: number
+      try {
+        count = readSync(this.#fd!, chunk, position + done, length - done, offset + done)
+      } catch (error) {
+        throw storageError(error, display(settings, slice))
+      }
       if (count === 0) throw changed(settings, slice, 'became shorter')
       done += count
     }
@@ -153,6 +175,7 @@ function display(settings: HashSettings, slice: Slice): string {
 
 /** Of slices of one run. */
 function isSameFile(a: Slice, b: Slice): boolean {
+  if (a === b) return true
   if (a.path.length !== b.path.length || a.folder !== b.folder) return false
   // Files of one folder differ in the last name.
   for (let depth = a.path.length - 1; depth >= 0; depth--)

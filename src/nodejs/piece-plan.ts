@@ -27,6 +27,8 @@ export interface PlannedJob {
   readonly firstPiece: number
   readonly pieceCount: number
   readonly slices: readonly Slice[]
+  /** Each slice is of an entry, one after the other from this one on. */
+  readonly firstEntry: number
   /** Bytes of files in the slices, without padding. */
   readonly contentBytes: number
 }
@@ -51,17 +53,25 @@ export function* planJobs(
       const slices: Slice[] = []
       let bytes = 0
       let contentBytes = 0
+      let firstEntry: number | undefined
       for (; piece < range.end && bytes < JOB_BYTES && slices.length < JOB_SLICES_MAX; piece++) {
         const start = piece * pieceLength
         const end = start + pieceLength
         while (cursor < entries.length && entries[cursor]!.offset + entries[cursor]!.length <= start) cursor++
+        firstEntry ??= cursor
         for (let i = cursor; i < entries.length && entries[i]!.offset < end; i++) {
           const length = addSlice(slices, entries[i]!, start, end)
           bytes += length
           if (entries[i]!.path.length > 0) contentBytes += length
         }
       }
-      yield { firstPiece, pieceCount: piece - firstPiece, slices, contentBytes }
+      yield {
+        firstPiece,
+        pieceCount: piece - firstPiece,
+        slices,
+        firstEntry: firstEntry ?? cursor,
+        contentBytes,
+      }
     }
   }
 }

@@ -111,7 +111,8 @@ export class ResumeJournal {
     if (this.#state.pieces.has(piece)) this.lost(piece, now)
     for (const file of this.#options.filesOf(piece)) {
       this.#busy.set(file, (this.#busy.get(file) ?? 0) + 1)
-      this.#touch(file, now)
+      // When that was counts from its end.
+      this.#unmark(file)
     }
   }
 
@@ -161,13 +162,17 @@ export class ResumeJournal {
   }
 
   #touch(file: number, now: number): void {
+    this.#unmark(file)
+    this.#unsettled.delete(file)
+    this.#unsettled.set(file, now)
+  }
+
+  #unmark(file: number): void {
     if (this.#state.markStates[file] === MARK.synced) this.#unmarked.add(file)
     this.#state.markStates[file] = MARK.none
     if (this.#syncing === file) this.#syncing = undefined
     this.#synced.delete(file)
     this.#unsynced.delete(file)
-    this.#unsettled.delete(file)
-    this.#unsettled.set(file, now)
   }
 
   #settle(now: number): FileMark[] {

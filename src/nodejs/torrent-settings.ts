@@ -4,6 +4,7 @@ import type { TorrentOptions } from '../swarm/torrent-options.ts'
 import type { AddressScope } from '../wire/address-scope.ts'
 import type { Endpoint } from '../wire/endpoint.ts'
 import type { Metainfo } from '../wire/metainfo.ts'
+import type { EarlyCheck } from './early-check.ts'
 import type { MagnetTask } from './magnet-task.ts'
 
 export interface TorrentAddOptions {
@@ -31,6 +32,8 @@ export interface TorrentAddOptions {
   readonly ignoresSpace?: boolean
   /** Nothing else needs this thread until what is there was checked: it hashes as well. */
   readonly usesOwnThread?: boolean
+  /** A check of all of a seed's content that is under way. */
+  readonly early?: EarlyCheck
 }
 
 /** What all torrents of a node have in common. */

@@ -17,6 +17,7 @@ import { ContentCheck } from './content-check.ts'
 import { ContentFolder, type ContentStat, type PathComponent } from './content-folder.ts'
 import { locateFiles } from './content-location.ts'
 import { beginsIn, copyContent, endMove, moveContent } from './content-move.ts'
+import { FileLooks } from './file-looks.ts'
 import { FileStore } from './file-store.ts'
 import { expectOnHeap } from './heap-growth.ts'
 import type { NodeEvent } from './node-events.ts'
@@ -88,7 +89,7 @@ export class TorrentTask {
     this.#geometry = new Geometry(options.metainfo, MERKLE_BLOCK_LENGTH)
     this.#selectedFiles = selectFiles(options.metainfo, options.select)
     this.#folder = new ContentFolder(options.role === 'seed' ? options.dir : beginsIn(options))
-    this.#paths = locateFiles(options.metainfo, this.#folder)
+    this.#paths = options.early?.paths ?? locateFiles(options.metainfo, this.#folder)
     this.#content = new ContentCheck({
       metainfo: options.metainfo,
       geometry: this.#geometry,
@@ -288,7 +289,7 @@ export class TorrentTask {
   }
 
   async #foundBySeed(): Promise<Bitfield> {
-    const { metainfo, usesOwnThread = false } = this.options
+    const { metainfo, usesOwnThread = false, early } = this.options
     const { seedNotesFolder } = this.#defaults
     const note =
       seedNotesFolder === undefined
@@ -297,17 +298,16 @@ export class TorrentTask {
     const resume = this.#told(
       note === undefined ? undefined : takeResume(note, metainfo.pieceCount, metainfo.files.length),
     )
-    const findings = await this.#content.find(resume, usesOwnThread, false, true)
-    const { found } = findings
+    const known = resume === undefined ? early : undefined
+    const looks = known?.looks ?? new FileLooks(metainfo.files.length)
+    const found =
+      (await known?.found) ?? (await this.#content.find(resume, usesOwnThread, false, looks)).found
+    if (known?.isStopped) this.abort()
     if (this.#abort.signal.aborted) return found
-    const stats = this.#content.stats()
-    const changed = await this.#content.readChanged(findings, stats)
+    await this.#content.readChanged(found, looks)
     if (this.#abort.signal.aborted) return found
-    this.#stats = stats
-    if (note !== undefined) {
-      const vouched = stats.map((stat, file) => (changed.has(file) ? undefined : stat))
-      this.#content.rememberSeed(note, found, vouched)
-    }
+    this.#stats = this.#content.stats(looks)
+    if (note !== undefined) this.#content.rememberSeed(note, found, this.#stats)
     return found
   }
 
