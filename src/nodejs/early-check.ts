@@ -1,7 +1,7 @@
 /**
- * The check of a seed's content, begun before there is a node to seed it: while sockets are opened and the rest
- * of the program is loaded, which keeps one core busy, hashing has the other. Only for a torrent of which
- * nothing is known; one that was checked before is mostly not read at all.
+ * The check of a seed's content, begun before there is a node to seed it: while sockets are opened and the
+ * rest of the program is loaded, which keeps one core busy, hashing has the other. Only for a torrent of
+ * which nothing is known; one that was checked before is mostly not read at all.
  */
 import { Bitfield } from '../base/bitfield.ts'
 import type { Metainfo } from '../wire/metainfo.ts'

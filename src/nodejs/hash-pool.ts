@@ -5,8 +5,8 @@
  * thread that waits is a core less. It stops helping when its jobs take so long that a Ctrl+C would be
  * noticed late, as on a slow disk; another worker does its part then.
  * Invariants: each worker has at most three jobs (one in hand, two waiting), or 32 of a long run that has the
- * calling thread to itself, whatever the size of the content; workers keep the process alive only while somebody waits for a hash; runs that
- * are active at once take turns.
+ * calling thread to itself, whatever the size of the content; workers keep the process alive only while
+ * somebody waits for a hash; runs that are active at once take turns.
  */
 import { availableParallelism } from 'node:os'
 import { Worker } from 'node:worker_threads'
