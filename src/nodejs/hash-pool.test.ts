@@ -128,7 +128,7 @@ describe('a pool', () => {
         isCutAtFiles: false,
         isStrict: true,
       },
-      jobs: [{ firstPiece: 0, pieceCount: 1, slices, contentBytes: 1 }].values(),
+      jobs: [{ firstPiece: 0, pieceCount: 1, slices, firstEntry: 0, contentBytes: 1 }].values(),
       onJob: () => {},
     })
     const runs = [pool.run(impossible()), pool.run(impossible()), pool.run(impossible())]
