@@ -3,15 +3,12 @@
  * before anything else is loaded; threads for commands that hash are started here, because they take as long
  * to come up as everything else does to load.
  */
-import v8 from 'node:v8'
 import { formatVersion, readVersion } from './version.ts'
 
 const HASHING_COMMANDS: ReadonlySet<string> = new Set(['create', 'verify', 'share', 'seed'])
 const HELP: ReadonlySet<string> = new Set(['--help', '-h'])
 
 export async function start(argv: readonly string[]): Promise<void> {
-  // Short-lived objects are few and small here: letting their space grow gains no time and costs 60 MB.
-  v8.setFlagsFromString('--semi-space-growth-factor=1')
   const words = argv.filter((word) => word !== '--json')
   if (words.length === 1 && (words[0] === '--version' || words[0] === '-V')) {
     const version = readVersion()

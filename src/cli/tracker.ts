@@ -1,4 +1,5 @@
 /** `shoal tracker`: runs a tracker until it is told to stop. */
+import { keepYoungSpaceSmall } from '../nodejs/heap-growth.ts'
 import type { TrackerStats } from '../tracker/tracker.ts'
 import { formatEndpoint } from '../wire/endpoint.ts'
 import type { CommandContext } from './command-context.ts'
@@ -10,6 +11,7 @@ import { formatCount } from './units.ts'
 export async function run(context: CommandContext): Promise<number> {
   const { output, signal, words } = context
   const program = await TrackerProgram.start(context)
+  keepYoungSpaceSmall()
   const { server } = program
   const { host, port } = server.endpoint
   const api = `http://${formatEndpoint({ host: dialable(server.endpoint).host, port })}/api/v1`

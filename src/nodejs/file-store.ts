@@ -17,6 +17,9 @@ import { Turns } from './turns.ts'
 
 const SIDE_FILE = -1
 
+/** One in the kernel, and one to follow it before this thread has heard of the end of the first. */
+const WRITES_PER_FILE = 2
+
 /** Content was there so short a time ago that it still is; folders are kept open for longer than that. */
 const GLANCE_MS = 50
 
@@ -50,7 +53,7 @@ type Done = (fault: Fault | undefined) => void
 export class FileStore implements ContentStore {
   readonly #options: FileStoreOptions
   readonly #files: OpenFiles<number>
-  readonly #writes = new Turns<number>()
+  readonly #writes = new Turns<number>(WRITES_PER_FILE)
   /** Writes under way, by file. Bounded by `unverifiedBytesMax`. */
   readonly #writing = new Map<number, number>()
   /** Files written to since they were taken. Bounded by the files of the torrent. */
@@ -163,7 +166,7 @@ export class FileStore implements ContentStore {
   }
 
   /**
-   * One write at a time to each file: the kernel lets only one in anyway, and threads that wait for it spin.
+   * Few writes at a time to each file: the kernel lets only one in anyway, and threads that wait for it spin.
    */
   #write(segment: Segment, bytes: Uint8Array, settle: (fault: Fault | undefined) => void): void {
     const file = this.#fileOf(segment)

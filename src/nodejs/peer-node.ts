@@ -26,6 +26,7 @@ import { MERKLE_BLOCK_LENGTH } from '../wire/merkle.ts'
 import type { Metainfo } from '../wire/metainfo.ts'
 import { ContentRounds } from './content-rounds.ts'
 import { connectionsWithin, refuseTooFewDescriptors } from './descriptor-limit.ts'
+import { keepYoungSpaceSmall } from './heap-growth.ts'
 import { type MagnetAddOptions, MagnetTask } from './magnet-task.ts'
 import { MulticastNetwork } from './multicast-network.ts'
 import { keepNewestFiles } from './newest-files.ts'
@@ -111,7 +112,7 @@ export class PeerNode {
   readonly #trackers: NodeTrackerTransport
   readonly #trackerCalls: HttpTrackerCalls
   readonly #webSeeds: NodeWebSeedTransport
-  readonly #verifier = new ThreadVerifier()
+  readonly #verifier = new ThreadVerifier(keepYoungSpaceSmall)
   readonly #local: LocalDiscoveryDriver | undefined
   readonly #listeners = new Set<NodeListener>()
   /** One for each torrent that was added. */
@@ -257,6 +258,7 @@ export class PeerNode {
     this.#tasks.set(id, task)
     if (options.role === 'download') this.#verifier.start()
     await task.start()
+    if (options.role === 'seed') keepYoungSpaceSmall()
     this.#rounds.add(task.care)
     this.#joinLocal(task)
     return task

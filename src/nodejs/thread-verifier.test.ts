@@ -34,7 +34,7 @@ test.each([
     `import { parentPort } from 'node:worker_threads'; parentPort.once('message', () => process.exit(1))`,
   ],
 ])('when the thread %s, pieces are hashed all the same', async (_, program) => {
-  verifier = new ThreadVerifier(new URL(`data:text/javascript,${encodeURIComponent(program)}`))
+  verifier = new ThreadVerifier(undefined, new URL(`data:text/javascript,${encodeURIComponent(program)}`))
   verifier.start()
   const all = await Promise.all([digest(), digest(), digest()])
   for (const { sha1 } of all) expect(hex(sha1)).toBe(SHA1)

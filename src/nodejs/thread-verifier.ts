@@ -1,13 +1,13 @@
 /**
  * Hashes received pieces on a thread of its own, so that the network thread goes on reading. Pieces lie
- * in shared memory (`shared-memory.ts`), so only their description is passed. Jobs that come up while the
- * thread is busy go over together.
+ * in shared memory (`shared-memory.ts`), so only their description is passed. The thread has the next jobs
+ * before it is done with those in hand; what comes up when it has enough goes over together.
  * Small pieces, and whatever is not in shared memory, are hashed in place: a message
  * costs more than their hash.
  * A thread that cannot be had (too few open files, too little memory), or ends on its own, costs speed only:
  * from then on everything is hashed in place.
- * Invariants: one batch is with the thread at a time; it keeps the process alive only while somebody waits;
- * every job is answered, unless `close` comes first.
+ * Invariants: the thread keeps the process alive only while somebody waits; every job is answered, unless
+ * `close` comes first.
  */
 import { Worker } from 'node:worker_threads'
 import { ok, type Result } from '../base/result.ts'
@@ -15,29 +15,17 @@ import type { PieceVerifier } from '../ports/piece-verifier.ts'
 import type { PieceDigests } from '../swarm/effects.ts'
 import type { MerklePiece } from '../swarm/geometry.ts'
 import { digestBlocks, digestPiece } from './piece-digests.ts'
+import { type VerifyJob, type VerifyResult, verify } from './verify-job.ts'
 
 /** Beside the source it is TypeScript, in the built package JavaScript. */
 const WORKER = new URL(`./verify-worker${import.meta.url.endsWith('.ts') ? '.ts' : '.js'}`, import.meta.url)
 
 /** A message there and back costs about 20 microseconds, the hash of this about 35. */
 const THREAD_BYTES_MIN = 64 * 1024
-
-export interface VerifyJob {
-  readonly id: number
-  readonly bytes: Uint8Array
-  readonly of: WholePiece | 'blocks'
-}
-
-interface WholePiece {
-  readonly wantsSha1: boolean
-  readonly merkle: MerklePiece | undefined
-}
-
-export interface VerifyResult {
-  readonly id: number
-  /** As the job says, of the piece or of its blocks. */
-  readonly hashes: PieceDigests | Uint8Array
-}
+/**
+ * With so much in hand, a millisecond of work, the thread gets no more; what waits goes over in one message.
+ */
+const GIVEN_BYTES_MAX = 2 * 1024 * 1024
 
 interface Waiting {
   readonly job: VerifyJob
@@ -51,14 +39,20 @@ export class ThreadVerifier implements PieceVerifier {
   /** Bounded by `unverifiedBytesMax`: each job holds a buffer of the pool, or the one of its torrent. */
   readonly #waiting = new Map<number, Waiting>()
   #queue: VerifyJob[] = []
-  #isBusy = false
+  /** With the thread, not answered yet. */
+  #givenBytes = 0
   /** The thread was lost; or all is over. */
   #isWithoutThread = false
   #lastId = 0
+  readonly #onUp: () => void
   readonly #program: URL
 
-  /** @param program another one (for tests) */
-  constructor(program = WORKER) {
+  /**
+   * @param onUp called when the thread has come up, if it ever does
+   * @param program another one (for tests)
+   */
+  constructor(onUp: () => void = () => {}, program = WORKER) {
+    this.#onUp = onUp
     this.#program = program
   }
 
@@ -66,7 +60,7 @@ export class ThreadVerifier implements PieceVerifier {
   start(): void {
     if (this.#isWithoutThread) return
     this.#worker ??= this.#startWorker()
-    if (!this.#isBusy) this.#worker.unref()
+    if (this.#waiting.size === 0) this.#worker.unref()
   }
 
   digest(
@@ -104,25 +98,26 @@ export class ThreadVerifier implements PieceVerifier {
   }
 
   #post(): void {
-    if (this.#isBusy || this.#queue.length === 0) return
+    if (this.#givenBytes >= GIVEN_BYTES_MAX || this.#queue.length === 0) return
     this.#worker ??= this.#startWorker()
     this.#worker.ref()
-    this.#isBusy = true
+    for (const { bytes } of this.#queue) this.#givenBytes += bytes.length
     this.#worker.postMessage(this.#queue)
     this.#queue = []
   }
 
   #startWorker(): Worker {
     const worker = new Worker(this.#program)
+    worker.once('online', this.#onUp)
     worker.on('message', (results: readonly VerifyResult[]) => {
-      this.#isBusy = false
+      for (const { id } of results) this.#givenBytes -= this.#waiting.get(id)?.job.bytes.length ?? 0
       this.#post()
-      if (!this.#isBusy) worker.unref()
       for (const { id, hashes } of results) {
         const waiting = this.#waiting.get(id)
         this.#waiting.delete(id)
         waiting?.done(hashes)
       }
+      if (this.#waiting.size === 0) worker.unref()
     })
     worker.on('error', () => this.#onLost())
     worker.on('exit', () => this.#onLost())
@@ -143,10 +138,6 @@ export class ThreadVerifier implements PieceVerifier {
       waiting?.done(verify(waiting.job))
     })
   }
-}
-
-export function verify({ bytes, of }: VerifyJob): VerifyResult['hashes'] {
-  return of === 'blocks' ? digestBlocks(bytes) : digestPiece(bytes, of.wantsSha1, of.merkle)
 }
 
 function isForHere(bytes: Uint8Array): boolean {

@@ -15,6 +15,22 @@ describe('Turns', () => {
     expect(log.at(-1)).toBe('a4')
   })
 
+  it('lets so many in as there are places, and another for each that leaves', () => {
+    const turns = new Turns<string>(2)
+    const log: number[] = []
+    for (const number of [1, 2, 3, 4]) turns.enter('a', () => log.push(number))
+    expect(log).toEqual([1, 2])
+    turns.leave('a')
+    expect(log).toEqual([1, 2, 3])
+    turns.leave('a')
+    turns.leave('a')
+    turns.leave('a')
+    turns.enter('a', () => log.push(5))
+    turns.enter('a', () => log.push(6))
+    turns.enter('a', () => log.push(7))
+    expect(log).toEqual([1, 2, 3, 4, 5, 6])
+  })
+
   it('forgets who waits when cleared', () => {
     const turns = new Turns<string>()
     const log: number[] = []

@@ -1,30 +1,44 @@
 /**
- * Lets one in at a time, for each key, in the order they came.
+ * Lets a few in at a time, for each key, in the order they came.
  * Invariant: every `enter` whose action has begun is followed by one `leave`, or by `clear`.
  */
-export class Turns<Key> {
-  /** Who waits, for each key that is taken. */
-  readonly #waiting = new Map<Key, (() => void)[]>()
+interface Room {
+  takenCount: number
+  readonly waiting: (() => void)[]
+}
 
-  /** Runs the action now, or when everybody before it has left. */
+export class Turns<Key> {
+  readonly #places: number
+  /** Those with somebody in. */
+  readonly #rooms = new Map<Key, Room>()
+
+  /** @param places how many at a time */
+  constructor(places = 1) {
+    this.#places = places
+  }
+
+  /** Runs the action now, or when enough of those before it have left. */
   enter(key: Key, action: () => void): void {
-    const waiting = this.#waiting.get(key)
-    if (waiting !== undefined) {
-      waiting.push(action)
+    const room = this.#rooms.get(key)
+    if (room === undefined) this.#rooms.set(key, { takenCount: 1, waiting: [] })
+    else if (room.takenCount < this.#places) room.takenCount++
+    else {
+      room.waiting.push(action)
       return
     }
-    this.#waiting.set(key, [])
     action()
   }
 
   /** Whoever waits now never gets in. */
   clear(): void {
-    this.#waiting.clear()
+    this.#rooms.clear()
   }
 
   leave(key: Key): void {
-    const next = this.#waiting.get(key)?.shift()
-    if (next === undefined) this.#waiting.delete(key)
-    else next()
+    const room = this.#rooms.get(key)
+    if (room === undefined) return
+    const next = room.waiting.shift()
+    if (next !== undefined) next()
+    else if (--room.takenCount === 0) this.#rooms.delete(key)
   }
 }

@@ -1,14 +1,20 @@
 /** The thread of `thread-verifier.ts`: hashes pieces that lie in shared memory, in the order they come. */
 import { parentPort } from 'node:worker_threads'
-import { digestBlocks, digestPiece } from './piece-digests.ts'
-import type { VerifyJob, VerifyResult } from './thread-verifier.ts'
+import { type VerifyJob, type VerifyResult, verify } from './verify-job.ts'
+
+/** Pieces are answered when so much is hashed, so that they can be written while the next ones are hashed. */
+const ANSWER_BYTES = 512 * 1024
 
 parentPort!.on('message', (jobs: readonly VerifyJob[]) => {
-  const results: VerifyResult[] = []
-  for (const { id, bytes, of } of jobs)
-    results.push({
-      id,
-      hashes: of === 'blocks' ? digestBlocks(bytes) : digestPiece(bytes, of.wantsSha1, of.merkle),
-    })
-  parentPort!.postMessage(results)
+  let results: VerifyResult[] = []
+  let hashedBytes = 0
+  for (const job of jobs) {
+    results.push({ id: job.id, hashes: verify(job) })
+    hashedBytes += job.bytes.length
+    if (hashedBytes < ANSWER_BYTES) continue
+    parentPort!.postMessage(results)
+    results = []
+    hashedBytes = 0
+  }
+  if (results.length > 0) parentPort!.postMessage(results)
 })
