@@ -61,7 +61,7 @@ export class SharedTracker implements TrackerBackend {
   /** Requests are those of this process; swarms and peers are in Redis, and counted there by nobody. */
   stats(): TrackerStats {
     const requests = { announces: this.#announces, scrapes: this.#scrapes, refusals: this.#refusals }
-    return { swarms: null, peers: null, ...requests }
+    return { swarms: null, peers: null, ...requests, displaced: null }
   }
 
   close(): void {

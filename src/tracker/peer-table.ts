@@ -9,9 +9,11 @@
  * Bounded by `trackerPeersMax`. Endpoints are kept in the compact form of BEP 7 and 23, so answers copy them.
  */
 import { LIMITS } from '../base/limits.ts'
+import type { SourceList } from './source-list.ts'
 
 export const NO_SLOT = -1
 export const PEER_ID_LENGTH = 20
+const PORT_LENGTH = 2
 
 const FIRST_CAPACITY = 1024
 /** The index has this many places for every slot, so that probes stay short. */
@@ -109,6 +111,11 @@ export class PeerTable {
   hasAddress(slot: number, address: Uint8Array): boolean {
     const from = slot * this.entryLength
     return address.every((byte, index) => this.#endpoints[from + index] === byte)
+  }
+
+  listSource(slot: number, list: SourceList): void {
+    const at = slot * this.entryLength
+    list.add(this.#endpoints, at, this.entryLength - PORT_LENGTH)
   }
 
   copyPeerId(slot: number, target: Uint8Array, at: number): void {

@@ -187,7 +187,14 @@ describe('silence', () => {
 test('requests are counted', () => {
   const desk = new Desk().fill(3)
   desk.scrape([])
-  expect(desk.tracker.stats()).toEqual({ swarms: 1, peers: 3, announces: 3, scrapes: 1, refusals: 1 })
+  expect(desk.tracker.stats()).toEqual({
+    swarms: 1,
+    peers: 3,
+    announces: 3,
+    scrapes: 1,
+    refusals: 1,
+    displaced: 0,
+  })
 })
 
 test.for([
