@@ -4,7 +4,8 @@
  * Invariants: one (host, port) per swarm, the newest peer id wins, and only that id may leave; an empty
  * swarm does not exist; `seeders` is the number of members flagged as seeds; peers that nobody could reach
  * stand last in every list. Joining, leaving and each sampled peer take constant time.
- * Bounded by `trackerSwarmsMax` here and `trackerPeersMax` in each peer table.
+ * Bounded by `trackerSwarmsMax` here, `trackerPeersMax` in each peer table and `trackerPeersPerSourceMax` in
+ * a swarm.
  */
 import { ByteSlab } from '../base/byte-slab.ts'
 import { readUint16 } from '../base/bytes.ts'
@@ -139,7 +140,8 @@ export class SwarmTable {
    * The peer at this address is in the swarm now, or still.
    * @param address 4 or 16 bytes, from the packet and never from the request
    * @param mayBeProbed false when the tracker must not dial that address
-   * @returns the swarm, or undefined when a bound leaves no room for it
+   * @returns the swarm, or undefined when a bound leaves no room for it. Where the source has too many peers
+   *   in the swarm, this one is not a member.
    */
   join(nowSeconds: number, address: Uint8Array, request: Membership, mayBeProbed = true): Swarm | undefined {
     const swarm = this.find(request.infoHash) ?? this.#create(request.infoHash, nowSeconds, address)
@@ -148,6 +150,7 @@ export class SwarmTable {
     const endpoint = this.#endpointOf(address, request.port)
     let slot = peers.find(swarm.index, endpoint)
     if (slot === NO_SLOT) {
+      if (this.#hasTooMany(swarm, peers, endpoint)) return swarm
       slot = peers.add(swarm.index, endpoint, request.peerId, nowSeconds)
       if (slot === NO_SLOT) {
         this.#deleteIfEmpty(swarm)
@@ -343,6 +346,12 @@ export class SwarmTable {
     this.#swarms.set(key, swarm)
     this.#byIndex[index] = swarm
     return swarm
+  }
+
+  /** Of one source: a swarm's lists must not be of its ports alone. */
+  #hasTooMany(swarm: Swarm, peers: PeerTable, endpoint: Uint8Array): boolean {
+    const most = LIMITS.trackerPeersPerSourceMax.value
+    return this.#membersOf(swarm, peers).length >= most && peers.countOfSource(swarm.index, endpoint) >= most
   }
 
   /** False when nobody has to give way to this newcomer. */
