@@ -135,6 +135,11 @@ export const LIMITS = {
     'peers of one address, or IPv6 /64, that a tracker lists in one swarm; further ones are answered and not listed',
     'design: a school behind one router',
   ),
+  trackerJoinsPerSourceMax: limit(
+    20_000,
+    'peers of one address, or IPv6 /48, that come anew to a tracker on Redis in an hour; further ones are refused',
+    'design: at most 40,000 are there, about 25 MB of Redis',
+  ),
   trackerKeptPeersMax: limit(
     200_000,
     'peers that a tracker writes to its store, to know them after a restart',
