@@ -1,3 +1,4 @@
+import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { Prng } from '../base/prng.ts'
 import { parseAddress } from '../wire/endpoint.ts'
@@ -209,6 +210,48 @@ describe('a table full of different sources', () => {
     crowd.vacate(8, 20_000, parseAddress(NEWCOMER)!)
     expect(looks).toBe(2 * once)
   })
+})
+
+test('whoever comes and goes at full tables, sizes, counts and watchers agree with what is there', () => {
+  const step = fc.record({
+    swarm: fc.nat({ max: 30 }),
+    host: fc.constantFrom('10.1.1.1', '10.1.1.2', '10.2.1.1', '2001:db8::1', '2001:db8:1::1', 'fresh'),
+    port: fc.integer({ min: 1, max: 4 }),
+    left: fc.nat({ max: 1 }),
+    leaves: fc.nat({ max: 9 }),
+    elapsed: fc.nat({ max: 1 }),
+  })
+  fc.assert(
+    fc.property(fc.array(step, { maxLength: 400 }), fc.nat(), (steps, seed) => {
+      const table = new SwarmTable(new Prng(seed), { swarmsMax: 8, peersPerFamilyMax: 12 })
+      const present = new Set<PeerRef>()
+      table.watch({ joined: (ref) => void present.add(ref), left: (ref) => void present.delete(ref) })
+      let nowSeconds = 0
+      for (const [i, { swarm, host, port, left, leaves, elapsed }] of steps.entries()) {
+        nowSeconds += elapsed
+        const address = parseAddress(host === 'fresh' ? stranger(i) : host)!
+        const request = { ...member(swarm, port), left }
+        if (leaves === 0) table.leave(address, request)
+        else if (table.join(nowSeconds, address, request) !== undefined) {
+          const ref = table.refOf(request.infoHash, address, port)!
+          expect(table.record(ref)).toMatchObject({ address, port, isSeed: left === 0 })
+        }
+        let peers = 0
+        for (const each of table.swarms()) {
+          const records = table.sampleRefs(each, 1000).map((ref) => table.record(ref))
+          expect(records.length).toBe(sizeOf(each))
+          expect(records.length).toBeGreaterThan(0)
+          expect(records.filter(({ isSeed }) => isSeed).length).toBe(each.seeders)
+          for (const { ref } of records) expect(present.has(ref)).toBe(true)
+          peers += records.length
+        }
+        expect(table).toMatchObject({ peerCount: peers })
+        expect(present.size).toBe(peers)
+        expect(table.swarmCount).toBeLessThanOrEqual(8)
+        expect(peers).toBeLessThanOrEqual(24)
+      }
+    }),
+  )
 })
 
 test('watchers hear of everybody who gives way, while the peer is still there', () => {
