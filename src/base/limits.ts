@@ -138,7 +138,7 @@ export const LIMITS = {
   trackerJoinsPerSourceMax: limit(
     20_000,
     'peers of one address, or IPv6 /48, that come anew to a tracker on Redis in an hour; further ones are refused',
-    'design: at most 40,000 are there, about 25 MB of Redis',
+    'design: at most 40,000 are there, 25 to 45 MB of Redis',
   ),
   trackerKeptPeersMax: limit(
     200_000,

@@ -9,7 +9,8 @@
  * holders, so a swarm in which anybody honest is gives way to nobody.
  * Invariants: who gives way has at least `BUSY_MIN` of the sampled places, and more than the newcomer. What
  * is drawn once serves all newcomers of that second, until its candidates are used up; where it has
- * none, all of that second are refused. So neither a flood nor a crowd of honest peers makes it draw often.
+ * none, all of that second are refused. So neither a flood by one source nor a crowd of honest peers makes it
+ * draw often.
  * Bounded by `SAMPLE_PLACES`.
  */
 import type { Prng } from '../base/prng.ts'
