@@ -48,12 +48,13 @@ export type ApiDescription = Static<typeof ApiDescription>
 /** The body of `/stats.json` and of `GET /api/v1/stats`. */
 export const TrackerStatistics = Type.Object(
   {
-    /** Null where they are not counted, because several trackers share them. */
+    /** Null where they are not counted, because several trackers share the swarms. */
     swarms: Type.Union([Type.Integer(), Type.Null()]),
     peers: Type.Union([Type.Integer(), Type.Null()]),
     announces: Type.Integer(),
     scrapes: Type.Integer(),
     refusals: Type.Integer(),
+    displaced: Type.Union([Type.Integer(), Type.Null()]),
     uptimeSeconds: Type.Integer(),
   },
   { additionalProperties: true },

@@ -28,6 +28,7 @@ const TRACKER_METRICS = {
   announces: 'announces since the start',
   scrapes: 'scrapes since the start',
   refusals: 'announces and scrapes that were refused',
+  displaced: 'peers of the busiest sources that gave way to newcomers, the tracker being full',
   uptimeSeconds: 'seconds since the start',
 } as const
 

@@ -122,13 +122,23 @@ export const LIMITS = {
   ),
   trackerSwarmsMax: limit(
     1_000_000,
-    'swarms a tracker holds; beyond it new ones are refused, old ones served',
-    'design: about 0.4 GB',
+    'swarms a tracker holds; beyond it those of the busiest source give way to new ones, or new ones are refused',
+    'design: about 0.6 GB',
   ),
   trackerPeersMax: limit(
     4_194_304,
-    'peers a tracker holds, per address family',
+    'peers a tracker holds, per address family; beyond it the same',
     'design: about 0.3 GB of IPv4',
+  ),
+  trackerPeersPerSourceMax: limit(
+    512,
+    'peers of one address, or IPv6 /64, that a tracker lists in one swarm; further ones are answered and not listed',
+    'design: a school behind one router',
+  ),
+  trackerJoinsPerSourceMax: limit(
+    20_000,
+    'peers of one address, or IPv6 /48, that come anew to a tracker on Redis in an hour; further ones are refused',
+    'design: at most 40,000 are there, 25 to 45 MB of Redis',
   ),
   trackerKeptPeersMax: limit(
     200_000,

@@ -8,6 +8,7 @@ import type { TrackerOptions } from '../tracker/announce-policy.ts'
 import type { LivenessEvent } from '../tracker/heartbeat.ts'
 import type { PeerDesk } from '../tracker/peer-desk.ts'
 import type { KeptSwarm } from '../tracker/swarm-snapshot.ts'
+import { SwarmTable, type SwarmTableBounds } from '../tracker/swarm-table.ts'
 import { Tracker, type TrackerInput, type TrackerOutput } from '../tracker/tracker.ts'
 import { nodeClock } from './node-clock.ts'
 import { freshEnv } from './node-crypto.ts'
@@ -18,6 +19,8 @@ import type { TrackerBackend } from './tracker-backend.ts'
 export interface LocalTrackerOptions extends TrackerOptions {
   /** Where the tracker listens, and probes from; undefined = all interfaces. */
   readonly host?: string | undefined
+  /** Absent: those of `base/limits.ts`. */
+  readonly bounds?: SwarmTableBounds | undefined
   /** Hears what the heartbeat finds. */
   readonly onLiveness?: ((event: LivenessEvent) => void) | undefined
 }
@@ -42,7 +45,9 @@ export class LocalTracker implements TrackerBackend {
   readonly #onLiveness: ((event: LivenessEvent) => void) | undefined
 
   constructor(options: LocalTrackerOptions) {
-    this.#tracker = new Tracker(freshEnv(), options)
+    const env = freshEnv()
+    const swarms = new SwarmTable(env.prng.fork('swarm-table'), options.bounds)
+    this.#tracker = new Tracker(env, options, swarms)
     this.#pump = new Pump<TrackerInput, TrackerOutput>(this.#tracker, nodeClock, { kind: 'tick' }, (output) =>
       this.#execute(output),
     )

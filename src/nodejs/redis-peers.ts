@@ -56,10 +56,11 @@ export class RedisPeers implements PeerBook {
     return this.#list(infoHash, LIMITS.numwantMax.value, true)
   }
 
-  async register(peer: PeerIdentity, left: number): Promise<'registered' | 'known'> {
+  async register(peer: PeerIdentity, left: number): Promise<'registered' | 'known' | 'full'> {
     const mayBeProbed = !isRegistry(peer.infoHash)
     const request = { ...peer, left, event: undefined, numwant: 0 }
-    const { wasThere } = await this.#swarms.announce(peer.address, request, mayBeProbed)
+    const { wasThere, isRefused } = await this.#swarms.announce(peer.address, request, mayBeProbed)
+    if (isRefused) return 'full'
     return wasThere ? 'known' : 'registered'
   }
 

@@ -108,9 +108,11 @@ end
 
 /**
  * ARGV: endpoint, peer id, left ('0' = a seed), event, peers wanted (-1 = as the tracker likes), longest full
- * list, size of a sample, lifetime in milliseconds, '1' when somebody is probed, '1' when this one may be.
+ * list, size of a sample, lifetime in milliseconds, '1' when somebody is probed, '1' when this one may
+ * be, '1' when it may come in anew.
  * Answers seeders, members, completed, for each family members as endpoint, member, endpoint, member ..., 1
- * when it was there before, and when the swarm wants to be listed for its first probe ('' = not now).
+ * when it was there before, 2 when another one was at its endpoint, 0 when nobody was, -1 when it had to stay
+ * out, and when the swarm wants to be listed for its first probe ('' = not now).
  */
 export const ANNOUNCE = `${COMMON}
 local endpoint, id, left, event = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
@@ -121,6 +123,10 @@ if event == 'stopped' then
   if is_same then remove(endpoint, before) end
   local seeders, members, completed = counts()
   return {seeders, members, completed, {}, {}, 0, ''}
+end
+if not before and ARGV[11] ~= '1' then
+  local seeders, members, completed = counts()
+  return {seeders, members, completed, {}, {}, -1, ''}
 end
 local is_seed, has_completed = left == '0', is_same and is_set(before, COMPLETED)
 if event == 'completed' and not has_completed then
@@ -162,7 +168,7 @@ if wanted < 0 then
   if wanted > full_list then wanted = sample end
 end
 local picked = pick(#endpoint == 6 and 1 or 2, wanted, members - 1, endpoint, id)
-return {seeders, members, completed, picked[1], picked[2], is_same and 1 or 0, list_at}
+return {seeders, members, completed, picked[1], picked[2], is_same and 1 or before and 2 or 0, list_at}
 `
 
 /** Answers seeders, members, completed. */

@@ -2,9 +2,18 @@
  * The swarms of a tracker in Redis: what `tracker/swarm-table.ts` does in memory, for several tracker
  * processes that share one view. Every call is one script, atomic in Redis, so two processes never count a
  * peer twice and an announce is seen by the next one wherever that arrives.
+ *
+ * Redis knows no bound but its memory, and what takes that is what comes in anew. So a source may bring only
+ * so much of it within an hour (S25), as this process counts it: `trackerJoinsPerSourceMax`. Whoever is there
+ * already is not concerned.
  */
+import { randomBytes } from 'node:crypto'
+import { LIMITS } from '../base/limits.ts'
+import { SIPHASH_KEY_LENGTH, SipHash } from '../base/siphash.ts'
 import type { AnnouncePolicy } from '../tracker/announce-policy.ts'
+import { PublishLimits } from '../tracker/publish-limits.ts'
 import type { AnnounceRequest, ScrapeCounts } from '../wire/tracker-announce.ts'
+import { nodeClock } from './node-clock.ts'
 import { type RedisConnection, redisScript } from './redis-connection.ts'
 import { endpointOf, keysOf, PEER_ID_LENGTH, shardOf } from './redis-keys.ts'
 import { ANNOUNCE, COUNTS, REMOVE } from './redis-scripts.ts'
@@ -17,6 +26,8 @@ export interface RedisSwarmView extends ScrapeCounts {
   readonly peerIds: Uint8Array
   /** The asker was a member before, under the same id. */
   readonly wasThere: boolean
+  /** Its source has brought too many; it is no member. */
+  readonly isRefused: boolean
 }
 
 export type SwarmAnnounce = Pick<
@@ -29,6 +40,12 @@ type AnnounceReply = [number, number, number, Buffer[], Buffer[], number, Buffer
 const AS_THE_TRACKER_LIKES = -1
 /** Redis holds it as a number; larger ones would not be exact. */
 const UNLIMITED = 1_000_000_000
+/** What an announce found at the asker's endpoint. */
+const NOBODY = 0
+const ITSELF = 1
+const REFUSED = -1
+/** Bytes of an IPv6 address that are one source here: the budget is large, and a customer may have a /48. */
+const V6_SOURCE_LENGTH = 6
 
 const announce = redisScript(ANNOUNCE)
 const counts = redisScript(COUNTS)
@@ -37,10 +54,17 @@ const remove = redisScript(REMOVE)
 export class RedisSwarms {
   readonly #redis: RedisConnection
   readonly #policy: AnnouncePolicy
+  readonly #joins: PublishLimits
 
-  constructor(redis: RedisConnection, policy: AnnouncePolicy) {
+  constructor(
+    redis: RedisConnection,
+    policy: AnnouncePolicy,
+    joinsPerHour: number = LIMITS.trackerJoinsPerSourceMax.value,
+  ) {
     this.#redis = redis
     this.#policy = policy
+    const options = { perHour: joinsPerHour, limitsLoopback: false }
+    this.#joins = new PublishLimits(new SipHash(randomBytes(SIPHASH_KEY_LENGTH)), options)
   }
 
   /**
@@ -53,6 +77,9 @@ export class RedisSwarms {
     // How many there are is known in Redis only, so what `wanted` decides without `numwant` is decided there.
     const wanted =
       request.numwant === undefined ? AS_THE_TRACKER_LIKES : this.#policy.wanted(request.numwant, 0)
+    const source = address.length === 4 ? address : address.slice().fill(0, V6_SOURCE_LENGTH)
+    const now = nodeClock.now()
+    const mayJoin = this.#joins.waitSeconds(now, source) === 0
     const reply = await this.#redis.run(announce, keysOf(request.infoHash), [
       endpointOf(address, request.port),
       Buffer.from(request.peerId),
@@ -64,8 +91,10 @@ export class RedisSwarms {
       String(this.#policy.lifetimeSeconds * 1000),
       heartbeat === undefined ? '0' : '1',
       mayBeProbed ? '1' : '0',
+      mayJoin ? '1' : '0',
     ])
-    const [seeders, members, completed, v4, v6, wasThere, listAt] = reply as AnnounceReply
+    const [seeders, members, completed, v4, v6, found, listAt] = reply as AnnounceReply
+    if (found === NOBODY && request.event !== 'stopped') this.#joins.charge(now, source, 1)
     // The peer is a member without it, and another announce lists its swarm again.
     if (listAt.length > 0) this.listAt(request.infoHash, listAt).catch(() => {})
     return {
@@ -77,7 +106,8 @@ export class RedisSwarms {
       peerIds: Buffer.concat(
         [...v4, ...v6].filter(isOdd).map((member) => member.subarray(0, PEER_ID_LENGTH)),
       ),
-      wasThere: wasThere === 1,
+      wasThere: found === ITSELF,
+      isRefused: found === REFUSED,
     }
   }
 

@@ -21,6 +21,8 @@ import type { TrackerBackend } from './tracker-backend.ts'
 const AWAY_RETRY_MINUTES = 1
 /** Somebody has to mend it first. */
 const FAILED_RETRY_MINUTES = 5
+/** Who comes from an address that has brought too many may come in when some of its hour has passed. */
+const CROWDED_RETRY_MINUTES = 10
 /** Nobody tells answers apart by it here. */
 const NO_ID = 0
 
@@ -61,7 +63,7 @@ export class SharedTracker implements TrackerBackend {
   /** Requests are those of this process; swarms and peers are in Redis, and counted there by nobody. */
   stats(): TrackerStats {
     const requests = { announces: this.#announces, scrapes: this.#scrapes, refusals: this.#refusals }
-    return { swarms: null, peers: null, ...requests }
+    return { swarms: null, peers: null, ...requests, displaced: null }
   }
 
   close(): void {
@@ -76,6 +78,7 @@ export class SharedTracker implements TrackerBackend {
     }
     const { address, from, request } = question
     const view = await this.#swarms.announce(address, request, mayBeProbed(address, from))
+    if (view.isRefused) return this.#refuse('too many new peers from your address', CROWDED_RETRY_MINUTES)
     const { seeders, leechers, completed, peersV4, peersV6, peerIds } = view
     const sample = { peersV4, peersV6, peerIds }
     const answer = this.#policy.answer({ seeders, leechers, completed }, sample)

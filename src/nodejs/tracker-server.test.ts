@@ -101,6 +101,28 @@ describe('announces', () => {
     expect(server.stats().announces).toBe(4)
   })
 
+  test('to swarms of their own are served while another address fills the tracker with such (S25)', async () => {
+    const bounds = { swarmsMax: 100, peersPerFamilyMax: 1000 }
+    const server = await listen({ bounds })
+    const agent = new http.Agent({ keepAlive: true, maxSockets: 4 })
+    const swarm = (n: number) => `%${n.toString(16).padStart(2, '0')}`.repeat(20)
+    const ask = async (n: number, localAddress: string) => {
+      const path = announcePath('a', 1000).replace('%FF'.repeat(20), swarm(n))
+      const { body } = await get(server, path, { localAddress, agent })
+      return decodeAnnounceReply(body).ok
+    }
+    const old = '127.0.0.3'
+    await announce(server, 'old', 1002, '', { localAddress: old })
+    for (let n = 0; n < 99; n++) expect(await ask(n, '127.0.0.1')).toBe(true)
+    expect(await ask(150, '127.0.0.1')).toBe(false)
+    for (let n = 200; n < 210; n++) expect(await ask(n, '127.0.0.2')).toBe(true)
+    expect(await ask(151, '127.0.0.1')).toBe(false)
+    expect(server.stats()).toMatchObject({ swarms: 100, peers: 100, displaced: 10, refusals: 2 })
+    const seen = await announce(server, 'new', 1003, '', { localAddress: '127.0.0.4' })
+    expect(seen.peers.map(formatEndpoint)).toEqual([`${old}:1002`])
+    agent.destroy()
+  })
+
   test('of this machine are not limited by default (a proxy may stand there)', async () => {
     const server = await listen()
     const agent = new http.Agent({ keepAlive: true, maxSockets: 8 })

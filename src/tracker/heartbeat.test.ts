@@ -9,6 +9,8 @@ import { SwarmTable } from './swarm-table.ts'
 
 const INFO_HASH = new Uint8Array(20).fill(7)
 const HOST = parseAddress('10.0.0.1')!
+/** So many stand at one address; more of one the tracker would not list. */
+const PORTS_PER_HOST = 500
 
 type Probe = Extract<HeartbeatOutput, { kind: 'probe' }>
 
@@ -32,7 +34,7 @@ class Ward {
     port: number,
     answer: ProbeResult | 'accepts' | 'drops' = 'ok',
     mayBeProbed = true,
-    address = HOST,
+    address = hostOf(port),
   ): this {
     this.answers.set(port, answer)
     this.swarms.join(0, address, membership(port), mayBeProbed)
@@ -40,7 +42,7 @@ class Ward {
   }
 
   leave(port: number): this {
-    this.swarms.leave(HOST, membership(port))
+    this.swarms.leave(hostOf(port), membership(port))
     return this.settle()
   }
 
@@ -51,11 +53,11 @@ class Ward {
   }
 
   ref(port: number): PeerRef {
-    return this.swarms.refOf(INFO_HASH, HOST, port)!
+    return this.swarms.refOf(INFO_HASH, hostOf(port), port)!
   }
 
   has(port: number): boolean {
-    return this.swarms.refOf(INFO_HASH, HOST, port) !== undefined
+    return this.swarms.refOf(INFO_HASH, hostOf(port), port) !== undefined
   }
 
   reach(port: number): string {
@@ -101,6 +103,11 @@ class Ward {
     if (answer !== 'unreachable') this.heartbeat.handle(now, { kind: 'probe-connected', probe })
     if (answer !== 'accepts') this.heartbeat.handle(now, { kind: 'probe-ended', probe, result: answer })
   }
+}
+
+/** 10.0.0.1 for the first ports. */
+function hostOf(port: number): Uint8Array {
+  return HOST.with(2, Math.floor(port / PORTS_PER_HOST))
 }
 
 function membership(port: number, id = port) {

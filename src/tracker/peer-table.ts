@@ -9,9 +9,12 @@
  * Bounded by `trackerPeersMax`. Endpoints are kept in the compact form of BEP 7 and 23, so answers copy them.
  */
 import { LIMITS } from '../base/limits.ts'
+import type { SourceList } from './source-list.ts'
 
 export const NO_SLOT = -1
 export const PEER_ID_LENGTH = 20
+const PORT_LENGTH = 2
+const V6_SOURCE_LENGTH = 8
 
 const FIRST_CAPACITY = 1024
 /** The index has this many places for every slot, so that probes stay short. */
@@ -23,6 +26,8 @@ export class PeerTable {
   readonly entryLength: number
   readonly #seed: number
   readonly #capacityMax: number
+  /** Bytes of an address that are one source: an IPv4 address, an IPv6 /64. */
+  readonly #sourceLength: number
   #capacity = 0
   #size = 0
   #endpoints = new Uint8Array(0)
@@ -38,6 +43,8 @@ export class PeerTable {
   #newer = new Int32Array(0)
   /** Slot + 1, or 0 for an empty place. */
   #index = new Int32Array(0)
+  /** How many peers one source has in one swarm, by a hash of both; more where two share a place. */
+  #perSource = new Uint16Array(0)
   #oldest = NO_SLOT
   #newest = NO_SLOT
   #firstFree = NO_SLOT
@@ -47,6 +54,7 @@ export class PeerTable {
     this.entryLength = entryLength
     this.#seed = seed
     this.#capacityMax = capacityMax
+    this.#sourceLength = Math.min(entryLength - PORT_LENGTH, V6_SOURCE_LENGTH)
     this.#grow()
   }
 
@@ -111,6 +119,11 @@ export class PeerTable {
     return address.every((byte, index) => this.#endpoints[from + index] === byte)
   }
 
+  listSource(slot: number, list: SourceList): void {
+    const at = slot * this.entryLength
+    list.add(this.#endpoints, at, this.entryLength - PORT_LENGTH)
+  }
+
   copyPeerId(slot: number, target: Uint8Array, at: number): void {
     const from = slot * PEER_ID_LENGTH
     for (let i = 0; i < PEER_ID_LENGTH; i++) target[at + i] = this.#peerIds[from + i]!
@@ -119,10 +132,15 @@ export class PeerTable {
   /** @param endpoint in compact form */
   find(swarm: number, endpoint: Uint8Array): number {
     const mask = this.#index.length - 1
-    for (let place = this.#hash(swarm, endpoint, 0) & mask; ; place = (place + 1) & mask) {
+    for (let place = this.#hash(swarm, endpoint, 0, this.entryLength) & mask; ; place = (place + 1) & mask) {
       const slot = this.#index[place]! - 1
       if (slot === NO_SLOT || (this.#swarms[slot] === swarm && this.#hasEndpoint(slot, endpoint))) return slot
     }
+  }
+
+  /** How many peers the endpoint's source has in that swarm; by chance a few more. */
+  countOfSource(swarm: number, endpoint: Uint8Array): number {
+    return this.#perSource[this.#sourcePlace(swarm, endpoint, 0)]!
   }
 
   /** A slot for a peer that is not there yet, heard of now; NO_SLOT when the table is full. */
@@ -137,6 +155,7 @@ export class PeerTable {
     this.#lastSeen[slot] = nowSeconds
     this.#place(slot)
     this.#append(slot)
+    this.#countSource(slot, 1)
     this.#size++
     return slot
   }
@@ -152,6 +171,7 @@ export class PeerTable {
   remove(slot: number): void {
     this.#displace(slot)
     this.#unlink(slot)
+    this.#countSource(slot, -1)
     this.#newer[slot] = this.#firstFree
     this.#firstFree = slot
     this.#size--
@@ -172,6 +192,15 @@ export class PeerTable {
     else this.#newer[older] = newer
     if (newer === NO_SLOT) this.#newest = older
     else this.#older[newer] = older
+  }
+
+  #countSource(slot: number, change: 1 | -1): void {
+    const place = this.#sourcePlace(this.#swarms[slot]!, this.#endpoints, slot * this.entryLength)
+    this.#perSource[place] = this.#perSource[place]! + change
+  }
+
+  #sourcePlace(swarm: number, bytes: Uint8Array, at: number): number {
+    return this.#hash(swarm, bytes, at, this.#sourceLength) & (this.#perSource.length - 1)
   }
 
   #place(slot: number): void {
@@ -199,14 +228,17 @@ export class PeerTable {
   }
 
   #home(slot: number): number {
-    const hash = this.#hash(this.#swarms[slot]!, this.#endpoints, slot * this.entryLength)
+    const hash = this.#hash(this.#swarms[slot]!, this.#endpoints, slot * this.entryLength, this.entryLength)
     return hash & (this.#index.length - 1)
   }
 
-  /** FNV-1a over swarm and endpoint, with a final mix so that the low bits depend on all. */
-  #hash(swarm: number, bytes: Uint8Array, at: number): number {
+  /**
+   * FNV-1a over swarm and endpoint, or the first bytes of it, with a final mix so that
+   * the low bits depend on all.
+   */
+  #hash(swarm: number, bytes: Uint8Array, at: number, length: number): number {
     let hash = Math.imul(this.#seed ^ swarm, 0x9e3779b1)
-    for (let i = at; i < at + this.entryLength; i++) hash = Math.imul(hash ^ bytes[i]!, FNV_PRIME)
+    for (let i = at; i < at + length; i++) hash = Math.imul(hash ^ bytes[i]!, FNV_PRIME)
     hash ^= hash >>> 15
     hash = Math.imul(hash, 0x2c1b3c6d)
     return hash ^ (hash >>> 13)
@@ -239,7 +271,11 @@ export class PeerTable {
     }
     // The index is a power of two, so that a mask finds the place.
     this.#index = new Int32Array(2 ** Math.ceil(Math.log2(capacity * PLACES_PER_SLOT)))
-    for (let slot = this.#oldest; slot !== NO_SLOT; slot = this.#newer[slot]!) this.#place(slot)
+    this.#perSource = new Uint16Array(this.#index.length / PLACES_PER_SLOT)
+    for (let slot = this.#oldest; slot !== NO_SLOT; slot = this.#newer[slot]!) {
+      this.#place(slot)
+      this.#countSource(slot, 1)
+    }
     return true
   }
 }

@@ -2,7 +2,7 @@
  * How much one source may publish (S32): libraries, `.torrent` files, payload strings, invites. Publisher
  * keys cost nothing, so quotas for each of them bound nobody; addresses do. Like `source-limits.ts`, it
  * remembers nobody: a source falls, by a keyed hash, into one of a fixed number of places, each with the time
- * at which its budget is whole again.
+ * at which its budget is whole again. Trackers on Redis bound newcomers with it as well.
  * Invariant: a source that is served has used no more than an hour's worth beyond what time gave it back,
  * so what goes over that is at most one request.
  */

@@ -258,6 +258,31 @@ describe('bounds', () => {
     expect(desk.table.swarmCount).toBe(1)
   })
 
+  test('the ports of one address, or of one /64, do not fill a swarm; who has too many is served all the same', () => {
+    for (const [host, same, other] of [
+      ['192.0.2.1', '192.0.2.1', '192.0.2.2'],
+      ['2001:db8::1', '2001:db8::2', '2001:db8:0:1::1'],
+    ] as const) {
+      const desk = new Desk()
+      const max = 512
+      for (let port = 1; port <= 3000; port++) expect(desk.join(`p${port}`, host, port)).toBeDefined()
+      expect(desk.table.counts(hash(1)).leechers).toBe(max)
+      desk.join('same', same, 4000)
+      expect(desk.ask('x', other, 1, 10_000)).toHaveLength(max)
+      desk.join('other', other, 4001)
+      expect(desk.ask('same', same, 4000, 10_000)).toHaveLength(max + 1)
+      // Those who are there stay, and a place that becomes free is given again.
+      desk.join('p7', host, 7, { left: 0 })
+      expect(desk.table.counts(hash(1))).toMatchObject({ seeders: 1, leechers: max })
+      expect(desk.leave('p7', host, 7)).toBe(true)
+      desk.join('same', same, 4000)
+      desk.join('p8888', host, 8888)
+      expect(desk.ask('x', '10.9.9.9', 1, 10_000)).toHaveLength(max + 1)
+      expect(desk.table.join(0, parseAddress(host)!, requestOf(2, 'elsewhere', 1))).toBeDefined()
+      expect(desk.table.counts(hash(2)).leechers).toBe(1)
+    }
+  })
+
   test('neither peers nor swarms beyond the bounds, whatever infohashes come (S25)', () => {
     const desk = new Desk(1, { swarmsMax: 50, peersPerFamilyMax: 1000 })
     const prng = new Prng(3)

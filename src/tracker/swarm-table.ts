@@ -1,10 +1,11 @@
 /**
  * Who is in which swarm: peers by infohash, IPv4 and IPv6 apart (BEP 7), with counts and
- * uniform random samples.
+ * uniform random samples. When it is full, the busiest source gives way to newcomers (`crowd.ts`).
  * Invariants: one (host, port) per swarm, the newest peer id wins, and only that id may leave; an empty
  * swarm does not exist; `seeders` is the number of members flagged as seeds; peers that nobody could reach
  * stand last in every list. Joining, leaving and each sampled peer take constant time.
- * Bounded by `trackerSwarmsMax` here and `trackerPeersMax` in each peer table.
+ * Bounded by `trackerSwarmsMax` here, `trackerPeersMax` in each peer table and `trackerPeersPerSourceMax` in
+ * a swarm.
  */
 import { ByteSlab } from '../base/byte-slab.ts'
 import { readUint16 } from '../base/bytes.ts'
@@ -12,10 +13,12 @@ import { LIMITS } from '../base/limits.ts'
 import type { Prng } from '../base/prng.ts'
 import { COMPACT_V4_LENGTH, COMPACT_V6_LENGTH } from '../wire/endpoint.ts'
 import type { AnnounceRequest, ScrapeCounts } from '../wire/tracker-announce.ts'
+import { Crowd, NO_PLACE } from './crowd.ts'
 import { MemberDraw } from './member-draw.ts'
 import { MemberList } from './member-list.ts'
 import { type PeerRecord, type PeerRef, refOf, type SwarmWatcher, slotOf } from './peer-record.ts'
 import { NO_SLOT, PEER_ID_LENGTH, PeerTable } from './peer-table.ts'
+import type { SourceList } from './source-list.ts'
 
 /** Bits of a peer's flags. */
 const IS_SEED = 1
@@ -28,6 +31,11 @@ const IS_NOT_PROBED = 16
 const NONE = 0
 
 const NO_BYTES = new Uint8Array(0)
+/**
+ * A swarm with more members never gives way. So many on average fill both peer tables before the swarms are
+ * too many.
+ */
+const FEW_MEMBERS = 8
 
 /**
  * In each list stand first those that are not unreachable, then those that are, and otherwise in no order.
@@ -76,6 +84,10 @@ export class SwarmTable {
   readonly #draw: MemberDraw
   /** Of the endpoints in samples. */
   readonly #slab = new ByteSlab()
+  readonly #swarmCrowd: Crowd
+  readonly #v4Crowd: Crowd
+  readonly #v6Crowd: Crowd
+  #displaced = 0
   /** Positions of the sample at hand in their lists; grows to the largest one given. */
   #picked = new Int32Array(LIMITS.numwantMax.value)
 
@@ -84,6 +96,11 @@ export class SwarmTable {
     this.#bounds = bounds
     this.#v4 = new PeerTable(COMPACT_V4_LENGTH, prng.uint32(), bounds.peersPerFamilyMax)
     this.#v6 = new PeerTable(COMPACT_V6_LENGTH, prng.uint32(), bounds.peersPerFamilyMax)
+    const crowdPrng = prng.fork('crowd')
+    const swarmHolders = (index: number, list: SourceList) => this.#listSources(index, list)
+    this.#swarmCrowd = new Crowd(crowdPrng, swarmHolders)
+    this.#v4Crowd = new Crowd(crowdPrng, (slot, list) => this.#v4.listSource(slot, list))
+    this.#v6Crowd = new Crowd(crowdPrng, (slot, list) => this.#v6.listSource(slot, list))
   }
 
   get swarmCount(): number {
@@ -92,6 +109,11 @@ export class SwarmTable {
 
   get peerCount(): number {
     return this.#v4.size + this.#v6.size
+  }
+
+  /** Peers that had to give way since the start. */
+  get displacedCount(): number {
+    return this.#displaced
   }
 
   swarms(): IterableIterator<Swarm> {
@@ -118,19 +140,23 @@ export class SwarmTable {
    * The peer at this address is in the swarm now, or still.
    * @param address 4 or 16 bytes, from the packet and never from the request
    * @param mayBeProbed false when the tracker must not dial that address
-   * @returns the swarm, or undefined when a bound leaves no room for it
+   * @returns the swarm, or undefined when a bound leaves no room for it. Where the source has too many peers
+   *   in the swarm, this one is not a member.
    */
   join(nowSeconds: number, address: Uint8Array, request: Membership, mayBeProbed = true): Swarm | undefined {
-    const swarm = this.find(request.infoHash) ?? this.#create(request.infoHash)
+    const swarm = this.find(request.infoHash) ?? this.#create(request.infoHash, nowSeconds, address)
     if (swarm === undefined) return undefined
     const peers = this.#peersOf(address)
     const endpoint = this.#endpointOf(address, request.port)
     let slot = peers.find(swarm.index, endpoint)
     if (slot === NO_SLOT) {
+      if (this.#hasTooMany(swarm, peers, endpoint)) return swarm
       slot = peers.add(swarm.index, endpoint, request.peerId, nowSeconds)
       if (slot === NO_SLOT) {
         this.#deleteIfEmpty(swarm)
-        return undefined
+        if (!this.#vacatePeer(peers, nowSeconds, address)) return undefined
+        // The swarm may have gone with its last peer. Now there is room for both.
+        return this.join(nowSeconds, address, request, mayBeProbed)
       }
       this.#membersOf(swarm, peers).push(slot, request.peerId)
       this.#moveToFront(swarm, peers, slot)
@@ -304,8 +330,9 @@ export class SwarmTable {
     return ids
   }
 
-  #create(infoHash: Uint8Array): Swarm | undefined {
-    if (this.#swarms.size >= this.#bounds.swarmsMax) return undefined
+  #create(infoHash: Uint8Array, nowSeconds: number, address: Uint8Array): Swarm | undefined {
+    if (this.#swarms.size >= this.#bounds.swarmsMax && !this.#vacateSwarm(nowSeconds, address))
+      return undefined
     const key = keyOf(infoHash)
     const index = this.#freeIndexes.pop() ?? this.#byIndex.length
     const swarm: Swarm = {
@@ -319,6 +346,41 @@ export class SwarmTable {
     this.#swarms.set(key, swarm)
     this.#byIndex[index] = swarm
     return swarm
+  }
+
+  /** Of one source: a swarm's lists must not be of its ports alone. */
+  #hasTooMany(swarm: Swarm, peers: PeerTable, endpoint: Uint8Array): boolean {
+    const most = LIMITS.trackerPeersPerSourceMax.value
+    return this.#membersOf(swarm, peers).length >= most && peers.countOfSource(swarm.index, endpoint) >= most
+  }
+
+  /** False when nobody has to give way to this newcomer. */
+  #vacateSwarm(nowSeconds: number, address: Uint8Array): boolean {
+    const index = this.#swarmCrowd.vacate(nowSeconds, this.#byIndex.length, address)
+    if (index === NO_PLACE) return false
+    const swarm = this.#byIndex[index]!
+    this.#displaced += sizeOf(swarm)
+    for (const peers of [this.#v4, this.#v6])
+      for (let members = this.#membersOf(swarm, peers); members.length > 0; )
+        this.#remove(swarm, peers, members.slot(members.length - 1))
+    return true
+  }
+
+  #vacatePeer(peers: PeerTable, nowSeconds: number, address: Uint8Array): boolean {
+    const crowd = peers === this.#v4 ? this.#v4Crowd : this.#v6Crowd
+    const slot = crowd.vacate(nowSeconds, peers.size, address)
+    if (slot === NO_PLACE) return false
+    this.#displaced++
+    this.evict(refOf(slot, peers === this.#v6))
+    return true
+  }
+
+  /** Of a swarm's members, when they are few. */
+  #listSources(index: number, list: SourceList): void {
+    const swarm = this.#byIndex[index]!
+    if (sizeOf(swarm) > FEW_MEMBERS) return
+    for (let i = 0; i < swarm.v4.length; i++) this.#v4.listSource(swarm.v4.slot(i), list)
+    for (let i = 0; i < swarm.v6.length; i++) this.#v6.listSource(swarm.v6.slot(i), list)
   }
 
   #remove(swarm: Swarm, peers: PeerTable, slot: number): void {

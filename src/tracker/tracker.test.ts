@@ -143,6 +143,27 @@ describe('answers', () => {
   })
 })
 
+test('the probe of a peer that gives way is abandoned, and the newcomer has one (S25)', () => {
+  const swarms = new SwarmTable(new Prng(1), { swarmsMax: 3, peersPerFamilyMax: 10 })
+  const heartbeat = { periodSeconds: 60, windowSeconds: 3 }
+  const tracker = new Tracker(ENV, { ...TRACKER_DEFAULTS, heartbeat }, swarms)
+  const probed = new Set<number>()
+  const hosts = new Map<number, string>()
+  for (const [n, host] of ['10.1.1.1', '10.1.1.1', '10.1.1.1', '10.2.2.2'].entries()) {
+    const infoHash = new Uint8Array(20).fill(n + 1)
+    const request = { infoHash, peerId: infoHash, port: 6881, uploaded: 0, downloaded: 0, left: 1, key: 0 }
+    tracker.handle(0 as Instant, { kind: 'announce', id: n, address: parseAddress(host)!, request })
+    for (let output = tracker.poll(); output !== undefined; output = tracker.poll()) {
+      if (output.kind === 'probe') hosts.set(output.probe, output.host)
+      if (output.kind === 'probe') probed.add(output.probe)
+      else if (output.kind === 'abandon-probe') expect(probed.delete(output.probe)).toBe(true)
+      else expect(output.kind).toBe('announced')
+    }
+  }
+  expect([...probed].map((probe) => hosts.get(probe))).toEqual(['10.1.1.1', '10.1.1.1', '10.2.2.2'])
+  expect(tracker.stats()).toMatchObject({ swarms: 3, peers: 3, displaced: 1, refusals: 0 })
+})
+
 describe('scrapes', () => {
   test('count what was asked, in order, and know nothing of strangers', () => {
     const desk = new Desk().fill(2)
@@ -187,7 +208,14 @@ describe('silence', () => {
 test('requests are counted', () => {
   const desk = new Desk().fill(3)
   desk.scrape([])
-  expect(desk.tracker.stats()).toEqual({ swarms: 1, peers: 3, announces: 3, scrapes: 1, refusals: 1 })
+  expect(desk.tracker.stats()).toEqual({
+    swarms: 1,
+    peers: 3,
+    announces: 3,
+    scrapes: 1,
+    refusals: 1,
+    displaced: 0,
+  })
 })
 
 test.for([

@@ -54,6 +54,8 @@ export interface TrackerStats {
   readonly announces: number
   readonly scrapes: number
   readonly refusals: number
+  /** Peers of the busiest sources that gave way to newcomers; null where nobody has to. */
+  readonly displaced: number | null
 }
 
 /** When a full tracker may have room again. */
@@ -120,6 +122,7 @@ export class Tracker implements Machine<TrackerInput, TrackerOutput> {
       announces: this.#announces,
       scrapes: this.#scrapes,
       refusals: this.#refusals,
+      displaced: this.#swarms.displacedCount,
     }
   }
 

@@ -228,13 +228,28 @@ describe('S25 a source that asks without end', () => {
     expect(flood()).toBe(10)
   })
 
-  test('cannot fill the tracker with made-up swarms', () => {
-    const desk = new Desk({ swarmsMax: 50 })
+  test('can fill the tracker with made-up swarms, and old and new ones are served all the same', () => {
+    const desk = new Desk({ swarmsMax: 5000, requestsPerSecond: 1000 })
+    const made = new Prng(8)
+    const newSwarm = (second: number) => new Uint8Array(20).fill(0x22).with(0, second)
     desk.announce('192.0.2.1', 1)
-    for (let i = 0; i < 1000; i++)
-      desk.announce('192.0.2.3', 3, { infoHash: new Uint8Array(20).with(0, i >> 8).with(1, i) })
-    expect(desk.tracker.stats().swarms).toBe(50)
+    for (let second = 0; second < 30; second++) {
+      desk.now = (desk.now + seconds(1)) as Instant
+      const id = desk.connect('192.0.2.3')
+      for (let i = 0; i < 1200; i++)
+        desk.send(encodeUdpAnnounce(id, 7, requestOf(3, { infoHash: made.bytes(20) })), '192.0.2.3')
+      const infoHash = newSwarm(second)
+      expect(desk.announce('198.51.100.1', 4, { infoHash }).kind).toBe('announce')
+      expect(desk.list('198.51.100.2', 5, { infoHash })).toEqual(['198.51.100.1:4'])
+    }
+    for (let second = 0; second < 30; second++) expect(desk.tracker.counts(newSwarm(second)).leechers).toBe(2)
     expect(desk.list('192.0.2.1', 2)).toEqual(['192.0.2.1:1'])
+    const { swarms, displaced, refusals } = desk.tracker.stats()
+    expect(swarms).toBe(5000)
+    // Room was made for the newcomers alone: the flood got nothing after it had filled the table.
+    expect(displaced).toBeGreaterThan(20)
+    expect(displaced).toBeLessThanOrEqual(30)
+    expect(refusals).toBeGreaterThan(24_000)
   })
 })
 

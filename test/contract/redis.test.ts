@@ -164,6 +164,41 @@ test('counts are those of the table in memory, whatever peers say', async () => 
   connection.close()
 })
 
+test('one source brings only so many newcomers in an hour, the others as many as they like (S25)', async () => {
+  const { connection } = await open(await RedisServer.start())
+  const swarms = new RedisSwarms(connection, policyOf(50), 30)
+  const made = new Prng(2)
+  const flood = async (address: () => Uint8Array) => {
+    let taken = 0
+    for (let i = 0; i < 50; i++) {
+      const request = { ...peer(1), infoHash: made.bytes(20) }
+      const { isRefused } = await swarms.announce(address(), request)
+      if (isRefused) expect(await swarms.counts(request.infoHash)).toEqual(NOBODY)
+      else taken++
+    }
+    return taken
+  }
+  await swarms.announce(at(9), peer(9))
+  await swarms.announce(at(1), peer(1))
+  expect(await flood(() => at(1))).toBe(29)
+  // Of IPv6 a /48 is one source.
+  expect(await flood(() => Uint8Array.from([32, 1, 13, 184, 0, 0, ...made.bytes(10)]))).toBe(30)
+  // Who is there is served, also under a new id, and so is everybody else, in old and new swarms.
+  expect(await swarms.announce(at(1), peer(1))).toMatchObject({
+    isRefused: false,
+    wasThere: true,
+    leechers: 2,
+  })
+  expect(await swarms.announce(at(1), peer(3))).toMatchObject({ isRefused: false, leechers: 2 })
+  const fresh = { ...peer(2), infoHash: made.bytes(20) }
+  expect(await swarms.announce(at(2), fresh)).toMatchObject({ isRefused: false, leechers: 1 })
+  expect(await swarms.announce(at(2), peer(2))).toMatchObject({ isRefused: false, leechers: 3 })
+  expect(await swarms.announce(at(1), { ...fresh, port: 1 })).toMatchObject({ isRefused: true, leechers: 1 })
+  // This machine's own addresses are not limited: a proxy may stand there.
+  expect(await flood(() => Uint8Array.of(127, 0, 0, 1))).toBe(50)
+  connection.close()
+})
+
 test('a cluster serves swarms in all of its slots', async () => {
   const silent = { lost: () => {}, regained: () => {} }
   const connection = await RedisConnection.open(await startRedisCluster(), silent)
