@@ -233,6 +233,14 @@ describe('fetching metadata', () => {
     expect(world.fetched).toBeUndefined()
   })
 
+  it('is not held up by a majority that agrees on a size and keeps silent in turns', () => {
+    const world = new World(PART)
+    for (const id of [1, 2, 3]) world.peer(id, () => undefined, PART - 1)
+    world.peer(4, honest)
+    world.pass(60)
+    expect(world.isRight).toBe(true)
+  })
+
   it('gets there among any liars as long as one peer is honest, and never bans that one', () => {
     const scripts: Script[] = [liar, () => 'reject', () => undefined, () => ({ bytes: new Uint8Array(1) })]
     const others = fc.array(fc.record({ script: fc.nat(3), extra: fc.nat(2) }), { maxLength: 6 })

@@ -3,9 +3,10 @@
  * whom to blame when the whole does not have the hash we know.
  *
  * Nobody can check a single part. So the first attempt takes parts from everybody who claims the same size,
- * the size most peers claim; when its hash is wrong all of it is thrown away, and from then on each attempt
- * takes everything from one peer, so that who sends wrong bytes is known. Such a peer is asked once more if
- * nobody better is there, for its memory may have failed it once; after the second time it is banned.
+ * the size most peers claim; when its hash is wrong, or no part comes for a while, all of it is thrown away,
+ * and from then on each attempt takes everything from one peer, so that who sends wrong bytes or nothing is
+ * known. Such a peer is asked once more if nobody better is there, for its memory may have failed it once;
+ * after the second time it is banned.
  *
  * Invariants: a peer owes at most `metadataPartsAskedMax` parts; no part is asked of two peers at a time; one
  * attempt is held at most, never more than `metadataBytesMax`; only bytes with the right
@@ -39,6 +40,8 @@ export interface MetadataFetchHost {
 
 /** A part that was asked for and has not come by then is asked of others. */
 const PART_TIMEOUT_SECONDS = 15
+/** An attempt that takes from everybody is over when no part has come for so long. */
+const STALL_SECONDS = 2 * PART_TIMEOUT_SECONDS
 /** A peer that refused, or was too slow, is left alone so long. */
 const REST_SECONDS = 20
 /** Wrong dictionaries of its own before a peer is banned. */
@@ -64,6 +67,8 @@ interface Attempt {
   readonly only: number | undefined
   readonly parts: (Uint8Array | undefined)[]
   missingCount: number
+  /** When a part came last, or it began. */
+  movedAt: Instant
   /** Addresses that sent a part. Bounded by the parts. */
   readonly senders: Set<string>
 }
@@ -131,6 +136,7 @@ export class MetadataFetch {
       }
       attempt.parts[part] = bytes.slice()
       attempt.missingCount--
+      attempt.movedAt = now
       attempt.senders.add(peer.address)
       if (attempt.missingCount === 0) this.#judge(attempt)
     }
@@ -147,6 +153,11 @@ export class MetadataFetch {
           this.#rest(now, peer)
           break
         }
+    // Peers that claim one size and keep silent in turns would be asked for ever.
+    if (this.#attempt !== undefined && isStalled(now, this.#attempt)) {
+      this.#isFromOne = true
+      this.#begin(now)
+    }
     if (this.#attempt === undefined || !this.#hasSource(now, this.#attempt)) this.#begin(now)
     if (this.#attempt !== undefined) this.#ask(now, this.#attempt)
   }
@@ -180,6 +191,7 @@ export class MetadataFetch {
       only: chosen?.id,
       parts: new Array<Uint8Array | undefined>(partCount).fill(undefined),
       missingCount: partCount,
+      movedAt: now,
       senders: new Set(),
     }
   }
@@ -245,6 +257,10 @@ export class MetadataFetch {
     for (const peer of [...this.#peers.values()]) if (peer.address === address) this.#peers.delete(peer.id)
     this.#host.banned(address)
   }
+}
+
+function isStalled(now: Instant, { only, movedAt }: Attempt): boolean {
+  return only === undefined && now >= after(movedAt, seconds(STALL_SECONDS))
 }
 
 /** Of equally many claims the smallest: it costs least to find out. */
