@@ -132,7 +132,7 @@ export const LIMITS = {
   ),
   trackerPeersPerSourceMax: limit(
     512,
-    'peers of one address, or IPv6 /64, that a tracker lists in one swarm; further ones are answered and not listed',
+    'peers of one address, or IPv6 /64, that a tracker lists in one swarm; further ones are answered and not listed; loopback has no limit',
     'design: a school behind one router',
   ),
   trackerJoinsPerSourceMax: limit(

@@ -138,9 +138,9 @@ export class PeerTable {
     }
   }
 
-  /** How many peers the endpoint's source has in that swarm; by chance a few more. */
-  countOfSource(swarm: number, endpoint: Uint8Array): number {
-    return this.#perSource[this.#sourcePlace(swarm, endpoint, 0)]!
+  /** How many peers the address's source has in that swarm; by chance a few more. */
+  countOfSource(swarm: number, address: Uint8Array): number {
+    return this.#perSource[this.#sourcePlace(swarm, address, 0)]!
   }
 
   /** A slot for a peer that is not there yet, heard of now; NO_SLOT when the table is full. */

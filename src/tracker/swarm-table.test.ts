@@ -258,6 +258,12 @@ describe('bounds', () => {
     expect(desk.table.swarmCount).toBe(1)
   })
 
+  test('this machine may have as many peers in a swarm as it likes', () => {
+    const desk = new Desk()
+    for (let port = 1; port <= 600; port++) desk.join(`p${port}`, '127.0.0.1', port)
+    expect(desk.table.counts(hash(1)).leechers).toBe(600)
+  })
+
   test('the ports of one address, or of one /64, do not fill a swarm; who has too many is served all the same', () => {
     for (const [host, same, other] of [
       ['192.0.2.1', '192.0.2.1', '192.0.2.2'],

@@ -11,6 +11,7 @@ import { ByteSlab } from '../base/byte-slab.ts'
 import { readUint16 } from '../base/bytes.ts'
 import { LIMITS } from '../base/limits.ts'
 import type { Prng } from '../base/prng.ts'
+import { addressScope } from '../wire/address-scope.ts'
 import { COMPACT_V4_LENGTH, COMPACT_V6_LENGTH } from '../wire/endpoint.ts'
 import type { AnnounceRequest, ScrapeCounts } from '../wire/tracker-announce.ts'
 import { Crowd, NO_PLACE } from './crowd.ts'
@@ -150,7 +151,7 @@ export class SwarmTable {
     const endpoint = this.#endpointOf(address, request.port)
     let slot = peers.find(swarm.index, endpoint)
     if (slot === NO_SLOT) {
-      if (this.#hasTooMany(swarm, peers, endpoint)) return swarm
+      if (this.#hasTooMany(swarm, peers, address)) return swarm
       slot = peers.add(swarm.index, endpoint, request.peerId, nowSeconds)
       if (slot === NO_SLOT) {
         this.#deleteIfEmpty(swarm)
@@ -348,10 +349,13 @@ export class SwarmTable {
     return swarm
   }
 
-  /** Of one source: a swarm's lists must not be of its ports alone. */
-  #hasTooMany(swarm: Swarm, peers: PeerTable, endpoint: Uint8Array): boolean {
+  /**
+   * Of one source: a swarm's lists must not be of its ports alone. This machine may have as many as it likes.
+   */
+  #hasTooMany(swarm: Swarm, peers: PeerTable, address: Uint8Array): boolean {
     const most = LIMITS.trackerPeersPerSourceMax.value
-    return this.#membersOf(swarm, peers).length >= most && peers.countOfSource(swarm.index, endpoint) >= most
+    if (this.#membersOf(swarm, peers).length < most) return false
+    return addressScope(address) !== 'machine' && peers.countOfSource(swarm.index, address) >= most
   }
 
   /** False when nobody has to give way to this newcomer. */

@@ -2,7 +2,6 @@
 import { randomBytes } from 'node:crypto'
 import { createSocket, type Socket } from 'node:dgram'
 import { describe, expect, test } from 'vitest'
-import { LIMITS } from '../../src/base/limits.ts'
 import { onCleanUp } from '../kit/clean-up.ts'
 import { startOwnTracker } from '../kit/own-tracker.ts'
 import { announceHttp, announceUdp } from '../kit/raw-announce.ts'
@@ -171,26 +170,6 @@ describe('whom it believes', () => {
     const refused = await announceHttp(tracker.http, somebody(1, '127.0.0.6'))
     expect(refused.failure).toContain('too many requests')
     expect((await announceUdp(tracker.udp, somebody(2, '127.0.0.7'))).peers).toHaveLength(1)
-  })
-
-  test('S25 the ports of one address do not fill a swarm, and they are served', async () => {
-    const tracker = await startOwnTracker()
-    const asker = await Asker.bind(tracker.udp)
-    const connectionId = await asker.connect()
-    await announceUdp(tracker.udp, somebody(6881, '127.0.0.2'))
-    let answers = 0
-    for (let from = 1; from <= 700; from += 50) {
-      const packets = Array.from({ length: 50 }, (_, i) => announcePacket(connectionId, from + i))
-      for (const answer of await asker.answersTo(...packets)) {
-        expect(answer.readUInt32BE(0)).toBe(1)
-        answers++
-      }
-    }
-    expect(answers).toBe(700)
-    const { peers, members } = await announceHttp(tracker.http, { ...somebody(1, '127.0.0.3'), numwant: 200 })
-    expect(peers).toHaveLength(200)
-    expect(members.get('complete')).toBe(LIMITS.trackerPeersPerSourceMax.value)
-    expect(members.get('incomplete')).toBe(2)
   })
 
   test('S28 before a connection id is shown, 16 bytes for 16 and nothing else', async () => {
