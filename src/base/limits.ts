@@ -29,6 +29,7 @@ export const LIMITS = {
     'largest .torrent that is read',
     'piece hashes of 10 TiB at 1 MiB take 200 MiB',
   ),
+  torrentRedirectsMax: limit(5, 'redirects followed to a .torrent on the web', 'design'),
   filesMax: limit(1_000_000, 'files in one torrent', 'three times the largest picture library known'),
   pathDepthMax: limit(100, 'folders in one file path', 'libtorrent max_directory_depth'),
   piecesMax: limit(0x40_0000, 'pieces in one torrent', 'twice libtorrent 2.0 max_pieces'),

@@ -20,9 +20,9 @@ import type { Magnet } from '../wire/magnet.ts'
 import { type Metainfo, parseMetainfo } from '../wire/metainfo.ts'
 import type { CommandContext } from './command-context.ts'
 import { LOCAL_TRACKER, type Settings } from './settings.ts'
-import { readSource } from './torrent-source.ts'
+import { fetchTorrent, readSource } from './torrent-source.ts'
 
-type Asking = Pick<CommandContext, 'settings' | 'output'>
+type Asking = Pick<CommandContext, 'settings' | 'output' | 'signal'>
 
 const HASH = /^([0-9a-f]{40}|[0-9a-f]{64})$/i
 const NUMBER = /^\d{1,15}$/
@@ -40,9 +40,12 @@ export function openCatalog(settings: Pick<Settings, 'tracker' | 'trackerTimeout
   return new CatalogClient(base, settings.trackerTimeout, passkeyOf(url))
 }
 
-/** A `.torrent` file, a magnet link, or a library of the catalog. Throws as `readSource`, and `catalog/…`. */
+/**
+ * A `.torrent` file here or on the web, a magnet link, or a library of the catalog. Throws as `readSource`
+ * and `fetchTorrent`, and `catalog/…`.
+ */
 export async function resolveSource(source: string, context: Asking): Promise<Metainfo | Magnet> {
-  if (isFileOrLink(source)) return readSource(source, context.output)
+  if (isFileOrLink(source)) return readOrFetch(source, context)
   return libraryNamed(source, context).then(({ catalog, library }) => torrentOf(catalog, library, context))
 }
 
@@ -52,9 +55,14 @@ export async function resolveSource(source: string, context: Asking): Promise<Me
 export async function resolveInfoHash(source: string, context: Asking): Promise<string> {
   if (HASH.test(source)) return source.slice(0, 40).toLowerCase()
   const { infoHashV1, infoHashV2 } = isFileOrLink(source)
-    ? readSource(source, context.output)
+    ? await readOrFetch(source, context)
     : (await libraryNamed(source, context)).library.record
   return toHex((infoHashV1 ?? infoHashV2)!.subarray(0, 20))
+}
+
+async function readOrFetch(source: string, context: Asking): Promise<Metainfo | Magnet> {
+  if (!/^https?:/i.test(source) || !URL.canParse(source)) return readSource(source, context.output)
+  return fetchTorrent(new URL(source), context)
 }
 
 /**

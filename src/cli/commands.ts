@@ -212,7 +212,7 @@ export const COMMANDS: readonly CommandDefinition[] = [
     name: 'get',
     arguments: '<SOURCE>',
     summary: 'download, then keep seeding',
-    description: `Downloads from a .torrent, a magnet link or share link, or the number or name of a library in the catalog (shoal ls) into DIR; what is already there is checked and kept. Keeps seeding unless --exit. ${CONSOLE_NOTE}`,
+    description: `Downloads from a .torrent (a file, or its address on the web), a magnet link or share link, or the number or name of a library in the catalog (shoal ls) into DIR; what is already there is checked and kept. Keeps seeding unless --exit. ${CONSOLE_NOTE}`,
     options: [
       DIR,
       {

@@ -1,30 +1,57 @@
 /** Torrents as users name them: a `.torrent` file, a folder of them, a magnet link. */
 import { readdirSync, statSync } from 'node:fs'
 import { join } from 'node:path'
+import { LIMITS } from '../base/limits.ts'
 import { expectOnHeap } from '../nodejs/heap-growth.ts'
+import { download } from '../nodejs/http-download.ts'
 import { nodeCrypto } from '../nodejs/node-crypto.ts'
 import { ShoalError } from '../nodejs/shoal-error.ts'
 import { type Magnet, parseMagnet } from '../wire/magnet.ts'
 import { type Metainfo, parseMetainfo } from '../wire/metainfo.ts'
+import type { CommandContext } from './command-context.ts'
 import { readInputFile } from './input-file.ts'
 import type { Output } from './output.ts'
 
 /** Throws `usage/…`, `input/…`, `bencode/…` or `metainfo/…`; what is odd but loadable is a warning. */
 export function readTorrent(path: string, output: Output): Metainfo {
   refuseLinks(path)
-  const bytes = readInputFile(path)
+  return parseTorrent(readInputFile(path), path, output)
+}
+
+/** As `readTorrent`, of a `.torrent` on the web. Throws `input/bad-url` too. */
+export async function fetchTorrent(
+  url: URL,
+  { output, settings, signal }: Pick<CommandContext, 'output' | 'settings' | 'signal'>,
+): Promise<Metainfo> {
+  const bytes = await download(url, {
+    signal,
+    localAddress: settings.host === 'all' ? undefined : settings.host,
+    // The user named it.
+    scopeMin: 'machine',
+    bytesMax: LIMITS.metainfoBytesMax.value,
+    redirectsMax: LIMITS.torrentRedirectsMax.value,
+    fault: (message, cause) =>
+      new ShoalError('input/bad-url', message, 'Check the address; or save the .torrent and name the file.', {
+        cause,
+      }),
+  })
+  // Its query may hold a secret.
+  return parseTorrent(bytes, `${url.origin}${url.pathname}`, output)
+}
+
+function parseTorrent(bytes: Buffer, source: string, output: Output): Metainfo {
   expectOnHeap({ metainfoBytes: bytes.length })
   const parsed = parseMetainfo(bytes, nodeCrypto)
   if (!parsed.ok) {
     const { code, message, hint } = parsed.error
     throw new ShoalError(
       code,
-      `${path}: ${message}`,
+      `${source}: ${message}`,
       mistakenFor(bytes) ?? hint ?? 'Check that it is a whole .torrent file; get it again.',
     )
   }
   for (const { code, message, hint } of parsed.value.warnings)
-    output.warning({ code, message: `${path}: ${message}`, hint })
+    output.warning({ code, message: `${source}: ${message}`, hint })
   return parsed.value
 }
 
@@ -35,7 +62,7 @@ function refuseLinks(source: string): void {
   if (/^[a-z][a-z0-9+.-]*:\/\//i.test(source))
     throw new ShoalError(
       'usage/url-source',
-      `URLs are not fetched: ${source}`,
+      `URLs are not fetched here: ${source}`,
       'Download the .torrent first, then name the file.',
     )
 }

@@ -1,0 +1,55 @@
+/** `get` of a `.torrent` on the web. */
+import { once } from 'node:events'
+import { readFileSync } from 'node:fs'
+import http from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { join } from 'node:path'
+import { expect, test } from 'vitest'
+import { onCleanUp } from '../kit/clean-up.ts'
+import { runShoal } from '../kit/shoal.ts'
+import { peerArguments, stage, startGet, startSeed } from '../kit/stage.ts'
+import { treeDifferences } from '../kit/trees.ts'
+
+async function serve(answer: (path: string, response: http.ServerResponse) => void): Promise<string> {
+  const server = http.createServer((request, response) => answer(request.url!, response))
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  onCleanUp(() => {
+    server.close()
+    server.closeAllConnections()
+  })
+  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+}
+
+test('the torrent is fetched, redirected or not, and downloaded', async () => {
+  const { file, source, target } = stage()
+  const base = await serve((path, response) => {
+    if (path === '/download?id=7') response.writeHead(302, { location: '/files/some.torrent' }).end()
+    else response.end(readFileSync(file))
+  })
+  const peers = [await startSeed(file, source).readyEndpoint()]
+  const get = startGet(`${base}/download?id=7`, target, { peers, args: ['--exit'] })
+  expect((await get.exitWithin(60_000)).code).toBe(0)
+  expect(treeDifferences(source, target)).toEqual([])
+})
+
+test('what is no torrent is named with a code and a hint, and nothing is written', async () => {
+  const { target } = stage()
+  const base = await serve((path, response) => {
+    if (path === '/page') response.end('<!doctype html><title>Sign in</title>')
+    else response.writeHead(404).end()
+  })
+  const run = (url: string) =>
+    runShoal(['get', url, '--dir', join(target, 'new'), ...peerArguments({}), '--exit'])
+  for (const [path, code, words] of [
+    ['/page', 'bencode/', 'a web page'],
+    ['/none', 'input/bad-url', 'HTTP status 404'],
+  ] as const) {
+    const { code: status, events } = await run(base + path)
+    const error = events.find(({ event }) => event === 'error')!
+    expect(status).toBe(2)
+    expect(error.code).toContain(code)
+    expect(`${error.message} ${error.hint}`).toContain(words)
+  }
+  expect(treeDifferences(target, stage().target)).toEqual([])
+})
