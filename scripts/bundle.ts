@@ -1,6 +1,6 @@
 /**
  * Second step of the build: puts the modules of the program together into few files, `dist/bundle`, because
- * to find and read 250 of them takes as long as all else that happens at a start
+ * to find and read 250 of them is a sixth of the processor time of a short `get`
  * (docs/decisions/0018-program-bundled.md). Packages stay where they are; what is loaded on demand becomes a
  * file of its own, and so does each worker. All lie in one folder, at the depth of the modules that look for
  * their neighbours from `import.meta.url`. Nothing is shortened: stack traces stay readable.

@@ -14,7 +14,7 @@ function isTooOld() {
 }
 
 /**
- * The same program in few files, which load in half the time (`scripts/bundle.ts`). Undefined where it is not
+ * The same program in few files, which load sooner (`scripts/bundle.ts`). Undefined where it is not
  * there, as beside the sources, and where it is older than the modules: the compiler does not make it anew,
  * but notes in this file, which is not published, whenever it has written anything.
  */

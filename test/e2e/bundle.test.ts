@@ -107,7 +107,7 @@ test('what is packed runs: the program as a bundle with its threads, the library
   writeFileSync(content, new Uint8Array(3_000_000))
   const torrent = `${content}.torrent`
   expect(shoal('create', content, '-o', torrent)).toMatchObject({ status: 0, stderr: '' })
-  expect(shoal('verify', torrent, content, '--json')).toMatchObject({ status: 0, stderr: '' })
+  expect(shoal('verify', torrent, folder, '--json')).toMatchObject({ status: 0, stderr: '' })
   const version = shoal('--version').stdout
   expect(version).toBe(runNode(MAIN, '--version').stdout)
   for (const command of ['get', 'seed', 'share', 'tracker', 'ls', 'demo'])
