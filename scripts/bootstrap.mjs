@@ -17,7 +17,8 @@ import { fileURLToPath } from 'node:url'
 
 const ROOT = dirname(dirname(fileURLToPath(import.meta.url)))
 const MODULES = join(ROOT, 'node_modules')
-const BUILD_MARK = join(ROOT, 'dist', 'build.json')
+/** What the last two steps of the build leave. */
+const BUILD_MARKS = ['bundle/entry.js', 'build.json'].map((file) => join(ROOT, 'dist', file))
 /** npm writes this file last, so a tree without it was never finished. */
 const INSTALL_MARK = join(MODULES, '.package-lock.json')
 
@@ -96,11 +97,13 @@ function findNode() {
 }
 
 function build(node, env) {
-  const newest = Math.max(...['src', 'package.json', 'tsconfig.base.json', 'tsconfig.json'].map(newestChange))
-  if (existsSync(join(ROOT, 'dist', 'main.js')) && newest < changedAt(BUILD_MARK)) return
+  const sources = ['src', 'scripts/bundle.ts', 'package.json', 'tsconfig.base.json', 'tsconfig.json']
+  const newest = Math.max(...sources.map(newestChange))
+  if (existsSync(join(ROOT, 'dist', 'main.js')) && newest < Math.min(...BUILD_MARKS.map(changedAt))) return
   say('building')
   if (!existsSync(join(ROOT, 'dist', 'main.js'))) rmSync(join(ROOT, 'dist'), { recursive: true, force: true })
-  const steps = [['node_modules/typescript/bin/tsc', '-b', 'tsconfig.json'], ['scripts/stamp-build.ts']]
+  const compiler = ['node_modules/typescript/bin/tsc', '-b', 'tsconfig.json']
+  const steps = [compiler, ['scripts/bundle.ts'], ['scripts/stamp-build.ts']]
   for (const step of steps) {
     const { status, stdout, stderr } = spawnSync(node, step, { encoding: 'utf8', env, maxBuffer: 2 ** 26 })
     if (status === 0) continue

@@ -5,7 +5,7 @@
  * pass`; exit status 1 when one fails.
  */
 import { spawnSync } from 'node:child_process'
-import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs'
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
@@ -51,7 +51,7 @@ function main(): number {
 /** Is anything in `src` newer than the built program? */
 function isBuildOld(): boolean {
   const built = statSync(join(ROOT, 'dist', 'build.json'), { throwIfNoEntry: false })
-  if (built === undefined) return true
+  if (built === undefined || !existsSync(join(ROOT, 'dist', 'bundle'))) return true
   return readdirSync(join(ROOT, 'src'), { recursive: true, withFileTypes: true }).some(
     (entry) =>
       entry.isFile() &&

@@ -13,6 +13,20 @@ function isTooOld() {
   return major < OLDEST_NODE[0]! || (major === OLDEST_NODE[0]! && version[1]! < OLDEST_NODE[1]!)
 }
 
+/**
+ * The same program in few files, which load sooner (`scripts/bundle.ts`). Undefined where it is not
+ * there, as beside the sources, and where it is older than the modules: the compiler does not make it anew,
+ * but notes in this file, which is not published, whenever it has written anything.
+ */
+function findBundle(): string | undefined {
+  const { statSync } = process.getBuiltinModule('node:fs')
+  const bundle = new URL('./bundle/entry.js', import.meta.url)
+  const made = statSync(bundle, { throwIfNoEntry: false })
+  const compiled = statSync(new URL('./.tsbuildinfo', import.meta.url), { throwIfNoEntry: false })
+  const isCurrent = made !== undefined && (compiled === undefined || compiled.mtimeMs <= made.mtimeMs)
+  return isCurrent ? bundle.href : undefined
+}
+
 if (isTooOld()) {
   const needed = OLDEST_NODE.join('.')
   console.error(
@@ -21,5 +35,7 @@ if (isTooOld()) {
   process.exitCode = 2
 } else {
   const argv = process.argv.slice(2)
-  import('./cli/entry.ts').then((entry) => entry.start(argv))
+  const bundle = findBundle()
+  const loading = bundle === undefined ? import('./cli/entry.ts') : import(bundle)
+  loading.then((entry) => entry.start(argv))
 }

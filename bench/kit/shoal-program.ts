@@ -3,7 +3,7 @@
  * back either.
  */
 import { spawnSync } from 'node:child_process'
-import { existsSync } from 'node:fs'
+import { existsSync, statSync } from 'node:fs'
 import path from 'node:path'
 import { commitName, PROJECT_FOLDER } from './machine.ts'
 import { type PeerProgram, VERSION_MS } from './peer-program.ts'
@@ -50,4 +50,13 @@ export function noteBuild(results: Results): void {
   const commit = commitName()
   const isOther = !version.includes(commit.replace('-dirty', ''))
   results.note(`build: shoal ${version}${isOther ? `, which is not commit ${commit}: npm run build` : ''}`)
+  if (!isBundleCurrent())
+    results.note('the bundle is older than the modules, which are measured: npm run build')
+}
+
+/** What `src/main.ts` asks. */
+function isBundleCurrent(): boolean {
+  const changedAt = (file: string) =>
+    statSync(path.join(path.dirname(SHOAL_MAIN), file), { throwIfNoEntry: false })?.mtimeMs
+  return (changedAt('bundle/entry.js') ?? Number.NEGATIVE_INFINITY) >= (changedAt('.tsbuildinfo') ?? 0)
 }

@@ -46,6 +46,10 @@ beforeEach(() => {
   for (const file of ['package.json', 'package-lock.json', 'tsconfig.json', 'tsconfig.base.json'])
     cpSync(join(root, file), join(project, file))
   write('src/main.ts', 'console.log(JSON.stringify(process.argv.slice(2)))\nprocess.exitCode = 7\n')
+  write(
+    'scripts/bundle.ts',
+    "import { mkdirSync, writeFileSync } from 'node:fs'\nmkdirSync('dist/bundle', { recursive: true })\nwriteFileSync('dist/bundle/entry.js', '')\n",
+  )
   write('install/npm-cli.js', NPM)
   write('install/package.json', '{"type":"module"}')
 })
@@ -91,6 +95,14 @@ test('builds again after a source has changed', () => {
   write('src/main.ts', "console.log('changed')\n")
   expect(bootstrap(['demo']).stdout).toBe('changed\n')
   expect(runs('npm')).toBe(1)
+})
+
+test('builds again after the compiler ran on its own', () => {
+  bootstrap(['demo'])
+  const past = new Date(Date.now() - 60_000)
+  utimesSync(join(project, 'dist', 'bundle', 'entry.js'), past, past)
+  expect(bootstrap(['demo']).stderr).toBe('shoal: building\n')
+  expect(bootstrap(['demo']).stderr).toBe('')
 })
 
 test('installs again when the lock file is newer', () => {

@@ -1,0 +1,49 @@
+/**
+ * Second step of the build: puts the modules of the program together into few files, `dist/bundle`, because
+ * to find and read 250 of them is a sixth of the processor time of a short `get`
+ * (docs/decisions/0018-program-bundled.md). Packages stay where they are; what is loaded on demand becomes a
+ * file of its own, and so does each worker. All lie in one folder, at the depth of the modules that look for
+ * their neighbours from `import.meta.url`. Nothing is shortened: stack traces stay readable.
+ * `src/main.ts` runs the bundle unless the compiler has written something since.
+ */
+import { globSync, renameSync, rmSync } from 'node:fs'
+import { basename, join } from 'node:path'
+import { rolldown } from 'rolldown'
+
+const source = join(import.meta.dirname, '..', 'src')
+const target = join(import.meta.dirname, '..', 'dist', 'bundle')
+/** Until it is whole; a program that is just starting finds the old one or none. */
+const unfinished = `${target}.new`
+const PACKAGE = /^(?:node:|@?[a-z][\w.-]*(?:\/|$))/
+
+rmSync(unfinished, { recursive: true, force: true })
+await bundle(join(source, 'cli', 'entry.ts'))
+for (const worker of globSync(join(source, '*', '*-worker.ts'))) await bundle(worker)
+rmSync(target, { recursive: true, force: true })
+renameSync(unfinished, target)
+
+async function bundle(entry: string): Promise<void> {
+  const build = await rolldown({
+    input: { [basename(entry, '.ts')]: entry },
+    platform: 'node',
+    external: PACKAGE,
+    // What is loaded on demand in one place may be needed at once in another.
+    checks: { ineffectiveDynamicImport: false },
+    tsconfig: false,
+    onLog: failOnWarning,
+  })
+  await build.write({
+    dir: unfinished,
+    format: 'esm',
+    entryFileNames: '[name].js',
+    chunkFileNames: '[name]-[hash].js',
+    minify: false,
+    sourcemap: true,
+    sourcemapExcludeSources: true,
+  })
+  await build.close()
+}
+
+function failOnWarning(level: string, { code, message }: { code?: string; message: string }): void {
+  if (level === 'warn') throw new Error(`${code}: ${message}`)
+}
