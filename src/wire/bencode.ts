@@ -263,7 +263,9 @@ function integerValue(source: Uint8Array, start: number, end: number): number | 
 }
 
 const SHORT = 32
-/** From here on the buffer grows in smaller steps, and what is written is not copied to be cut to its length. */
+/**
+ * From here on the buffer grows in smaller steps, and what is written is not copied to be cut to its length.
+ */
 const LONG = 1024 * 1024
 
 class Writer {
