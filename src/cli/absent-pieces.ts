@@ -15,7 +15,7 @@ export function findAbsentPieces(metainfo: Metainfo, dir: string): Bitfield {
     const paths = locateFiles(metainfo, folder)
     for (const [index, { length, offset, isPad, symlink }] of metainfo.files.entries()) {
       if (isPad || symlink !== undefined) continue
-      const stat = statOf(folder, paths[index]!)
+      const stat = statOf(folder, paths.at(index)!)
       const size = stat === 'unreadable' ? length : (stat?.size ?? 0)
       if (size >= length) continue
       const first = Math.floor((offset + size) / metainfo.pieceLength)

@@ -22,7 +22,7 @@ import type { KnownEvent } from './events.ts'
 import { askExactSources } from './magnet-sources.ts'
 import type { Output } from './output.ts'
 import { peerNodeOptions, resolvePeers, stateFolder, trackerTiers } from './peer-options.ts'
-import { aborted } from './shutdown.ts'
+import { aborted, heardSignals } from './shutdown.ts'
 import { showPeers, showStatus } from './status-text.ts'
 
 export interface TorrentPlan {
@@ -67,6 +67,8 @@ export async function runPeer(context: CommandContext, plan: PeerPlan): Promise<
   try {
     const menu = plan.menu?.(node)
     words.listen([...(menu?.words ?? []), ...peerWords(context, () => [{ node }])], menu?.others)
+    // A torrent of 300,000 files has taken seconds to read, and takes as long again to be added.
+    await heardSignals()
     const tasks = await addTorrents(context, node, plan.torrents, peers)
     plan.onStarted?.(node)
     const ends: Promise<unknown>[] = [aborted(signal), firstFailure(tasks)]

@@ -4,6 +4,7 @@
  * Invariant: `signal` is aborted at most once, and nothing here keeps the process alive.
  */
 import { constants } from 'node:os'
+import { setImmediate } from 'node:timers/promises'
 
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
 
@@ -38,6 +39,13 @@ export class Shutdown {
     if (this.signal.aborted) this.#exit(128 + constants.signals.SIGINT)
     else this.begin()
   }
+}
+
+/** Whoever kept this thread busy for long hears by this of signals that came meanwhile. */
+export async function heardSignals(): Promise<void> {
+  // The system is asked for them between two turns; the first may follow before that.
+  await setImmediate()
+  await setImmediate()
 }
 
 /** Resolves when the signal is aborted, at once if it already is. */

@@ -140,8 +140,8 @@ function findDamages(
     if (isPad || symlink !== undefined) continue
     const wrong = wrongPieces(geometry, index, right)
     const reason =
-      lengthFault(folder, paths[index]!, length) ??
-      contentFault(folder, paths[index]!, wrong, wrongDigests.has(index))
+      lengthFault(folder, paths.at(index)!, length) ??
+      contentFault(folder, paths.at(index)!, wrong, wrongDigests.has(index))
     if (reason === undefined) continue
     const isDoubtful = reason === 'has wrong pieces' && wrong.every((piece) => absent.has(piece))
     damages.push({ file: path.join('/'), reason, isDoubtful })

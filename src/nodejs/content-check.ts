@@ -7,7 +7,8 @@
 import { Bitfield } from '../base/bitfield.ts'
 import type { Geometry } from '../swarm/geometry.ts'
 import type { Metainfo } from '../wire/metainfo.ts'
-import type { ContentFolder, ContentStat, PathComponent } from './content-folder.ts'
+import type { ContentFolder, ContentStat } from './content-folder.ts'
+import type { ContentPaths } from './content-location.ts'
 import type { FileLooks } from './file-looks.ts'
 import { checkPieces } from './piece-check.ts'
 import { type Resume, saveResume } from './resume-file.ts'
@@ -18,7 +19,7 @@ export interface ContentCheckOptions {
   /** Where the content stands now. */
   readonly folder: () => ContentFolder
   /** Where each file of the metainfo stands below it. */
-  readonly paths: readonly (readonly PathComponent[])[]
+  readonly paths: ContentPaths
   /** Undefined = all. */
   readonly selectedFiles: ReadonlySet<number> | undefined
   readonly signal: AbortSignal
@@ -161,7 +162,7 @@ export class ContentCheck {
   }
 
   #stat(file: number): ContentStat | undefined {
-    return this.#options.folder().statSync(this.#options.paths[file]!)
+    return this.#options.folder().statSync(this.#options.paths.at(file)!)
   }
 
   #isCheckable(piece: number): boolean {

@@ -6,7 +6,8 @@
  * folder whose files were deleted; what this program wrote itself is no change.
  */
 import { type BigIntStats, statSync } from 'node:fs'
-import type { ContentFolder, ContentStat, PathComponent } from './content-folder.ts'
+import type { ContentFolder, ContentStat } from './content-folder.ts'
+import type { ContentPaths } from './content-location.ts'
 import { ShoalError } from './shoal-error.ts'
 
 /** Files looked for, one after the other, until one is found. */
@@ -22,7 +23,7 @@ const UNKNOWN = -2
 export interface GuardedContent {
   readonly folder: ContentFolder
   /** Below it, for each file of the metainfo. */
-  readonly paths: readonly (readonly PathComponent[])[]
+  readonly paths: ContentPaths
   /** Is it kept in a file of its own? Padding, links and what is not selected are not. */
   isStored(file: number): boolean
 }
@@ -94,7 +95,7 @@ export class ContentGuard {
   /** Undefined for what cannot be looked at, too. Too few descriptors say nothing about the content. */
   #stat(file: number): ContentStat | 'cannot tell' | undefined {
     try {
-      return this.#content.folder.statSync(this.#content.paths[file]!)
+      return this.#content.folder.statSync(this.#content.paths.at(file)!)
     } catch (error) {
       return error instanceof ShoalError && error.code === 'storage/too-many-files'
         ? 'cannot tell'

@@ -5,13 +5,13 @@
  * to the last, or hashing fails.
  */
 import { HashPool, type HashWork } from './hash-pool.ts'
-import { type ContentEntry, planJobs } from './piece-plan.ts'
+import { type ContentEntries, planJobs } from './piece-plan.ts'
 
 export interface HashRequest {
   /** Absolute paths that the entries stand in. */
   readonly folders: readonly string[]
   /** In piece space, with padding for v1; see `planJobs`. */
-  readonly entries: readonly ContentEntry[]
+  readonly entries: ContentEntries
   readonly pieceLength: number
   readonly pieceCount: number
   readonly wantsV1: boolean

@@ -88,7 +88,8 @@ function torrentOf(names: readonly (readonly [string, string])[], top: readonly 
 
 function located(names: readonly (readonly [string, string])[], top: readonly [string, string] = ['t', 't']) {
   const textOf = (name: PathComponent) => Buffer.from(name).toString()
-  return locateFiles(torrentOf(names, top), new ContentFolder(base)).map((file) => file.map(textOf).join('/'))
+  const paths = locateFiles(torrentOf(names, top), new ContentFolder(base))
+  return names.map((_, file) => paths.at(file)!.map(textOf).join('/'))
 }
 
 describe('between exact and safe names', () => {

@@ -11,22 +11,39 @@ import type { ContentFolder, PathComponent } from './content-folder.ts'
 
 type ContentPath = readonly PathComponent[]
 
+/** Where each file of a metainfo stands. Made when asked for: paths of 300,000 files would be 100 MB. */
+export interface ContentPaths {
+  readonly length: number
+  at(file: number): ContentPath | undefined
+}
+
 /** Components below `folder` for each entry of `metainfo.files`; those of padding lead nowhere. */
-export function locateFiles(metainfo: Metainfo, folder: ContentFolder): ContentPath[] {
+export function locateFiles(metainfo: Metainfo, folder: ContentFolder): ContentPaths {
+  const { files, isSingleFile, name } = metainfo
+  const exact = exactlyNamed(metainfo, folder)
+  return {
+    length: files.length,
+    at: (file) => exact.get(file) ?? (isSingleFile ? [name] : [name, ...files[file]!.path]),
+  }
+}
+
+/** Files that are there under another name than the safe one, with that path; bounded by filesMax. */
+function exactlyNamed(metainfo: Metainfo, folder: ContentFolder): ReadonlyMap<number, ContentPath> {
   const { files, isSingleFile, name, rawName } = metainfo
-  const located: ContentPath[] = files.map((file) => (isSingleFile ? [name] : [name, ...file.path]))
+  const located = new Map<number, ContentPath>()
   if (isReserved(rawName)) return located
-  /** Files that are there under another name than the safe one; bounded by filesMax. */
+  const safePath = (file: number) => (isSingleFile ? [name] : [name, ...files[file]!.path])
+  /** By `keyOf`. */
   const exactPaths = new Map<string, { readonly index: number; readonly path: ContentPath }>()
   for (const [index, file] of files.entries()) {
     const path = isSingleFile ? [rawName] : [rawName, ...file.rawPath]
-    if (file.isPad || isSame(path, located[index]!) || !path.every(isFileName)) continue
+    if (file.isPad || isSame(path, safePath(index)) || !path.every(isFileName)) continue
     const key = keyOf(path)
     if (!exactPaths.has(key) && isThere(folder, path)) exactPaths.set(key, { index, path })
   }
   if (exactPaths.size === 0) return located
-  keepApart(metainfo, located, exactPaths)
-  for (const { index, path } of exactPaths.values()) located[index] = path
+  keepApart(metainfo, safePath, exactPaths)
+  for (const { index, path } of exactPaths.values()) located.set(index, path)
   return located
 }
 
@@ -36,13 +53,13 @@ export function locateFiles(metainfo: Metainfo, folder: ContentFolder): ContentP
  */
 function keepApart(
   { files }: Metainfo,
-  safePaths: readonly ContentPath[],
+  safePath: (file: number) => ContentPath,
   exactPaths: Map<string, { readonly index: number }>,
 ): void {
   const exactIndexes = new Set([...exactPaths.values()].map(({ index }) => index))
   const atSafePath = [...files.keys()].filter((index) => !files[index]!.isPad && !exactIndexes.has(index))
   for (const index of atSafePath) {
-    const key = keyOf(safePaths[index]!)
+    const key = keyOf(safePath(index))
     const rival = exactPaths.get(key)
     if (rival === undefined) continue
     exactPaths.delete(key)

@@ -9,6 +9,7 @@ import { closeSync, fsync, ftruncateSync, read, statSync, write } from 'node:fs'
 import { promisify } from 'node:util'
 import type { Metainfo } from '../wire/metainfo.ts'
 import { ContentFolder, type PathComponent } from './content-folder.ts'
+import type { ContentPaths } from './content-location.ts'
 import { storageError } from './storage-error.ts'
 import { TransferState } from './transfer-state.ts'
 
@@ -20,7 +21,7 @@ const fsyncAsync = promisify(fsync)
 export interface ContentMove {
   readonly metainfo: Metainfo
   /** Where each file of the metainfo stands, in both places. */
-  readonly paths: readonly (readonly PathComponent[])[]
+  readonly paths: ContentPaths
   readonly isSelected: (file: number) => boolean
   readonly sideFile: readonly PathComponent[]
   readonly from: ContentFolder
@@ -66,7 +67,7 @@ export async function copyContent(move: ContentMove, signal: AbortSignal): Promi
   if (statSync(from.root).dev === statSync(to.root).dev) return copied
   for (const file of filesToMove(move)) {
     if (signal.aborted) break
-    const path = paths[file]!
+    const path = paths.at(file)!
     if (from.statSync(path) !== undefined && (await copyFile(path, from, to, signal))) copied.add(file)
   }
   return copied
@@ -77,11 +78,11 @@ export function moveContent(move: ContentMove, copied: ReadonlySet<number> = new
   const { paths, sideFile, from, to } = move
   const moved = filesToMove(move)
   for (const file of moved) {
-    if (copied.has(file)) from.unlink(paths[file]!)
-    else moveIfThere(paths[file]!, from, to)
+    if (copied.has(file)) from.unlink(paths.at(file)!)
+    else moveIfThere(paths.at(file)!, from, to)
   }
   moveIfThere(sideFile, from, to)
-  for (const folder of foldersOf(moved.map((file) => paths[file]!))) from.removeFolder(folder)
+  for (const folder of foldersOf(moved, paths)) from.removeFolder(folder)
 }
 
 function filesToMove({ metainfo, isSelected }: ContentMove): number[] {
@@ -126,9 +127,10 @@ function moveIfThere(path: readonly PathComponent[], from: ContentFolder, to: Co
 }
 
 /** Every folder on the way to the files once, the deeper ones first. */
-function foldersOf(paths: readonly (readonly PathComponent[])[]): (readonly PathComponent[])[] {
+function foldersOf(files: readonly number[], paths: ContentPaths): (readonly PathComponent[])[] {
   const folders = new Map<string, readonly PathComponent[]>()
-  for (const path of paths) {
+  for (const file of files) {
+    const path = paths.at(file)!
     for (let depth = path.length - 1; depth > 0; depth--) {
       const folder = path.slice(0, depth)
       const key = folder.map((name) => Buffer.from(name).toString('latin1')).join('/')

@@ -5,14 +5,14 @@
  */
 import { Bitfield } from '../base/bitfield.ts'
 import type { Metainfo } from '../wire/metainfo.ts'
-import { ContentFolder, type PathComponent } from './content-folder.ts'
-import { locateFiles } from './content-location.ts'
+import { ContentFolder } from './content-folder.ts'
+import { type ContentPaths, locateFiles } from './content-location.ts'
 import { FileLooks } from './file-looks.ts'
 import { checkPieces } from './piece-check.ts'
 
 export class EarlyCheck {
   /** Where each file of the metainfo stands below `dir`. */
-  readonly paths: readonly (readonly PathComponent[])[]
+  readonly paths: ContentPaths
   readonly looks: FileLooks
   /** Pieces that are there and right; none when stopped meanwhile. Rejects as `checkPieces` does. */
   readonly found: Promise<Bitfield>

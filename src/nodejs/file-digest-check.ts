@@ -4,13 +4,14 @@
  */
 import { equalBytes } from '../base/bytes.ts'
 import type { Metainfo } from '../wire/metainfo.ts'
-import { ContentFolder, type PathComponent } from './content-folder.ts'
+import { ContentFolder } from './content-folder.ts'
+import type { ContentPaths } from './content-location.ts'
 import { HashPool, type HashWork } from './hash-pool.ts'
 import { type ContentEntry, planJobs } from './piece-plan.ts'
 
 export interface FileDigestCheckOptions {
   /** Where each entry of `metainfo.files` stands below `dir`. */
-  readonly paths: readonly (readonly PathComponent[])[]
+  readonly paths: ContentPaths
   readonly signal?: AbortSignal | undefined
   readonly pool?: HashPool | undefined
 }
@@ -31,7 +32,7 @@ export async function checkFileDigests(
   const pieceLength = Math.max(...withDigest.map((file) => files[file]!.length))
   const entries: ContentEntry[] = withDigest.map((file, index) => ({
     folder: 0,
-    path: options.paths[file]!,
+    path: options.paths.at(file)!,
     length: files[file]!.length,
     offset: index * pieceLength,
   }))

@@ -9,7 +9,7 @@ import { createHash, hash } from 'node:crypto'
 import { statfsSync } from 'node:fs'
 import { MERKLE_BLOCK_LENGTH } from '../wire/merkle.ts'
 import type { ContentFolder } from './content-folder.ts'
-import type { ContentEntry } from './piece-plan.ts'
+import type { ContentEntries, ContentEntry } from './piece-plan.ts'
 
 /** `f_type` of tmpfs, ext4, XFS and btrfs (statfs(2)). */
 const BELIEVED: ReadonlySet<number> = new Set([0x01021994, 0xef53, 0x58465342, 0x9123683e])
@@ -24,13 +24,17 @@ export interface ZeroPiece {
 
 /** Runs of pieces that lie wholly in holes: first, and one past the last. */
 export function* hollowPieces(
-  entries: readonly ContentEntry[],
+  entries: ContentEntries,
   pieceLength: number,
   folder: ContentFolder,
 ): Generator<readonly [first: number, end: number]> {
   let isBelieved: boolean | undefined
-  for (const { path, length, offset } of entries) {
-    if (path.length === 0 || length < Math.max(LENGTH_MIN, pieceLength)) continue
+  for (let i = 0; i < entries.length; i++) {
+    const entry = entries.at(i)!
+    const { length, offset } = entry
+    if (length < Math.max(LENGTH_MIN, pieceLength)) continue
+    const { path } = entry
+    if (path.length === 0) continue
     isBelieved ??= countsBlocks(folder.root)
     if (!isBelieved) return
     const stat = statOf(folder, path)

@@ -211,7 +211,8 @@ class Walk {
       this.#signal?.throwIfAborted()
       const name = componentOf(latin1)
       const on = join(folder.on, name)
-      const torrentPath = [...folder.torrentPath, name]
+      // As long as it is: a literal with a spread has room for sixteen more, in each of 300,000.
+      const torrentPath = folder.torrentPath.concat([name])
       if (this.#isExcluded?.(torrentPath.map(textOf))) continue
       const stat = this.#stat(on, torrentPath)
       if (stat === undefined) continue

@@ -22,7 +22,7 @@ import { type FoundContent, findContent, type SkippedFile } from './folder-walk.
 import { HashPool } from './hash-pool.ts'
 import { expectOnHeap } from './heap-growth.ts'
 import { nodeCrypto } from './node-crypto.ts'
-import type { ContentEntry } from './piece-plan.ts'
+import type { ContentEntries, ContentEntry } from './piece-plan.ts'
 import { ShoalError } from './shoal-error.ts'
 
 export interface CreationRequest {
@@ -110,7 +110,7 @@ export async function createMetainfo(request: CreationRequest): Promise<CreatedM
   const pieceCount = countPieces(placed, plan.pieceLength)
   const hashes = await hashContent({
     folders: content.folders,
-    entries: contentEntries(placed, content, plan.format === 'v2'),
+    entries: new PlacedEntries(placed, content, plan.format === 'v2'),
     pieceLength: plan.pieceLength,
     pieceCount,
     wantsV1: plan.format !== 'v2',
@@ -204,23 +204,47 @@ function countPieces(placed: readonly PlacedFile[], pieceLength: number): number
   return last === undefined ? 0 : Math.ceil((last.offset + last.length) / pieceLength)
 }
 
-/** Placed files that have bytes, each with where it is found. Both lists are in the order of raw names. */
-function contentEntries(placed: readonly PlacedFile[], content: FoundContent, isV2: boolean): ContentEntry[] {
-  const entries: ContentEntry[] = []
-  let next = 0
-  for (const { length, offset, isPad } of placed) {
-    if (isPad) {
-      // In v2 there is only a gap.
-      if (!isV2) entries.push({ folder: 0, path: [], length, offset })
-      continue
+/**
+ * Placed files that have bytes, each with where it is found, as entries that are made when asked for. Both
+ * lists are in the order of raw names.
+ */
+class PlacedEntries implements ContentEntries {
+  readonly length: number
+  readonly #placed: readonly PlacedFile[]
+  readonly #files: FoundContent['files']
+  /** Of each entry, among the placed, and among those found: for padding the next one. */
+  readonly #places: Uint32Array
+  readonly #found: Uint32Array
+
+  constructor(placed: readonly PlacedFile[], { files }: FoundContent, isV2: boolean) {
+    this.#placed = placed
+    this.#files = files
+    this.#places = new Uint32Array(placed.length)
+    this.#found = new Uint32Array(placed.length)
+    let next = 0
+    let count = 0
+    for (const [index, { length, isPad }] of placed.entries()) {
+      assert(isPad || files[next]?.length === length, 'files are placed in the order they were found')
+      // In v2 padding is only a gap.
+      if (isPad ? !isV2 : length > 0) {
+        this.#places[count] = index
+        this.#found[count++] = next
+      }
+      if (!isPad) next++
     }
-    const file = content.files[next++]
-    assert(file !== undefined && file.length === length, 'files are placed in the order they were found')
-    if (length > 0)
-      entries.push({ folder: file.folder, path: file.path, length, offset, mtimeMs: file.mtimeMs })
+    this.length = count
   }
-  return entries
+
+  at(index: number): ContentEntry | undefined {
+    if (index >= this.length) return undefined
+    const { length, offset, isPad } = this.#placed[this.#places[index]!]!
+    if (isPad) return { folder: 0, path: NOWHERE, length, offset }
+    const { folder, path, mtimeMs } = this.#files[this.#found[index]!]!
+    return { folder, path, length, offset, mtimeMs }
+  }
 }
+
+const NOWHERE: readonly PathComponent[] = []
 
 function writtenHashes(
   placed: readonly PlacedFile[],

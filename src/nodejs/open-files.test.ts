@@ -1,6 +1,8 @@
 import { existsSync, fstatSync, mkdtempSync, openSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 import { DescriptorPool, OpenFiles } from './open-files.ts'
 import { ShoalError } from './shoal-error.ts'
@@ -96,4 +98,34 @@ test('when the system has no descriptor left, idle ones are let go before it is 
   left = 0
   expect(() => files.use(6, false)).toThrow('too many')
   expect(opened.filter(isOpen)).toEqual([])
+})
+
+test('who was served is not held while others go on waiting', async () => {
+  setFlagsFromString('--expose-gc')
+  const collect = runInNewContext('gc') as () => void
+  const pool = new DescriptorPool(1)
+  const files = filesOf(pool)
+  const served: WeakRef<object>[] = []
+  let release = files.use(0, true).release
+  const enter = () => {
+    const waiter = { name: `waiter ${served.length}` }
+    served.push(new WeakRef(waiter))
+    files.wait(
+      () => {
+        expect(waiter.name).not.toBe('')
+        release = files.use(0, true).release
+      },
+      () => {},
+    )
+  }
+  enter()
+  for (let i = 0; i < 1000; i++) {
+    enter()
+    release()
+  }
+  await new Promise((resolve) => setImmediate(resolve))
+  collect()
+  expect(served.filter((waiter) => waiter.deref() !== undefined).length).toBeLessThan(200)
+  files.leave()
+  files.closeAll()
 })

@@ -10,6 +10,9 @@ import { contentFilesWithin } from './descriptor-limit.ts'
 import { forgetAll } from './folder-descriptors.ts'
 import { ShoalError } from './shoal-error.ts'
 
+/** Waiters that have been served are let go of in batches, so that each is moved about once. */
+const SERVED_MIN = 64
+
 /** A network file system writes a file out before it lets go of it; others take microseconds. */
 const SLOW_CLOSE_MS = 5
 
@@ -138,8 +141,10 @@ export class DescriptorPool {
 
   #serve(): void {
     while (this.#served < this.#waiting.length && !this.isUsedUp) this.#waiting[this.#served++]!.isNow()
-    if (this.#served < this.#waiting.length) return
-    this.#waiting = []
+    // While a disk is behind there is always one who waits: the others must not pile up before it.
+    if (this.#served < SERVED_MIN && this.#served < this.#waiting.length) return
+    if (2 * this.#served < this.#waiting.length) return
+    this.#waiting = this.#waiting.slice(this.#served)
     this.#served = 0
   }
 }

@@ -10,21 +10,27 @@ import { Bitfield } from '../base/bitfield.ts'
 import { equalBytes } from '../base/bytes.ts'
 import { Geometry } from '../swarm/geometry.ts'
 import { MERKLE_BLOCK_LENGTH, MERKLE_HASH_LENGTH, rootOfPieceLayer } from '../wire/merkle.ts'
-import type { Metainfo } from '../wire/metainfo.ts'
+import type { FileEntry, Metainfo } from '../wire/metainfo.ts'
 import { ContentFolder, type PathComponent } from './content-folder.ts'
-import { locateFiles } from './content-location.ts'
+import { type ContentPaths, locateFiles } from './content-location.ts'
 import { hollowPieces, type ZeroPiece, zeroPiece } from './file-holes.ts'
 import type { FileLooks } from './file-looks.ts'
 import type { PieceHashes } from './hash-job.ts'
 import { HashPool, type HashWork } from './hash-pool.ts'
 import { nodeCrypto } from './node-crypto.ts'
-import { type ContentEntry, type PieceRange, type PlannedJob, planJobs } from './piece-plan.ts'
+import {
+  type ContentEntries,
+  type ContentEntry,
+  type PieceRange,
+  type PlannedJob,
+  planJobs,
+} from './piece-plan.ts'
 
 export interface PieceCheckOptions {
   /** Indices, in any order; all pieces by default. */
   readonly pieces?: Iterable<number> | undefined
   /** Where each entry of `metainfo.files` stands below `dir`; by default as `locateFiles` says. */
-  readonly paths?: readonly (readonly PathComponent[])[] | undefined
+  readonly paths?: ContentPaths | undefined
   readonly signal?: AbortSignal | undefined
   readonly onPiece?: ((index: number, isRight: boolean) => void) | undefined
   /** The piece layer of a file that had none, found to lead to its root. */
@@ -57,8 +63,7 @@ export async function checkPieces(
   signal?.throwIfAborted()
   const pool = options.pool ?? HashPool.shared
   const folder = new ContentFolder(dir)
-  const entries = contentEntries(metainfo, options.paths ?? locateFiles(metainfo, folder))
-  const files = filesOf(metainfo)
+  const entries = new CheckedEntries(metainfo, options.paths ?? locateFiles(metainfo, folder))
   const judge = new Judge(metainfo, options)
   const wanted = new Bitfield(metainfo.pieceCount)
   if (options.pieces === undefined) wanted.fill()
@@ -91,7 +96,8 @@ export async function checkPieces(
     onJob: (job, hashes) => {
       judge.judge(job, hashes)
       if (looks !== undefined)
-        for (let i = 0; i < job.slices.length; i++) looks.add(files[job.firstEntry + i]!, hashes.looks!, i)
+        for (let i = 0; i < job.slices.length; i++)
+          looks.add(entries.fileOf(job.firstEntry + i), hashes.looks!, i)
       bytes += job.contentBytes
       for (let i = 0; i < job.pieceCount; i++) {
         if (hashes.missing[i] !== 1) continue
@@ -116,26 +122,63 @@ export async function checkPieces(
   }
 }
 
-function contentEntries(metainfo: Metainfo, paths: readonly (readonly PathComponent[])[]): ContentEntry[] {
-  const entries: ContentEntry[] = []
-  for (const [index, { length, offset, isPad }] of metainfo.files.entries()) {
-    if (length > 0) entries.push({ folder: 0, path: isPad ? [] : paths[index]!, length, offset })
+const NOWHERE: readonly PathComponent[] = []
+
+/** What has bytes of a torrent, as entries that are made when asked for: 300,000 of them would be 70 MB. */
+class CheckedEntries implements ContentEntries {
+  readonly length: number
+  readonly #files: Metainfo['files']
+  readonly #paths: ContentPaths
+  /** Which file each entry is. */
+  readonly #indices: Uint32Array
+
+  constructor({ files }: Metainfo, paths: ContentPaths) {
+    this.#files = files
+    this.#paths = paths
+    this.#indices = new Uint32Array(files.length)
+    let length = 0
+    for (let file = 0; file < files.length; file++)
+      if (files[file]!.length > 0) this.#indices[length++] = file
+    this.length = length
   }
-  return entries
+
+  fileOf(index: number): number {
+    return this.#indices[index]!
+  }
+
+  at(index: number): ContentEntry | undefined {
+    if (index >= this.length) return undefined
+    const file = this.fileOf(index)
+    return new CheckedEntry(this.#files[file]!, file, this.#paths)
+  }
 }
 
-/** Which file each content entry is. */
-function filesOf(metainfo: Metainfo): number[] {
-  const files: number[] = []
-  for (const [index, { length }] of metainfo.files.entries()) if (length > 0) files.push(index)
-  return files
+class CheckedEntry implements ContentEntry {
+  readonly folder = 0
+  readonly length: number
+  readonly offset: number
+  readonly #isPad: boolean
+  readonly #file: number
+  readonly #paths: ContentPaths
+
+  constructor({ length, offset, isPad }: FileEntry, file: number, paths: ContentPaths) {
+    this.length = length
+    this.offset = offset
+    this.#isPad = isPad
+    this.#file = file
+    this.#paths = paths
+  }
+
+  get path(): readonly PathComponent[] {
+    return this.#isPad ? NOWHERE : this.#paths.at(this.#file)!
+  }
 }
 
 /** Whether the torrent's name stands there at all; where it does not, no thread need be started. */
-function isAnythingThere(folder: ContentFolder, entries: readonly ContentEntry[]): boolean {
+function isAnythingThere(folder: ContentFolder, entries: ContentEntries): boolean {
   const tops = new Set<PathComponent>()
-  for (const { path } of entries) {
-    const [top] = path
+  for (let i = 0; i < entries.length; i++) {
+    const [top] = entries.at(i)!.path
     if (top === undefined || tops.has(top)) continue
     tops.add(top)
     if (folder.statSync([top]) !== undefined) return true
@@ -179,12 +222,12 @@ class PieceRanges implements Iterable<PieceRange> {
  */
 class Absence {
   readonly #pieceLength: number
-  readonly #entries: readonly ContentEntry[]
+  readonly #entries: ContentEntries
   readonly #folder: ContentFolder
   /** Entries that were looked at. Bounded by filesMax. */
   readonly #seen = new Set<number>()
 
-  constructor(pieceLength: number, entries: readonly ContentEntry[], folder: ContentFolder) {
+  constructor(pieceLength: number, entries: ContentEntries, folder: ContentFolder) {
     this.#pieceLength = pieceLength
     this.#entries = entries
     this.#folder = folder
@@ -196,7 +239,7 @@ class Absence {
     const end = start + this.#pieceLength
     let bytes = 0
     for (const index of this.#entriesOf(piece)) {
-      const { path, offset, length } = this.#entries[index]!
+      const { path, offset, length } = this.#entries.at(index)!
       if (path.length > 0) bytes += Math.min(end, offset + length) - Math.max(start, offset)
     }
     return bytes
@@ -205,7 +248,7 @@ class Absence {
   /** Those of the files of an unreadable piece that begin past what is there, from `first` on. */
   *piecesFrom(piece: number, first: number): Generator<number> {
     for (const index of this.#entriesOf(piece)) {
-      const { path, offset, length } = this.#entries[index]!
+      const { path, offset, length } = this.#entries.at(index)!
       const last = Math.floor((offset + length - 1) / this.#pieceLength)
       if (path.length === 0 || last < first || this.#seen.has(index)) continue
       this.#seen.add(index)
@@ -221,11 +264,12 @@ class Absence {
     let low = 0
     for (let high = this.#entries.length; low < high; ) {
       const middle = (low + high) >> 1
-      if (this.#entries[middle]!.offset + this.#entries[middle]!.length > start) high = middle
+      const { offset, length } = this.#entries.at(middle)!
+      if (offset + length > start) high = middle
       else low = middle + 1
     }
     const end = start + this.#pieceLength
-    for (; low < this.#entries.length && this.#entries[low]!.offset < end; low++) yield low
+    for (; low < this.#entries.length && this.#entries.at(low)!.offset < end; low++) yield low
   }
 }
 

@@ -17,6 +17,12 @@ export interface ContentEntry {
   readonly mtimeMs?: number
 }
 
+/** An array, or what makes its entries when asked for them. */
+export interface ContentEntries {
+  readonly length: number
+  at(index: number): ContentEntry | undefined
+}
+
 /** Pieces `start` up to, but not with, `end`. */
 export interface PieceRange {
   readonly start: number
@@ -42,7 +48,7 @@ const JOB_SLICES_MAX = 512
  * ascending, not overlapping
  */
 export function* planJobs(
-  entries: readonly ContentEntry[],
+  entries: ContentEntries,
   pieceLength: number,
   ranges: Iterable<PieceRange>,
 ): Generator<PlannedJob> {
@@ -57,12 +63,13 @@ export function* planJobs(
       for (; piece < range.end && bytes < JOB_BYTES && slices.length < JOB_SLICES_MAX; piece++) {
         const start = piece * pieceLength
         const end = start + pieceLength
-        while (cursor < entries.length && entries[cursor]!.offset + entries[cursor]!.length <= start) cursor++
+        let entry = entries.at(cursor)
+        while (entry !== undefined && entry.offset + entry.length <= start) entry = entries.at(++cursor)
         firstEntry ??= cursor
-        for (let i = cursor; i < entries.length && entries[i]!.offset < end; i++) {
-          const length = addSlice(slices, entries[i]!, start, end)
+        for (let i = cursor; entry !== undefined && entry.offset < end; entry = entries.at(++i)) {
+          const length = addSlice(slices, entry, start, end)
           bytes += length
-          if (entries[i]!.path.length > 0) contentBytes += length
+          if (slices.at(-1)!.path.length > 0) contentBytes += length
         }
       }
       yield {

@@ -14,7 +14,8 @@ import type { ContentStore } from '../ports/content-store.ts'
 import type { Geometry } from '../swarm/geometry.ts'
 import type { Metainfo } from '../wire/metainfo.ts'
 import type { ContentCheck, Findings } from './content-check.ts'
-import type { ContentFolder, ContentStat, PathComponent } from './content-folder.ts'
+import type { ContentFolder, ContentStat } from './content-folder.ts'
+import type { ContentPaths } from './content-location.ts'
 import type { Resume } from './resume-file.ts'
 import { FLUSH_MS, type JournalDisk, ResumeJournal } from './resume-journal.ts'
 import { BOOT_BYTES, MARK, ResumeState, readResumeLog, resumeLogBytesMax } from './resume-log.ts'
@@ -28,7 +29,7 @@ export interface ResumeKeeperOptions {
   /** Where the content stands. */
   readonly folder: ContentFolder
   /** Where each file of the metainfo stands below it. */
-  readonly paths: readonly (readonly PathComponent[])[]
+  readonly paths: ContentPaths
 }
 
 /** What a journal says, and what it takes to go on with it. */
@@ -213,7 +214,7 @@ export class ResumeKeeper {
 
   #print(file: number): bigint | undefined {
     try {
-      return filePrint(this.#options.folder.statSync(this.#options.paths[file]!))
+      return filePrint(this.#options.folder.statSync(this.#options.paths.at(file)!))
     } catch {
       return undefined
     }
@@ -228,7 +229,7 @@ export class ResumeKeeper {
 
   async #synced(file: number): Promise<void> {
     await setImmediate()
-    const fd = this.#options.folder.openSync(this.#options.paths[file]!, 'read')
+    const fd = this.#options.folder.openSync(this.#options.paths.at(file)!, 'read')
     try {
       await fsyncAsync(fd)
     } finally {

@@ -14,8 +14,8 @@ import type { Torrent } from '../swarm/torrent.ts'
 import { MERKLE_BLOCK_LENGTH } from '../wire/merkle.ts'
 import { ContentCare } from './content-care.ts'
 import { ContentCheck } from './content-check.ts'
-import { ContentFolder, type ContentStat, type PathComponent } from './content-folder.ts'
-import { locateFiles } from './content-location.ts'
+import { ContentFolder, type ContentStat } from './content-folder.ts'
+import { type ContentPaths, locateFiles } from './content-location.ts'
 import { beginsIn, copyContent, endMove, moveContent } from './content-move.ts'
 import { FileLooks } from './file-looks.ts'
 import { FileStore } from './file-store.ts'
@@ -55,7 +55,7 @@ export class TorrentTask {
   readonly #geometry: Geometry
   readonly #selectedFiles: ReadonlySet<number> | undefined
   readonly #abort = new AbortController()
-  readonly #paths: readonly (readonly PathComponent[])[]
+  readonly #paths: ContentPaths
   readonly #defaults: TorrentDefaults
   #resolve!: () => void
   #reject!: (error: ShoalError) => void
@@ -234,7 +234,7 @@ export class TorrentTask {
       geometry: this.#geometry,
       found,
       isStored: (file) => this.#isStored(file),
-      stat: (file) => (this.#isNew ? undefined : this.#folder.statSync(this.#paths[file]!)),
+      stat: (file) => (this.#isNew ? undefined : this.#folder.statSync(this.#paths.at(file)!)),
       folder: this.#folder.root,
       target: new ContentFolder(this.options.dir).root,
     })
@@ -242,7 +242,7 @@ export class TorrentTask {
 
   /** Something stands where the content goes; also when it cannot be told. */
   #isThere(): boolean {
-    const path = this.#paths.find((components) => components.length > 0)
+    const path = this.#paths.at(0)
     try {
       return path !== undefined && this.#folder.statSync(path.slice(0, 1)) !== undefined
     } catch {
@@ -255,7 +255,7 @@ export class TorrentTask {
       metainfo: this.options.metainfo,
       geometry: this.#geometry,
       folder: this.#folder,
-      pathOf: (file) => this.#paths[file]!,
+      pathOf: (file) => this.#paths.at(file)!,
       selectedFiles: this.#selectedFiles,
       sideFile: sideFileOf(this.infoHash),
       isGone: () => this.care.isGone(),
@@ -354,13 +354,13 @@ export class TorrentTask {
   #warnOfOverwriting(found: Bitfield): void {
     const { metainfo } = this.options
     // The usual case, told apart without a look at every file.
-    if (found.count === 0 && this.#folder.statSync(this.#paths[0]!.slice(0, 1)) === undefined) return
+    if (found.count === 0 && this.#folder.statSync(this.#paths.at(0)!.slice(0, 1)) === undefined) return
     const files = filesOverwritten({
       metainfo,
       geometry: this.#geometry,
       found,
       isSelected: (file) => this.#content.isSelected(file),
-      stat: (file) => this.#folder.statSync(this.#paths[file]!),
+      stat: (file) => this.#folder.statSync(this.#paths.at(file)!),
     })
     if (files.length > 0) this.#around.emit(this.id, overwriteWarning(metainfo, files))
   }

@@ -26,6 +26,8 @@ const ENDGAME_REQUESTS_MIN = 2
 
 /** Complete pieces waiting for hash and disk; with more, no requests are made until some are written. */
 const CHECKING_BYTES_MAX = 8 * 1024 * 1024
+/** The same for short ones, which cost more than their bytes: small files of v2. */
+const CHECKING_PIECES_MAX = 4096
 
 /** With more unstarted pieces than this there is plenty for everybody. */
 const FAIR_SHARE_PIECES_MAX = 200
@@ -253,7 +255,10 @@ export class Downloader {
    */
   get isAheadOfDisk(): boolean {
     const { geometry, pieces } = this.#core
-    return pieces.checkingBytes > Math.max(CHECKING_BYTES_MAX, geometry.pieceLength)
+    return (
+      pieces.checkingBytes > Math.max(CHECKING_BYTES_MAX, geometry.pieceLength) ||
+      pieces.checking.size > CHECKING_PIECES_MAX
+    )
   }
 
   #next(session: PeerSession): OutstandingBlock | undefined {

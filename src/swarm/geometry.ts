@@ -41,8 +41,8 @@ export class Geometry {
   readonly #spaceLength: number
   readonly #hasPadding: boolean
   readonly #isV2: boolean
-  /** v2 only: lengths of the last pieces of files that do not fill them. */
-  readonly #shortPieces = new Map<number, number>()
+  /** v2 only: the last piece of a file ends with it. Bounded by piecesMax. */
+  readonly #pieceSizes: Uint32Array | undefined
 
   constructor(metainfo: Metainfo, blockLength: number) {
     this.pieceCount = metainfo.pieceCount
@@ -53,18 +53,20 @@ export class Geometry {
     this.#isV2 = metainfo.format === 'v2'
     const last = metainfo.files.at(-1)
     this.#spaceLength = last === undefined ? 0 : last.offset + last.length
-    if (metainfo.format !== 'v2') return
+    if (!this.#isV2) return
+    this.#pieceSizes = new Uint32Array(this.pieceCount).fill(this.pieceLength)
     for (const file of metainfo.files) {
       const tail = file.length % this.pieceLength
-      if (tail !== 0) this.#shortPieces.set(Math.floor((file.offset + file.length) / this.pieceLength), tail)
+      if (tail !== 0) this.#pieceSizes[Math.floor((file.offset + file.length) / this.pieceLength)] = tail
     }
   }
 
   /** Bytes of the piece on the wire. */
   pieceSize(piece: number): number {
     assert(piece >= 0 && piece < this.pieceCount, 'piece index in range')
-    const short = this.#shortPieces.get(piece)
-    return short ?? Math.min(this.pieceLength, this.#spaceLength - piece * this.pieceLength)
+    return (
+      this.#pieceSizes?.[piece] ?? Math.min(this.pieceLength, this.#spaceLength - piece * this.pieceLength)
+    )
   }
 
   /** Whether a peer may ask for this range: within one piece, and no longer than a block. */

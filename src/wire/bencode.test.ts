@@ -245,3 +245,17 @@ function contentOf(node: BNode): BValue {
       return new Map([...node.entries].map(([key, value]) => [key, contentOf(value)]))
   }
 }
+
+test('what is longer than the first steps of the buffer is written whole', () => {
+  const item = 'x'.repeat(1000)
+  const count = 3000
+  const written = encodeBencode({
+    a: new Array<string>(count).fill(item),
+    b: new Uint8Array(5_000_000).fill(7),
+  })
+  const text = `d1:al${`1000:${item}`.repeat(count)}e1:b5000000:${'\x07'.repeat(5_000_000)}e`
+  expect(written.length).toBe(text.length)
+  expect(Buffer.from(written.buffer, written.byteOffset, written.length).toString('latin1') === text).toBe(
+    true,
+  )
+})

@@ -263,6 +263,10 @@ function integerValue(source: Uint8Array, start: number, end: number): number | 
 }
 
 const SHORT = 32
+/**
+ * From here on the buffer grows in smaller steps, and what is written is not copied to be cut to its length.
+ */
+const LONG = 1024 * 1024
 
 class Writer {
   #bytes = new Uint8Array(256)
@@ -283,7 +287,7 @@ class Writer {
   }
 
   finish(): Uint8Array {
-    return this.#bytes.slice(0, this.#length)
+    return this.#length < LONG ? this.#bytes.slice(0, this.#length) : this.#bytes.subarray(0, this.#length)
   }
 
   #integer(value: number | bigint): void {
@@ -329,7 +333,8 @@ class Writer {
 
   #reserve(length: number): void {
     if (this.#length + length <= this.#bytes.length) return
-    const larger = new Uint8Array(Math.max(this.#bytes.length * 2, this.#length + length))
+    const factor = this.#bytes.length < LONG ? 2 : 1.25
+    const larger = new Uint8Array(Math.ceil(Math.max(this.#bytes.length * factor, this.#length + length)))
     larger.set(this.#bytes)
     this.#bytes = larger
   }

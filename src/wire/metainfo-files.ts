@@ -9,6 +9,7 @@ import { LIMITS } from '../base/limits.ts'
 import { fail, ok, type Result } from '../base/result.ts'
 import { type BDict, type BList, type BNode, getBytes, getInteger, getList } from './bencode.ts'
 import { safeComponent, safePath } from './file-names.ts'
+import { PathReader, stringsOf } from './metainfo-paths.ts'
 
 export interface ListedFile {
   readonly path: readonly string[]
@@ -28,6 +29,7 @@ export const FILE_LENGTH_MAX = 2 ** 44 - 2 ** 14
 
 /** Padding is never written, so whatever it is called, this is its path. */
 const PAD_PATH: readonly string[] = ['.pad']
+const NO_NAMES: readonly Uint8Array[] = []
 
 /** BitComet marks its padding by name only. */
 const BITCOMET_PADDING = '_____padding_file_'
@@ -49,10 +51,11 @@ export function readSingleFile(info: BDict, rawName: Uint8Array): Result<ListedF
 export function readFileList(list: BList): Result<ListedFile[]> {
   if (list.length > LIMITS.filesMax.value) return tooManyFiles()
   const files: ListedFile[] = []
+  const paths = new PathReader()
   for (const node of list.members()) {
     const file =
       node.kind === 'dict'
-        ? readListEntry(node)
+        ? readListEntry(node, paths)
         : fail('metainfo/bad-file-list', 'a file entry is no dictionary')
     if (!file.ok) return file
     files.push(file.value)
@@ -80,8 +83,9 @@ function walkTree(
     if (node.kind !== 'dict' || key.length === 0)
       return fail('metainfo/bad-file-tree', 'the file tree has an entry that is neither file nor folder')
     const component = safeComponent(key)
-    const entryPath = component === undefined ? path : [...path, component]
-    const entryRawPath = [...rawPath, key]
+    // As long as they are: a literal with a spread leaves room for sixteen more, in each of 300,000.
+    const entryPath = component === undefined ? path : path.concat([component])
+    const entryRawPath = rawPath.concat([key])
     const leaf = leafOf(node)
     if (leaf === undefined) {
       const failure = walkTree(node, entryPath, entryRawPath, files)
@@ -124,18 +128,18 @@ function readTreeLeaf(
   return file
 }
 
-function readListEntry(entry: BDict): Result<ListedFile> {
+function readListEntry(entry: BDict, paths: PathReader): Result<ListedFile> {
   const list = getList(entry, 'path.utf-8') ?? getList(entry, 'path')
-  const rawPath = list === undefined ? [] : stringsOf(list)
+  const rawPath = list === undefined ? NO_NAMES : stringsOf(list)
   if (rawPath === undefined) return fail('metainfo/bad-path', 'a path holds something that is no name')
   if (rawPath.length > LIMITS.pathDepthMax.value)
     return fail('metainfo/path-too-deep', `a path has more than ${LIMITS.pathDepthMax.value} folders`)
-  if (hasAttribute(getBytes(entry, 'attr'), PAD)) return listedFile(entry, PAD_PATH, [])
+  if (hasAttribute(getBytes(entry, 'attr'), PAD)) return listedFile(entry, PAD_PATH, NO_NAMES)
   if (rawPath.length === 0) return fail('metainfo/missing-name', 'a file has no name')
-  const path = safePath(rawPath)
-  const file = listedFile(entry, path, rawPath)
-  const isPad = path.some((component) => component.includes(BITCOMET_PADDING))
-  return file.ok && isPad ? ok({ ...file.value, path: PAD_PATH, rawPath: [], isPad }) : file
+  const read = paths.read(rawPath)
+  const file = listedFile(entry, read.path, read.rawPath)
+  const isPad = read.path.some((component) => component.includes(BITCOMET_PADDING))
+  return file.ok && isPad ? ok({ ...file.value, path: PAD_PATH, rawPath: NO_NAMES, isPad }) : file
 }
 
 function listedFile(
@@ -168,15 +172,6 @@ function listedFile(
 
 function hasAttribute(attributes: Uint8Array | undefined, attribute: number): boolean {
   return attributes?.includes(attribute) === true
-}
-
-function stringsOf(list: BList): Uint8Array[] | undefined {
-  const strings: Uint8Array[] = []
-  for (const item of list.items) {
-    if (item.kind !== 'string') return undefined
-    strings.push(item.bytes)
-  }
-  return strings
 }
 
 function tooManyFiles(): Failure {

@@ -86,12 +86,16 @@ export function placeFiles(
   aligned: boolean,
 ): PlacedFile[] {
   const placed: PlacedFile[] = []
+  /** Runs of one length share their path: a hybrid of 300,000 files has as many. Bounded by the files. */
+  const padPaths = new Map<number, readonly Uint8Array[]>()
   let offset = 0
   for (const file of files.toSorted((a, b) => comparePaths(a.path, b.path))) {
     const tail = offset % pieceLength
     if (aligned && tail !== 0 && file.length > 0) {
       const length = pieceLength - tail
-      placed.push({ path: padPath(length), length, isExecutable: false, offset, isPad: true })
+      const path = padPaths.get(length) ?? padPath(length)
+      padPaths.set(length, path)
+      placed.push({ path, length, isExecutable: false, offset, isPad: true })
       offset += length
     }
     const { path, length, isExecutable = false } = file
@@ -194,7 +198,8 @@ function hasNameConflict(content: readonly PlacedFile[]): boolean {
   })
 }
 
-type Tree = Map<string, Tree | BValue>
+/** A file is no map, but `{ '': … }`. */
+type Tree = Map<string, Tree | { readonly '': BValue }>
 
 /**
  * Folders as dictionaries, each file under an empty key (BEP 52); undefined when two
@@ -205,18 +210,22 @@ function fileTree(files: readonly PlacedFile[], roots: readonly (Uint8Array | nu
   for (const [index, file] of files.entries()) {
     if (file.isPad) continue
     let folder = tree
-    for (const component of file.path) {
-      const key = toLatin1(component)
-      if (folder.has('')) return undefined
-      if (!folder.has(key)) folder.set(key, new Map())
-      folder = folder.get(key) as Tree
+    const { path } = file
+    for (let depth = 0; depth < path.length - 1; depth++) {
+      const key = toLatin1(path[depth]!)
+      const inside = folder.get(key) ?? new Map()
+      if (!(inside instanceof Map)) return undefined
+      folder.set(key, inside)
+      folder = inside
     }
-    if (folder.size > 0) return undefined
-    folder.set('', {
+    const key = toLatin1(path.at(-1)!)
+    if (folder.has(key)) return undefined
+    const leaf = {
       attr: attributesOf(file),
       length: file.length,
       'pieces root': roots[index] ?? undefined,
-    })
+    }
+    folder.set(key, { '': leaf })
   }
   return tree
 }

@@ -144,6 +144,27 @@ describe('a peer that repeats itself', () => {
   })
 })
 
+describe('a disk that is behind', () => {
+  it('gets so many short pieces and no more, and all of them in the end', () => {
+    const bytes = content(8000 * 32)
+    const short = { bytes, metainfo: metainfoOf(bytes, 32) }
+    const world = new OneClient(short)
+    world.trustsPeers = true
+    world.holdsWrites = true
+    const peer = world.seed()
+    world.serve(peer, 60, short)
+    const { checking } = world.torrent.core.pieces
+    expect(checking.size).toBeGreaterThan(4000)
+    expect(checking.size).toBeLessThan(6000)
+    expect(world.asked(peer)).toEqual([])
+    world.holdsWrites = false
+    for (const piece of [...checking.keys()])
+      world.input({ kind: 'piece-written', torrent: 1, piece, fault: undefined })
+    world.serve(peer, 60, short)
+    expect(world.torrent.isComplete).toBe(true)
+  })
+})
+
 describe('a piece larger than the pool', () => {
   const LARGE = made(2, 16, 5)
 

@@ -38,6 +38,8 @@ export class OneClient {
   outputs: SwarmOutput[] = []
   /** Peers of v2 torrents are trusted from the handshake on, as if they had brought something before. */
   trustsPeers = false
+  /** The disk is behind: writes stay under way. */
+  holdsWrites = false
   readonly #first: Content
   #peerCount = 0
 
@@ -106,7 +108,7 @@ export class OneClient {
       } else if (output.kind === 'hash-blocks') {
         const result = ok(digestBlocks(output.bytes))
         this.input({ kind: 'blocks-hashed', torrent: output.torrent, id: output.id, result })
-      } else if (output.kind === 'write-piece')
+      } else if (output.kind === 'write-piece' && !this.holdsWrites)
         this.input({ kind: 'piece-written', torrent: output.torrent, piece: output.piece, fault: undefined })
     }
     return outputs
