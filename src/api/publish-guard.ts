@@ -1,12 +1,16 @@
 /**
  * Before and after whatever puts something into this tracker: one address may put in so much an hour
- * (`tracker/publish-limits.ts`), and is told when it may go on. Whose request it is, is seen as for
+ * (`tracker/source-rules.ts`), and is told when it may go on. Whose request it is, is seen as for
  * announces: proxies that were named speak for others.
  */
 import type { FastifyRequest } from 'fastify'
+import { MICROSECONDS_PER_SECOND } from '../base/time.ts'
 import { nodeClock } from '../nodejs/node-clock.ts'
 import { ApiProblem } from './api-problem.ts'
 import type { ApiServices } from './services.ts'
+
+/** Large things count as several. */
+const UNIT_BYTES = 64 * 1024
 
 export class PublishGuard {
   readonly #services: Pick<ApiServices, 'tracker' | 'publishing'>
@@ -17,7 +21,9 @@ export class PublishGuard {
 
   /** As an `onRequest` hook, so that nobody sends a body for nothing. Throws ApiProblem 429. */
   readonly check = async (request: FastifyRequest): Promise<void> => {
-    const wait = this.#services.publishing.waitSeconds(nodeClock.now(), this.#addressOf(request))
+    const now = nodeClock.now()
+    const readyAt = this.#services.publishing.readyAt(now, this.#addressOf(request))
+    const wait = Math.ceil((readyAt - now) / MICROSECONDS_PER_SECOND)
     if (wait === 0) return
     throw new ApiProblem(429, 'tracker/too-much-published', 'too much was published from your address', {
       hint: `Try again in ${wait} seconds, or ask the operator for a larger --publish-limit.`,
@@ -31,7 +37,8 @@ export class PublishGuard {
    */
   async charge(request: FastifyRequest, things: number, bytes = 0): Promise<void> {
     await this.check(request)
-    this.#services.publishing.charge(nodeClock.now(), this.#addressOf(request), things, bytes)
+    const units = things + Math.floor(bytes / UNIT_BYTES)
+    this.#services.publishing.charge(nodeClock.now(), this.#addressOf(request), units)
   }
 
   #addressOf(request: FastifyRequest): Uint8Array {

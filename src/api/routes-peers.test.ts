@@ -6,7 +6,8 @@ import { MemoryStore } from '../nodejs/memory-store.ts'
 import { PayloadBook } from '../nodejs/payload-book.ts'
 import { TrackerAccess } from '../nodejs/tracker-access.ts'
 import { TrackerServer, type TrackerServerOptions } from '../nodejs/tracker-server.ts'
-import { PublishLimits, publishLimitOptions } from '../tracker/publish-limits.ts'
+import { SourceBudgets } from '../tracker/source-budgets.ts'
+import { publishBudget } from '../tracker/source-rules.ts'
 import { CatalogService } from './catalog-service.ts'
 import { EventHub } from './event-hub.ts'
 import { openTrackerApi } from './tracker-api.ts'
@@ -31,7 +32,7 @@ async function start(options: Partial<TrackerServerOptions> = {}) {
       store,
       catalog: await CatalogService.open({ store, tracker, now, follows: new Set() }),
       metrics: new Registry(),
-      publishing: new PublishLimits(new SipHash(new Uint8Array(16)), publishLimitOptions(undefined)),
+      publishing: new SourceBudgets(new SipHash(new Uint8Array(16)), publishBudget(undefined)),
       now,
     },
     { hosts: [], origins: [], onFailure: (error) => failures.push(error) },

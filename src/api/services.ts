@@ -15,7 +15,7 @@ import type { PayloadBook } from '../nodejs/payload-book.ts'
 import type { Store } from '../nodejs/store.ts'
 import type { TrackerAccess } from '../nodejs/tracker-access.ts'
 import type { TrackerServer } from '../nodejs/tracker-server.ts'
-import type { PublishLimits } from '../tracker/publish-limits.ts'
+import type { SourceBudgets } from '../tracker/source-budgets.ts'
 import type { CatalogService } from './catalog-service.ts'
 import type { EventHub } from './event-hub.ts'
 
@@ -30,7 +30,7 @@ export interface ApiServices {
   readonly access: TrackerAccess
   readonly catalog: CatalogService
   /** How much one address may put in. */
-  readonly publishing: PublishLimits
+  readonly publishing: SourceBudgets
   readonly events: EventHub
   readonly metrics: Registry
   /** Milliseconds since 1970. */

@@ -11,7 +11,8 @@ import { PayloadBook } from '../nodejs/payload-book.ts'
 import { TrackerAccess } from '../nodejs/tracker-access.ts'
 import { TrackerServer } from '../nodejs/tracker-server.ts'
 import type { AccessMode } from '../tracker/access.ts'
-import { PublishLimits, publishLimitOptions } from '../tracker/publish-limits.ts'
+import { SourceBudgets } from '../tracker/source-budgets.ts'
+import { publishBudget } from '../tracker/source-rules.ts'
 import { CatalogService } from './catalog-service.ts'
 import { ApiDescription, TrackerStatistics } from './contract.ts'
 import { EventHub } from './event-hub.ts'
@@ -53,7 +54,7 @@ async function start({ mode = 'open', trustedProxies = [], ...options }: StartOp
       store,
       catalog: await CatalogService.open({ store, tracker, now, follows: new Set() }),
       metrics: new Registry(),
-      publishing: new PublishLimits(new SipHash(new Uint8Array(16)), publishLimitOptions(undefined)),
+      publishing: new SourceBudgets(new SipHash(new Uint8Array(16)), publishBudget(undefined)),
       now,
     },
     { hosts: [], origins: [], onFailure: (error) => failures.push(error), ...options },

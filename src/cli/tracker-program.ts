@@ -19,7 +19,8 @@ import { TrackerServer } from '../nodejs/tracker-server.ts'
 import { openTrackerState, type StateListener, type TrackerState } from '../nodejs/tracker-state.ts'
 import { TRACKER_DEFAULTS } from '../tracker/announce-policy.ts'
 import type { LivenessEvent } from '../tracker/heartbeat.ts'
-import { PublishLimits, publishLimitOptions } from '../tracker/publish-limits.ts'
+import { SourceBudgets } from '../tracker/source-budgets.ts'
+import { publishBudget } from '../tracker/source-rules.ts'
 import type { CommandContext } from './command-context.ts'
 import type { Settings } from './settings.ts'
 import { trackerOptions } from './tracker-options.ts'
@@ -108,9 +109,9 @@ function openAccess({ mode, tokenFile }: Settings, store: Store): Promise<Tracke
   return TrackerAccess.open({ mode, tokenFile: tokenFile === 'auto' ? beside : tokenFile }, store)
 }
 
-function openPublishing({ publishLimit }: Settings): PublishLimits {
+function openPublishing({ publishLimit }: Settings): SourceBudgets {
   const hash = new SipHash(randomBytes(SIPHASH_KEY_LENGTH))
-  return new PublishLimits(hash, publishLimitOptions(publishLimit === 'auto' ? undefined : publishLimit))
+  return new SourceBudgets(hash, publishBudget(publishLimit === 'auto' ? undefined : publishLimit))
 }
 
 /** A line for every request is for those who asked for one: with a log file, or `--verbose tracker`. */

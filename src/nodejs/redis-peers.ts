@@ -16,7 +16,8 @@ import type {
 } from '../tracker/peer-desk.ts'
 import { REGISTRY } from '../tracker/peer-desk.ts'
 import type { PieceRange } from '../tracker/piece-map.ts'
-import { ReporterLimits } from '../tracker/reporter-limits.ts'
+import { SourceBudgets } from '../tracker/source-budgets.ts'
+import { REPORT_BUDGET } from '../tracker/source-rules.ts'
 import { nodeClock } from './node-clock.ts'
 import type { PeerBook } from './peer-book.ts'
 import { type RedisConnection, redisScript } from './redis-connection.ts'
@@ -40,7 +41,7 @@ export class RedisPeers implements PeerBook {
   readonly #redis: RedisConnection
   readonly #swarms: RedisSwarms
   readonly #policy: AnnouncePolicy
-  readonly #reporters = new ReporterLimits(new SipHash(randomBytes(SIPHASH_KEY_LENGTH)))
+  readonly #reporters = new SourceBudgets(new SipHash(randomBytes(SIPHASH_KEY_LENGTH)), REPORT_BUDGET)
 
   constructor(redis: RedisConnection, swarms: RedisSwarms, policy: AnnouncePolicy) {
     this.#redis = redis

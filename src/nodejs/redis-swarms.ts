@@ -11,7 +11,8 @@ import { randomBytes } from 'node:crypto'
 import { LIMITS } from '../base/limits.ts'
 import { SIPHASH_KEY_LENGTH, SipHash } from '../base/siphash.ts'
 import type { AnnouncePolicy } from '../tracker/announce-policy.ts'
-import { PublishLimits } from '../tracker/publish-limits.ts'
+import { SourceBudgets } from '../tracker/source-budgets.ts'
+import { joinBudget } from '../tracker/source-rules.ts'
 import type { AnnounceRequest, ScrapeCounts } from '../wire/tracker-announce.ts'
 import { nodeClock } from './node-clock.ts'
 import { type RedisConnection, redisScript } from './redis-connection.ts'
@@ -44,8 +45,6 @@ const UNLIMITED = 1_000_000_000
 const NOBODY = 0
 const ITSELF = 1
 const REFUSED = -1
-/** Bytes of an IPv6 address that are one source here: the budget is large, and a customer may have a /48. */
-const V6_SOURCE_LENGTH = 6
 
 const announce = redisScript(ANNOUNCE)
 const counts = redisScript(COUNTS)
@@ -54,7 +53,7 @@ const remove = redisScript(REMOVE)
 export class RedisSwarms {
   readonly #redis: RedisConnection
   readonly #policy: AnnouncePolicy
-  readonly #joins: PublishLimits
+  readonly #joins: SourceBudgets
 
   constructor(
     redis: RedisConnection,
@@ -63,8 +62,7 @@ export class RedisSwarms {
   ) {
     this.#redis = redis
     this.#policy = policy
-    const options = { perHour: joinsPerHour, limitsLoopback: false }
-    this.#joins = new PublishLimits(new SipHash(randomBytes(SIPHASH_KEY_LENGTH)), options)
+    this.#joins = new SourceBudgets(new SipHash(randomBytes(SIPHASH_KEY_LENGTH)), joinBudget(joinsPerHour))
   }
 
   /**
@@ -77,9 +75,8 @@ export class RedisSwarms {
     // How many there are is known in Redis only, so what `wanted` decides without `numwant` is decided there.
     const wanted =
       request.numwant === undefined ? AS_THE_TRACKER_LIKES : this.#policy.wanted(request.numwant, 0)
-    const source = address.length === 4 ? address : address.slice().fill(0, V6_SOURCE_LENGTH)
     const now = nodeClock.now()
-    const mayJoin = this.#joins.waitSeconds(now, source) === 0
+    const mayJoin = this.#joins.readyAt(now, address) === now
     const reply = await this.#redis.run(announce, keysOf(request.infoHash), [
       endpointOf(address, request.port),
       Buffer.from(request.peerId),
@@ -94,7 +91,7 @@ export class RedisSwarms {
       mayJoin ? '1' : '0',
     ])
     const [seeders, members, completed, v4, v6, found, listAt] = reply as AnnounceReply
-    if (found === NOBODY && request.event !== 'stopped') this.#joins.charge(now, source, 1)
+    if (found === NOBODY && request.event !== 'stopped') this.#joins.charge(now, address)
     // The peer is a member without it, and another announce lists its swarm again.
     if (listAt.length > 0) this.listAt(request.infoHash, listAt).catch(() => {})
     return {

@@ -17,7 +17,8 @@ import {
   type Invite,
   type Member,
 } from '../tracker/access.ts'
-import { FailureLimits } from '../tracker/failure-limits.ts'
+import { SourceBudgets } from '../tracker/source-budgets.ts'
+import { WRONG_SECRET_BUDGET } from '../tracker/source-rules.ts'
 import { nodeClock } from './node-clock.ts'
 import { nodeCrypto } from './node-crypto.ts'
 import { ShoalError } from './shoal-error.ts'
@@ -51,7 +52,7 @@ export class TrackerAccess implements AnnounceGate {
   readonly #book: AccessBook
   readonly #store: Store
   readonly #token: Buffer | undefined
-  readonly #failures = new FailureLimits(new SipHash(randomBytes(SIPHASH_KEY_LENGTH)))
+  readonly #failures = new SourceBudgets(new SipHash(randomBytes(SIPHASH_KEY_LENGTH)), WRONG_SECRET_BUDGET)
   /** 40 hex digits each. Bounded by `trackerSwarmsMax`. */
   readonly #privateSwarms = new Set<string>()
 
@@ -125,18 +126,18 @@ export class TrackerAccess implements AnnounceGate {
   refusal(passkey: string | undefined, infoHash: Uint8Array, address: Uint8Array): string | undefined {
     if (!this.isForMembers(infoHash)) return undefined
     if (passkey === undefined) return 'this tracker is for members: announce to the address with your passkey'
-    if (!this.#failures.mayTry(nodeClock.now(), address)) return 'too many wrong passkeys from your address'
+    if (!this.#mayTry(address)) return 'too many wrong passkeys from your address'
     if (this.#book.memberOf(passkey) !== undefined) return undefined
-    this.#failures.failed(nodeClock.now(), address)
+    this.#failures.charge(nodeClock.now(), address)
     return 'this passkey is not valid (any more)'
   }
 
   /** Whose secret that is; undefined for a wrong one. Throws ShoalError `access/too-many-tries`. */
   askerOf(secret: string, address: Uint8Array): Asker | undefined {
-    this.#mayTry(address)
+    this.#refuseGuesser(address)
     const isOperator = this.#token !== undefined && timingSafeEqual(nodeHash(secret), this.#token)
     const asker = isOperator ? 'operator' : this.#book.memberOf(secret)
-    if (asker === undefined) this.#failures.failed(nodeClock.now(), address)
+    if (asker === undefined) this.#failures.charge(nodeClock.now(), address)
     return asker
   }
 
@@ -175,12 +176,12 @@ export class TrackerAccess implements AnnounceGate {
     name: string,
     address: Uint8Array,
   ): Promise<{ readonly member: Member; readonly passkey: string }> {
-    this.#mayTry(address)
+    this.#refuseGuesser(address)
     const now = Date.now()
     for (;;) {
       const found = this.#book.inviteOf(now, secret)
       if (!found.ok) {
-        if (found.error.code === 'access/bad-invite') this.#failures.failed(nodeClock.now(), address)
+        if (found.error.code === 'access/bad-invite') this.#failures.charge(nodeClock.now(), address)
         throw ShoalError.from(found.error)
       }
       const { id } = found.value
@@ -205,8 +206,13 @@ export class TrackerAccess implements AnnounceGate {
     return { member, passkey }
   }
 
-  #mayTry(address: Uint8Array): void {
-    if (this.#failures.mayTry(nodeClock.now(), address)) return
+  #mayTry(address: Uint8Array): boolean {
+    const now = nodeClock.now()
+    return this.#failures.readyAt(now, address) === now
+  }
+
+  #refuseGuesser(address: Uint8Array): void {
+    if (this.#mayTry(address)) return
     throw new ShoalError(
       'access/too-many-tries',
       'too many wrong secrets from your address',

@@ -17,7 +17,8 @@ import type { AnnounceQuestion, TakeAnswer } from '../tracker/announce-desk.ts'
 import { TRACKER_DEFAULTS } from '../tracker/announce-policy.ts'
 import { AskerAddress } from '../tracker/asker-address.ts'
 import { ConnectionIds } from '../tracker/connection-ids.ts'
-import { SourceLimits } from '../tracker/source-limits.ts'
+import { SourceBudgets } from '../tracker/source-budgets.ts'
+import { requestBudget } from '../tracker/source-rules.ts'
 import type { TrackerAnswer, TrackerStats } from '../tracker/tracker.ts'
 import { UdpTracker } from '../tracker/udp-tracker.ts'
 import { type Endpoint, parseAddress } from '../wire/endpoint.ts'
@@ -107,7 +108,7 @@ export class TrackerServer {
   /** To be closed with the server. */
   readonly #own: TrackerBackend | undefined
   readonly #askers: AskerAddress
-  readonly #limits: SourceLimits
+  readonly #budgets: SourceBudgets
   readonly #startedAt = performance.now()
   /** Who answers what is neither announce nor scrape. */
   #others: RequestHandler | undefined
@@ -128,19 +129,13 @@ export class TrackerServer {
     this.#own = own
     this.#desk = desk
     this.#askers = new AskerAddress(trustedProxies)
-    this.#limits = new SourceLimits(hash, {
-      requestsPerSecond:
-        sourceLimit === 'off'
-          ? Number.POSITIVE_INFINITY
-          : (sourceLimit ?? LIMITS.trackerRequestsPerSourceMax.value),
-      limitsLoopback: sourceLimit !== undefined,
-    })
+    this.#budgets = new SourceBudgets(hash, requestBudget(sourceLimit))
     if (onRequest) server.on('request', (request, response) => watchRequest(request, response, onRequest))
     server.on('request', (request, response) => this.#take(request, response))
     server.on('clientError', (_error, socket) => refuseSocket(socket as Socket))
     const overUdp = new UdpTracker({
       connectionIds: new ConnectionIds(hash),
-      limits: this.#limits,
+      budgets: this.#budgets,
       askers: this.#askers,
       desk: { ask: (question, answer) => this.#askForUdp(question, answer) },
     })
@@ -230,7 +225,7 @@ export class TrackerServer {
 
   /** False when that address has asked too often; counted with its announces. */
   admits(address: Uint8Array): boolean {
-    return this.#limits.take(nodeClock.now(), address)
+    return this.#budgets.take(nodeClock.now(), address)
   }
 
   close(): Promise<void> {
@@ -279,7 +274,7 @@ export class TrackerServer {
     if (request.method !== 'GET') return refuse(response, 'announce with GET')
     const decoded = decodeAnnounceQuery(query)
     const address = this.#askerOf(request, source, decoded.ok ? decoded.value.ip : undefined)
-    if (!this.#limits.take(nodeClock.now(), address)) return refuseTooMany(response)
+    if (!this.#budgets.take(nodeClock.now(), address)) return refuseTooMany(response)
     if (!decoded.ok) return refuse(response, decoded.error.message)
     const refusal = this.#gate?.refusal(passkey, decoded.value.infoHash, address)
     if (refusal !== undefined) return refuse(response, refusal)
@@ -303,7 +298,7 @@ export class TrackerServer {
     if (source === undefined) return request.socket.destroySoon()
     if (request.method !== 'GET') return refuse(response, 'scrape with GET')
     const address = this.#askerOf(request, source)
-    if (!this.#limits.take(nodeClock.now(), address)) return refuseTooMany(response)
+    if (!this.#budgets.take(nodeClock.now(), address)) return refuseTooMany(response)
     const decoded = decodeScrapeQuery(query)
     if (!decoded.ok) return refuse(response, decoded.error.message)
     const infoHashes = decoded.value

@@ -11,7 +11,8 @@ import { type Instant, MICROSECONDS_PER_SECOND } from '../base/time.ts'
 import type { Heartbeat } from './heartbeat.ts'
 import type { KnownPeer, PeerRecord, PeerRef } from './peer-record.ts'
 import type { PieceMap, PieceRange } from './piece-map.ts'
-import { ReporterLimits } from './reporter-limits.ts'
+import { SourceBudgets } from './source-budgets.ts'
+import { REPORT_BUDGET } from './source-rules.ts'
 import { type Swarm, type SwarmTable, sizeOf } from './swarm-table.ts'
 
 /** A peer as it names itself, with the address it speaks from. */
@@ -68,11 +69,11 @@ export interface PeerDeskParts {
 
 export class PeerDesk {
   readonly #parts: PeerDeskParts
-  readonly #reporters: ReporterLimits
+  readonly #reporters: SourceBudgets
 
   constructor(parts: PeerDeskParts) {
     this.#parts = parts
-    this.#reporters = new ReporterLimits(parts.hash)
+    this.#reporters = new SourceBudgets(parts.hash, REPORT_BUDGET)
   }
 
   /** Undefined when there is no such swarm. @param wantsAll up to trackerListedMax */

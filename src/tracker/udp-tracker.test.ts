@@ -16,7 +16,8 @@ import {
 import { TRACKER_DEFAULTS } from './announce-policy.ts'
 import { AskerAddress } from './asker-address.ts'
 import { ConnectionIds } from './connection-ids.ts'
-import { SourceLimits } from './source-limits.ts'
+import { SourceBudgets } from './source-budgets.ts'
+import { requestBudget } from './source-rules.ts'
 import { SwarmTable } from './swarm-table.ts'
 import { Tracker, type TrackerAnswer } from './tracker.ts'
 import { UdpTracker } from './udp-tracker.ts'
@@ -55,7 +56,7 @@ class Desk {
     this.tracker = new Tracker(ENV, { ...TRACKER_DEFAULTS, fullListPeers: 10_000 }, swarms)
     this.#udp = new UdpTracker({
       connectionIds: new ConnectionIds(hash),
-      limits: new SourceLimits(hash, { requestsPerSecond, limitsLoopback: true }),
+      budgets: new SourceBudgets(hash, requestBudget(requestsPerSecond)),
       askers: new AskerAddress(proxies),
       desk: {
         ask: (question, answer) => {

@@ -23,12 +23,12 @@ import {
 import type { AnnounceDesk } from './announce-desk.ts'
 import type { AskerAddress } from './asker-address.ts'
 import type { ConnectionIds } from './connection-ids.ts'
-import type { SourceLimits } from './source-limits.ts'
+import type { SourceBudgets } from './source-budgets.ts'
 import type { TrackerAnswer } from './tracker.ts'
 
 export interface UdpTrackerParts {
   readonly connectionIds: ConnectionIds
-  readonly limits: SourceLimits
+  readonly budgets: SourceBudgets
   readonly askers: AskerAddress
   readonly desk: AnnounceDesk
 }
@@ -68,11 +68,11 @@ export class UdpTracker {
     address: Uint8Array,
     send: SendReply,
   ): void {
-    const { limits, askers, desk } = this.#parts
+    const { budgets, askers, desk } = this.#parts
     const decoded = decodeUdpRequest(packet)
     const request = decoded.ok && decoded.value.kind === 'announce' ? decoded.value.request : undefined
     const asker = askers.of(address, request?.ip)
-    if (!limits.take(now, asker)) return
+    if (!budgets.take(now, asker)) return
     if (!decoded.ok) return send(encodeUdpError(transactionId, decoded.error.message))
     const { value } = decoded
     if (value.kind === 'connect') return

@@ -8,7 +8,8 @@ import { type Instant, seconds } from '../../../src/base/time.ts'
 import { TRACKER_DEFAULTS } from '../../../src/tracker/announce-policy.ts'
 import { AskerAddress } from '../../../src/tracker/asker-address.ts'
 import { ConnectionIds } from '../../../src/tracker/connection-ids.ts'
-import { SourceLimits } from '../../../src/tracker/source-limits.ts'
+import { SourceBudgets } from '../../../src/tracker/source-budgets.ts'
+import { requestBudget } from '../../../src/tracker/source-rules.ts'
 import { SwarmTable } from '../../../src/tracker/swarm-table.ts'
 import { Tracker, type TrackerAnswer } from '../../../src/tracker/tracker.ts'
 import { UdpTracker } from '../../../src/tracker/udp-tracker.ts'
@@ -38,7 +39,7 @@ const tracker = new Tracker(env, { ...TRACKER_DEFAULTS, fullListPeers: 1000 }, s
 const connectionIds = new ConnectionIds(hash)
 const udp = new UdpTracker({
   connectionIds,
-  limits: new SourceLimits(hash, { requestsPerSecond: Number.POSITIVE_INFINITY, limitsLoopback: true }),
+  budgets: new SourceBudgets(hash, requestBudget('off')),
   askers: new AskerAddress(['192.0.2.1']),
   desk: {
     ask: (question, answer) => {
