@@ -8,22 +8,30 @@
 import { setFlagsFromString } from 'node:v8'
 
 /**
- * Of the space for short-lived objects. They are few and small in a peer and a tracker: letting it grow gains
- * little or no time and costs 60 MB, or 130 while connections come and go. To be called
- * when modules and threads are up.
+ * From so many files on, or so many bytes of metainfo, what is made while a torrent is read lets the space
+ * for short-lived objects grow by 50 MB, which stay.
  */
-export function keepYoungSpaceSmall(): void {
-  setFlagsFromString('--semi-space-growth-factor=1')
-}
-
-/** From so many files on a torrent is a large one. */
+const SEVERAL_FILES = 10_000
+const SEVERAL_METAINFO_BYTES = 256 * 1024
+/** A large torrent. */
 const MANY_FILES = 50_000
-/** A `.torrent` of so many files has at least about this many bytes. */
 const LONG_METAINFO_BYTES = 3 * 1024 * 1024
 
 const GROWTH_PERCENT = 50
 
+let isYoungSpaceSmall = false
 let isLimited = false
+
+/**
+ * Of the space for short-lived objects. They are few and small in a peer and a tracker: letting it grow gains
+ * little or no time and costs 60 MB, or 130 while connections come and go. To be called when modules and
+ * threads are up.
+ */
+export function keepYoungSpaceSmall(): void {
+  if (isYoungSpaceSmall) return
+  isYoungSpaceSmall = true
+  setFlagsFromString('--semi-space-growth-factor=1')
+}
 
 /**
  * To be told of what is about to be kept; once it is large the heap grows in small steps. By default V8 waits
@@ -32,6 +40,7 @@ let isLimited = false
  * much: the waste would be more than the rest. A half costs a few percent of time (docs/scale.md).
  */
 export function expectOnHeap({ files = 0, metainfoBytes = 0 }): void {
+  if (files >= SEVERAL_FILES || metainfoBytes >= SEVERAL_METAINFO_BYTES) keepYoungSpaceSmall()
   if (isLimited || (files < MANY_FILES && metainfoBytes < LONG_METAINFO_BYTES)) return
   isLimited = true
   setFlagsFromString(`--heap-growing-percent=${GROWTH_PERCENT}`)
