@@ -9,12 +9,12 @@ import { isIP } from 'node:net'
 import { type AddressScope, addressScope, reachesAsFar } from '../wire/address-scope.ts'
 import { parseAddress } from '../wire/endpoint.ts'
 import { BlockedAddress, lookupWithin } from './lookup-within.ts'
-import { nodeHttp, nodeHttps } from './node-http.ts'
+import { connectFrom, nodeHttp, nodeHttps, refuseUpgrade } from './node-http.ts'
 import { ShoalError } from './shoal-error.ts'
 
 export interface HttpDownload {
   readonly signal: AbortSignal
-  /** Where to connect from. */
+  /** Where to connect from; undefined or a wildcard leaves it to the system. */
   readonly localAddress?: string | undefined
   /** How far the address must reach. */
   readonly scopeMin: AddressScope
@@ -83,9 +83,10 @@ async function respond(
     rejectUnauthorized: true,
     signal,
     timeout: IDLE_MS,
-    ...(localAddress !== undefined && { localAddress, family: isIP(localAddress) }),
+    ...connectFrom(localAddress),
   })
   request.on('timeout', () => request.destroy(new Error('no answer')))
+  refuseUpgrade(request)
   try {
     const [response] = (await once(request, 'response')) as [http.IncomingMessage]
     // A late one is heard by whoever reads the response.

@@ -6,13 +6,12 @@
  * socket and no timer.
  */
 import type http from 'node:http'
-import { isIP } from 'node:net'
 import { LIMITS } from '../base/limits.ts'
 import { type Fault, fail, ok, type Result } from '../base/result.ts'
 import type { TrackerCalls } from '../ports/tracker-transport.ts'
 import type { TrackerCall } from '../swarm/tracker-extension.ts'
 import { passkeyOf } from './catalog-client.ts'
-import { nodeHttp, nodeHttps } from './node-http.ts'
+import { connectFrom, nodeHttp, nodeHttps, refuseUpgrade } from './node-http.ts'
 import { timedOut, unreachable } from './tracker-fault.ts'
 
 export interface HttpTrackerCallsOptions {
@@ -31,8 +30,7 @@ export class HttpTrackerCalls implements TrackerCalls {
   #isClosed = false
 
   constructor({ localAddress, timeoutMs }: HttpTrackerCallsOptions) {
-    const isWildcard = localAddress === '0.0.0.0' || localAddress === '::'
-    this.#localAddress = isWildcard ? undefined : localAddress
+    this.#localAddress = localAddress
     this.#timeoutMs = timeoutMs
   }
 
@@ -53,10 +51,7 @@ export class HttpTrackerCalls implements TrackerCalls {
       },
       agent: false,
       rejectUnauthorized: true,
-      ...(this.#localAddress !== undefined && {
-        localAddress: this.#localAddress,
-        family: isIP(this.#localAddress),
-      }),
+      ...connectFrom(this.#localAddress),
     })
     this.#open.add(request)
     const timer = setTimeout(() => finish(timedOut(target.host, this.#timeoutMs)), this.#timeoutMs)
@@ -66,6 +61,7 @@ export class HttpTrackerCalls implements TrackerCalls {
       request.destroy()
       if (!this.#isClosed) done('body' in outcome ? answerOf(outcome) : { ok: false, error: outcome })
     }
+    refuseUpgrade(request)
     request.on('error', (error: NodeJS.ErrnoException) => finish(unreachable(target.host, error)))
     // After `close` destroyed it.
     request.on('close', () => clearTimeout(timer))

@@ -6,7 +6,6 @@
  * Invariant: every request lives in `#open` until `done` was called or it was cancelled; `close` empties it.
  */
 import type http from 'node:http'
-import { isIP } from 'node:net'
 import { LIMITS } from '../base/limits.ts'
 import { fail, ok, type Result } from '../base/result.ts'
 import type { TrackerTransport } from '../ports/tracker-transport.ts'
@@ -17,7 +16,7 @@ import type { AnnounceReply, AnnounceRequest, TrackerFault } from '../wire/track
 import { announceUrl } from '../wire/tracker-http.ts'
 import { decodeAnnounceReply } from '../wire/tracker-http-reply.ts'
 import { BlockedAddress, lookupWithin } from './lookup-within.ts'
-import { nodeHttp, nodeHttps } from './node-http.ts'
+import { connectFrom, nodeHttp, nodeHttps } from './node-http.ts'
 import type { Family } from './tracker-families.ts'
 import { timedOut, unreachable } from './tracker-fault.ts'
 
@@ -93,7 +92,7 @@ class HttpAnnounce {
 
   constructor(agents: Agents, options: HttpAnnounceOptions, done: Done) {
     this.#agents = agents
-    this.#localAddress = isWildcard(options.localAddress) ? undefined : options.localAddress
+    this.#localAddress = options.localAddress
     this.#family = options.family
     this.#userAgent = options.userAgent ?? 'Shoal'
     this.#scopeOf = options.scopeOf ?? addressScope
@@ -123,10 +122,7 @@ class HttpAnnounce {
       lookup: lookupWithin((address) => this.#isAllowed(address, scopeMin)),
       rejectUnauthorized: true,
       ...(this.#family !== undefined && { family: this.#family }),
-      ...(this.#localAddress !== undefined && {
-        localAddress: this.#localAddress,
-        family: isIP(this.#localAddress),
-      }),
+      ...connectFrom(this.#localAddress),
     })
     this.#request = request
     request.once('response', (response) => this.#read(url, response))
@@ -195,10 +191,6 @@ class HttpAnnounce {
     clearTimeout(this.#timer)
     this.#done(result)
   }
-}
-
-function isWildcard(address: string | undefined): boolean {
-  return address === undefined || address === '0.0.0.0' || address === '::'
 }
 
 function blocked(url: URL): TrackerFault {
