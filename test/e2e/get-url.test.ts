@@ -44,6 +44,7 @@ test('what is no torrent is named with a code and a hint, and nothing is written
   for (const [path, code, words] of [
     ['/page', 'bencode/', 'a web page'],
     ['/none', 'input/bad-url', 'HTTP status 404'],
+    [':port', 'input/bad-url', 'no address'],
   ] as const) {
     const { code: status, events } = await run(base + path)
     const error = events.find(({ event }) => event === 'error')!
