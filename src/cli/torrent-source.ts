@@ -18,7 +18,7 @@ export function readTorrent(path: string, output: Output): Metainfo {
   return parseTorrent(readInputFile(path), path, output)
 }
 
-/** As `readTorrent`, of a `.torrent` on the web. Throws `input/bad-url` too. */
+/** As `readTorrent`, of a `.torrent` on the web. Throws `input/bad-url` and `transfer/stopped` too. */
 export async function fetchTorrent(
   source: string,
   { output, settings, signal }: Pick<CommandContext, 'output' | 'settings' | 'signal'>,
@@ -37,6 +37,13 @@ export async function fetchTorrent(
     bytesMax: LIMITS.metainfoBytesMax.value,
     redirectsMax: LIMITS.torrentRedirectsMax.value,
     fault,
+  }).catch((error: unknown) => {
+    if (!signal.aborted) throw error
+    throw new ShoalError(
+      'transfer/stopped',
+      'stopped before the .torrent was here',
+      'Start it again to go on.',
+    )
   })
   // Its query may hold a secret.
   return parseTorrent(bytes, `${url.origin}${url.pathname}`, output)

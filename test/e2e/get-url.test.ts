@@ -54,3 +54,13 @@ test('what is no torrent is named with a code and a hint, and nothing is written
   }
   expect(treeDifferences(target, stage().target)).toEqual([])
 })
+
+test('Ctrl+C while the web server is silent is no bug', async () => {
+  const { target } = stage()
+  const asked = Promise.withResolvers<void>()
+  const get = startGet(`${await serve(() => asked.resolve())}/slow`, target)
+  await asked.promise
+  get.signal('SIGINT')
+  expect((await get.exitWithin(60_000)).code).toBe(1)
+  expect(get.all('error').map(({ code }) => code)).toEqual(['transfer/stopped'])
+})
