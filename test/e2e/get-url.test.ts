@@ -1,4 +1,5 @@
 /** `get` of a `.torrent` on the web. */
+import { spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import http from 'node:http'
@@ -6,7 +7,7 @@ import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { onCleanUp } from '../kit/clean-up.ts'
-import { runShoal } from '../kit/shoal.ts'
+import { MAIN, NODE, runShoal } from '../kit/shoal.ts'
 import { peerArguments, stage, startGet, startSeed } from '../kit/stage.ts'
 import { treeDifferences } from '../kit/trees.ts'
 
@@ -63,4 +64,17 @@ test('Ctrl+C while the web server is silent is no bug', async () => {
   get.signal('SIGINT')
   expect((await get.exitWithin(60_000)).code).toBe(1)
   expect(get.all('error').map(({ code }) => code)).toEqual(['transfer/stopped'])
+})
+
+test('a program that waits for what never comes does not end as if all were well', () => {
+  const lost = `import http from 'node:http'; import { EventEmitter } from 'node:events'
+    http.get = () => new EventEmitter()`
+  const args = [
+    '--import',
+    `data:text/javascript,${encodeURIComponent(lost)}`,
+    MAIN,
+    'get',
+    'http://127.0.0.1/a',
+  ]
+  expect(spawnSync(NODE, args, { cwd: stage().target }).status).toBe(1)
 })
