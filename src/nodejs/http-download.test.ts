@@ -70,6 +70,12 @@ test.for([
   await expect(fetch(base + path)).rejects.toThrow(message)
 })
 
+test('credentials of a redirect that are no text do no harm', async () => {
+  const there = await serve({ '/': (response) => response.end('here') })
+  const { base } = await serve({ '/a': to(there.base.replace('://', '://%ff:x@')) })
+  expect(await fetch(`${base}/a`)).toBe('here')
+})
+
 test.for(['::', '0.0.0.0'])('a wildcard, %s, is no address to connect from', async (localAddress) => {
   const { base } = await serve({ '/': (response) => response.end('here') })
   expect(await fetch(base, { localAddress })).toBe('here')

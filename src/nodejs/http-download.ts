@@ -9,7 +9,7 @@ import { isIP } from 'node:net'
 import { type AddressScope, addressScope, reachesAsFar } from '../wire/address-scope.ts'
 import { parseAddress } from '../wire/endpoint.ts'
 import { BlockedAddress, lookupWithin } from './lookup-within.ts'
-import { connectFrom, nodeHttp, nodeHttps, refuseUpgrade } from './node-http.ts'
+import { connectFrom, httpRequest } from './node-http.ts'
 import { ShoalError } from './shoal-error.ts'
 
 export interface HttpDownload {
@@ -76,7 +76,7 @@ async function respond(
   const name = url.hostname.replace(/^\[(.*)\]$/, '$1')
   // The lookup is not asked about addresses.
   if (isIP(name) !== 0 && !isAllowed(parseAddress(name) ?? new Uint8Array(4))) throw blocked()
-  const request = (url.protocol === 'https:' ? nodeHttps() : nodeHttp()).get(url, {
+  const request = httpRequest(url, {
     agent: false,
     headers: { 'User-Agent': 'Shoal', 'Accept-Encoding': 'identity', ...headers },
     lookup: lookupWithin(isAllowed),
@@ -86,7 +86,7 @@ async function respond(
     ...connectFrom(localAddress),
   })
   request.on('timeout', () => request.destroy(new Error('no answer')))
-  refuseUpgrade(request)
+  request.end()
   try {
     const [response] = (await once(request, 'response')) as [http.IncomingMessage]
     // A late one is heard by whoever reads the response.

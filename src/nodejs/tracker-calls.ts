@@ -11,7 +11,7 @@ import { type Fault, fail, ok, type Result } from '../base/result.ts'
 import type { TrackerCalls } from '../ports/tracker-transport.ts'
 import type { TrackerCall } from '../swarm/tracker-extension.ts'
 import { passkeyOf } from './catalog-client.ts'
-import { connectFrom, nodeHttp, nodeHttps, refuseUpgrade } from './node-http.ts'
+import { connectFrom, httpRequest } from './node-http.ts'
 import { timedOut, unreachable } from './tracker-fault.ts'
 
 export interface HttpTrackerCallsOptions {
@@ -36,10 +36,9 @@ export class HttpTrackerCalls implements TrackerCalls {
 
   call({ url, path, body }: TrackerCall, done: Done): void {
     const target = new URL(path, url)
-    const client = target.protocol === 'https:' ? nodeHttps() : nodeHttp()
     const bytes = body === undefined ? undefined : Buffer.from(JSON.stringify(body))
     const passkey = passkeyOf(url)
-    const request = client.request(target, {
+    const request = httpRequest(target, {
       method: bytes === undefined ? 'GET' : 'POST',
       headers: {
         Accept: 'application/json',
@@ -61,7 +60,6 @@ export class HttpTrackerCalls implements TrackerCalls {
       request.destroy()
       if (!this.#isClosed) done('body' in outcome ? answerOf(outcome) : { ok: false, error: outcome })
     }
-    refuseUpgrade(request)
     request.on('error', (error: NodeJS.ErrnoException) => finish(unreachable(target.host, error)))
     // After `close` destroyed it.
     request.on('close', () => clearTimeout(timer))

@@ -16,7 +16,7 @@ import type { AnnounceReply, AnnounceRequest, TrackerFault } from '../wire/track
 import { announceUrl } from '../wire/tracker-http.ts'
 import { decodeAnnounceReply } from '../wire/tracker-http-reply.ts'
 import { BlockedAddress, lookupWithin } from './lookup-within.ts'
-import { connectFrom, nodeHttp, nodeHttps } from './node-http.ts'
+import { connectFrom, httpRequest, nodeHttp, nodeHttps } from './node-http.ts'
 import type { Family } from './tracker-families.ts'
 import { timedOut, unreachable } from './tracker-fault.ts'
 
@@ -116,7 +116,7 @@ class HttpAnnounce {
     const protocol = url.protocol as Protocol
     const client = protocol === 'https:' ? nodeHttps() : nodeHttp()
     this.#agents[protocol] ??= new client.Agent({ keepAlive: true, timeout: IDLE_MS })
-    const request = client.get(url, {
+    const request = httpRequest(url, {
       agent: isRedirected || isFresh ? false : this.#agents[protocol],
       headers: { 'User-Agent': this.#userAgent, 'Accept-Encoding': 'identity' },
       lookup: lookupWithin((address) => this.#isAllowed(address, scopeMin)),
@@ -132,6 +132,7 @@ class HttpAnnounce {
       if (request.reusedSocket && error.code === 'ECONNRESET') this.get(url, scopeMin, true)
       else this.#fail(error instanceof BlockedAddress ? blocked(url) : unreachable(this.#where, error))
     })
+    request.end()
   }
 
   #read(url: URL, response: http.IncomingMessage): void {

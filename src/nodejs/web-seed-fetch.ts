@@ -16,7 +16,7 @@ import { parseAddress } from '../wire/endpoint.ts'
 import type { RangeRequest } from '../wire/range-request.ts'
 import { readRangeReply, type WebSeedFault } from '../wire/web-seed-reply.ts'
 import { BlockedAddress, lookupWithin } from './lookup-within.ts'
-import { connectFrom, nodeHttp, nodeHttps } from './node-http.ts'
+import { connectFrom, httpRequest, nodeHttp, nodeHttps } from './node-http.ts'
 import { unreachable } from './tracker-fault.ts'
 
 export interface WebSeedTransportOptions {
@@ -118,7 +118,7 @@ class HttpRangeFetch implements RangeFetch {
     // The lookup is not asked about addresses.
     if (isIP(host) !== 0 && !isAllowed(parseAddress(host) ?? new Uint8Array(4))) return this.#block(url)
     const isSecure = url.protocol === 'https:'
-    const request = (isSecure ? nodeHttps() : nodeHttp()).get(url, {
+    const request = httpRequest(url, {
       agent: isFresh ? false : this.#agent(isSecure ? 'https:' : 'http:'),
       headers: {
         'User-Agent': this.#options.userAgent ?? 'Shoal',
@@ -144,6 +144,7 @@ class HttpRangeFetch implements RangeFetch {
           message: unreachable(url.host, error, 'its server').message,
         })
     })
+    request.end()
   }
 
   #agent(protocol: Protocol): http.Agent {

@@ -68,7 +68,7 @@ test('Ctrl+C while the web server is silent is no bug', async () => {
 
 test('a program that waits for what never comes does not end as if all were well', () => {
   const lost = `import http from 'node:http'; import { EventEmitter } from 'node:events'
-    http.get = () => new EventEmitter()`
+    http.request = () => Object.assign(new EventEmitter(), { end() {} })`
   const args = [
     '--import',
     `data:text/javascript,${encodeURIComponent(lost)}`,
