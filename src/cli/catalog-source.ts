@@ -61,8 +61,7 @@ export async function resolveInfoHash(source: string, context: Asking): Promise<
 }
 
 async function readOrFetch(source: string, context: Asking): Promise<Metainfo | Magnet> {
-  if (!/^https?:/i.test(source) || !URL.canParse(source)) return readSource(source, context.output)
-  return fetchTorrent(new URL(source), context)
+  return /^https?:/i.test(source) ? fetchTorrent(source, context) : readSource(source, context.output)
 }
 
 /**

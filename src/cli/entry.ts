@@ -22,6 +22,8 @@ export async function start(argv: readonly string[]): Promise<void> {
     const { HashPool } = await import('../nodejs/hash-pool.ts')
     HashPool.shared.start(true)
   }
+  // A program that waits for what never comes ends here without a word: not as if all were well.
+  process.exitCode = 1
   const { runProgram } = await import('./program.ts')
   process.exit(await runProgram(argv))
 }

@@ -18,11 +18,17 @@ export function readTorrent(path: string, output: Output): Metainfo {
   return parseTorrent(readInputFile(path), path, output)
 }
 
-/** As `readTorrent`, of a `.torrent` on the web. Throws `input/bad-url` too. */
+/** As `readTorrent`, of a `.torrent` on the web. Throws `input/bad-url` and `transfer/stopped` too. */
 export async function fetchTorrent(
-  url: URL,
+  source: string,
   { output, settings, signal }: Pick<CommandContext, 'output' | 'settings' | 'signal'>,
 ): Promise<Metainfo> {
+  const fault = (message: string, cause?: unknown) =>
+    new ShoalError('input/bad-url', message, 'Check the address; or save the .torrent and name the file.', {
+      cause,
+    })
+  if (!URL.canParse(source)) throw fault(`this is no address: ${source}`)
+  const url = new URL(source)
   const bytes = await download(url, {
     signal,
     localAddress: settings.host === 'all' ? undefined : settings.host,
@@ -30,10 +36,14 @@ export async function fetchTorrent(
     scopeMin: 'machine',
     bytesMax: LIMITS.metainfoBytesMax.value,
     redirectsMax: LIMITS.torrentRedirectsMax.value,
-    fault: (message, cause) =>
-      new ShoalError('input/bad-url', message, 'Check the address; or save the .torrent and name the file.', {
-        cause,
-      }),
+    fault,
+  }).catch((error: unknown) => {
+    if (!signal.aborted) throw error
+    throw new ShoalError(
+      'transfer/stopped',
+      'stopped before the .torrent was here',
+      'Start it again to go on.',
+    )
   })
   // Its query may hold a secret.
   return parseTorrent(bytes, `${url.origin}${url.pathname}`, output)

@@ -20,19 +20,20 @@ export interface ContentPaths {
 /** Components below `folder` for each entry of `metainfo.files`; those of padding lead nowhere. */
 export function locateFiles(metainfo: Metainfo, folder: ContentFolder): ContentPaths {
   const { files, isSingleFile, name } = metainfo
-  const exact = exactlyNamed(metainfo, folder)
-  return {
-    length: files.length,
-    at: (file) => exact.get(file) ?? (isSingleFile ? [name] : [name, ...files[file]!.path]),
-  }
+  const safePath = (file: number) => (isSingleFile ? [name] : [name, ...files[file]!.path])
+  const exact = exactlyNamed(metainfo, folder, safePath)
+  return { length: files.length, at: (file) => exact.get(file) ?? safePath(file) }
 }
 
 /** Files that are there under another name than the safe one, with that path; bounded by filesMax. */
-function exactlyNamed(metainfo: Metainfo, folder: ContentFolder): ReadonlyMap<number, ContentPath> {
-  const { files, isSingleFile, name, rawName } = metainfo
+function exactlyNamed(
+  metainfo: Metainfo,
+  folder: ContentFolder,
+  safePath: (file: number) => ContentPath,
+): ReadonlyMap<number, ContentPath> {
+  const { files, isSingleFile, rawName } = metainfo
   const located = new Map<number, ContentPath>()
   if (isReserved(rawName)) return located
-  const safePath = (file: number) => (isSingleFile ? [name] : [name, ...files[file]!.path])
   /** By `keyOf`. */
   const exactPaths = new Map<string, { readonly index: number; readonly path: ContentPath }>()
   for (const [index, file] of files.entries()) {

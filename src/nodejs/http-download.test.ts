@@ -3,7 +3,7 @@ import http from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { afterEach, expect, test } from 'vitest'
 import type { AddressScope } from '../wire/address-scope.ts'
-import { download } from './http-download.ts'
+import { download, type HttpDownload } from './http-download.ts'
 import { ShoalError } from './shoal-error.ts'
 
 const stops: (() => void)[] = []
@@ -31,10 +31,11 @@ async function serve(answers: Record<string, (response: http.ServerResponse) => 
 const to = (location: string) => (response: http.ServerResponse) =>
   response.writeHead(302, { location }).end('moved')
 
-function fetch(url: string, signal = new AbortController().signal, scopeOf?: () => AddressScope) {
+function fetch(url: string, options: Partial<HttpDownload> = {}) {
+  const { signal } = new AbortController()
   const fault = (message: string) => new ShoalError('input/bad-url', message)
   const bounds = { scopeMin: 'machine', bytesMax: 1000, redirectsMax: 2 } as const
-  return download(new URL(url), { ...bounds, signal, fault, scopeOf }).then(String)
+  return download(new URL(url), { ...bounds, signal, fault, ...options }).then(String)
 }
 
 test('follows redirects, wherever they are relative to', async () => {
@@ -55,6 +56,7 @@ test.for([
   ['/long', 'too long'],
   ['/half', 'breaks off'],
   ['/cut', 'cannot be reached'],
+  ['/other', 'another protocol'],
 ] as const)('%s: %s', async ([path, message]) => {
   const { base } = await serve({
     '/loop': to('/loop'),
@@ -63,8 +65,20 @@ test.for([
     '/long': (response) => response.end('x'.repeat(1001)),
     '/half': (response) => response.writeHead(200, { 'content-length': 100 }).end('x'),
     '/cut': (response) => response.destroy(),
+    '/other': (response) => response.writeHead(101, { connection: 'upgrade', upgrade: 'websocket' }).end(),
   })
   await expect(fetch(base + path)).rejects.toThrow(message)
+})
+
+test('credentials of a redirect that are no text do no harm', async () => {
+  const there = await serve({ '/': (response) => response.end('here') })
+  const { base } = await serve({ '/a': to(there.base.replace('://', '://%ff:x@')) })
+  expect(await fetch(`${base}/a`)).toBe('here')
+})
+
+test.for(['::', '0.0.0.0'])('a wildcard, %s, is no address to connect from', async (localAddress) => {
+  const { base } = await serve({ '/': (response) => response.end('here') })
+  expect(await fetch(base, { localAddress })).toBe('here')
 })
 
 test('a redirect does not lead closer to this machine than where it came from (S39)', async () => {
@@ -72,11 +86,13 @@ test('a redirect does not lead closer to this machine than where it came from (S
   const outside = await serve({ '/a': to(`${base}/secret`) })
   let isOutside = true
   const scopeOf = (): AddressScope => (isOutside ? 'global' : 'machine')
-  const fetching = fetch(`${outside.base}/a`, undefined, () => {
-    // Asked before the first connection, after it, and before the second.
-    const scope = scopeOf()
-    if (outside.asked.length > 0) isOutside = false
-    return scope
+  const fetching = fetch(`${outside.base}/a`, {
+    scopeOf: () => {
+      // Asked before the first connection, after it, and before the second.
+      const scope = scopeOf()
+      if (outside.asked.length > 0) isOutside = false
+      return scope
+    },
   })
   await expect(fetching).rejects.toThrow('private network')
   expect(asked).toEqual([])
@@ -85,7 +101,7 @@ test('a redirect does not lead closer to this machine than where it came from (S
 test('who stops waiting is told nothing else', async () => {
   const { base, asked } = await serve({ '/slow': () => {} })
   const abort = new AbortController()
-  const fetching = fetch(`${base}/slow`, abort.signal)
+  const fetching = fetch(`${base}/slow`, { signal: abort.signal })
   await expect.poll(() => asked).toEqual(['/slow'])
   abort.abort(new Error('enough'))
   await expect(fetching).rejects.toThrow('enough')

@@ -9,12 +9,12 @@ import { isIP } from 'node:net'
 import { type AddressScope, addressScope, reachesAsFar } from '../wire/address-scope.ts'
 import { parseAddress } from '../wire/endpoint.ts'
 import { BlockedAddress, lookupWithin } from './lookup-within.ts'
-import { nodeHttp, nodeHttps } from './node-http.ts'
+import { connectFrom, httpRequest } from './node-http.ts'
 import { ShoalError } from './shoal-error.ts'
 
 export interface HttpDownload {
   readonly signal: AbortSignal
-  /** Where to connect from. */
+  /** Where to connect from; undefined or a wildcard leaves it to the system. */
   readonly localAddress?: string | undefined
   /** How far the address must reach. */
   readonly scopeMin: AddressScope
@@ -76,16 +76,17 @@ async function respond(
   const name = url.hostname.replace(/^\[(.*)\]$/, '$1')
   // The lookup is not asked about addresses.
   if (isIP(name) !== 0 && !isAllowed(parseAddress(name) ?? new Uint8Array(4))) throw blocked()
-  const request = (url.protocol === 'https:' ? nodeHttps() : nodeHttp()).get(url, {
+  const request = httpRequest(url, {
     agent: false,
     headers: { 'User-Agent': 'Shoal', 'Accept-Encoding': 'identity', ...headers },
     lookup: lookupWithin(isAllowed),
     rejectUnauthorized: true,
     signal,
     timeout: IDLE_MS,
-    ...(localAddress !== undefined && { localAddress, family: isIP(localAddress) }),
+    ...connectFrom(localAddress),
   })
   request.on('timeout', () => request.destroy(new Error('no answer')))
+  request.end()
   try {
     const [response] = (await once(request, 'response')) as [http.IncomingMessage]
     // A late one is heard by whoever reads the response.

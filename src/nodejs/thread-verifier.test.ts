@@ -27,6 +27,37 @@ test('a piece is hashed on the thread', async () => {
   expect(hex((await digest()).sha1)).toBe(SHA1)
 })
 
+test('more pieces than the thread is given at a time are all hashed', async () => {
+  verifier = new ThreadVerifier()
+  const all = await Promise.all(Array.from({ length: 40 }, digest))
+  for (const { sha1 } of all) expect(hex(sha1)).toBe(SHA1)
+})
+
+test('when the thread ends after a part of its answers, every piece is answered once', async () => {
+  const program = `
+    import { parentPort } from 'node:worker_threads'
+    let count = 0
+    parentPort.on('message', (jobs) => {
+      for (const { id } of jobs) {
+        if (++count > 12) process.exit(1)
+        parentPort.postMessage([{ id, hashes: { sha1: undefined, merkleRoot: undefined } }])
+      }
+    })`
+  verifier = new ThreadVerifier(undefined, new URL(`data:text/javascript,${encodeURIComponent(program)}`))
+  const answers = Array.from({ length: 40 }, () => 0)
+  const byThread = new Set<number>()
+  await new Promise<void>((resolve) => {
+    for (const piece of answers.keys())
+      verifier.digest(BYTES, true, undefined, (result) => {
+        answers[piece]!++
+        if (result.ok && result.value.sha1 === undefined) byThread.add(piece)
+        if (answers.every((count) => count > 0)) setTimeout(resolve, 50)
+      })
+  })
+  expect(answers.every((count) => count === 1)).toBe(true)
+  expect(byThread.size).toBeLessThanOrEqual(12)
+})
+
 test.each([
   ['does not start', 'throw new Error("no memory")'],
   [

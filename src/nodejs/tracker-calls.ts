@@ -6,13 +6,12 @@
  * socket and no timer.
  */
 import type http from 'node:http'
-import { isIP } from 'node:net'
 import { LIMITS } from '../base/limits.ts'
 import { type Fault, fail, ok, type Result } from '../base/result.ts'
 import type { TrackerCalls } from '../ports/tracker-transport.ts'
 import type { TrackerCall } from '../swarm/tracker-extension.ts'
 import { passkeyOf } from './catalog-client.ts'
-import { nodeHttp, nodeHttps } from './node-http.ts'
+import { connectFrom, httpRequest } from './node-http.ts'
 import { timedOut, unreachable } from './tracker-fault.ts'
 
 export interface HttpTrackerCallsOptions {
@@ -31,17 +30,15 @@ export class HttpTrackerCalls implements TrackerCalls {
   #isClosed = false
 
   constructor({ localAddress, timeoutMs }: HttpTrackerCallsOptions) {
-    const isWildcard = localAddress === '0.0.0.0' || localAddress === '::'
-    this.#localAddress = isWildcard ? undefined : localAddress
+    this.#localAddress = localAddress
     this.#timeoutMs = timeoutMs
   }
 
   call({ url, path, body }: TrackerCall, done: Done): void {
     const target = new URL(path, url)
-    const client = target.protocol === 'https:' ? nodeHttps() : nodeHttp()
     const bytes = body === undefined ? undefined : Buffer.from(JSON.stringify(body))
     const passkey = passkeyOf(url)
-    const request = client.request(target, {
+    const request = httpRequest(target, {
       method: bytes === undefined ? 'GET' : 'POST',
       headers: {
         Accept: 'application/json',
@@ -53,10 +50,7 @@ export class HttpTrackerCalls implements TrackerCalls {
       },
       agent: false,
       rejectUnauthorized: true,
-      ...(this.#localAddress !== undefined && {
-        localAddress: this.#localAddress,
-        family: isIP(this.#localAddress),
-      }),
+      ...connectFrom(this.#localAddress),
     })
     this.#open.add(request)
     const timer = setTimeout(() => finish(timedOut(target.host, this.#timeoutMs)), this.#timeoutMs)

@@ -6,7 +6,6 @@
  * Invariant: every request lives in `#open` until `done` was called or it was cancelled; `close` empties it.
  */
 import type http from 'node:http'
-import { isIP } from 'node:net'
 import { LIMITS } from '../base/limits.ts'
 import { fail, ok, type Result } from '../base/result.ts'
 import type { TrackerTransport } from '../ports/tracker-transport.ts'
@@ -17,7 +16,7 @@ import type { AnnounceReply, AnnounceRequest, TrackerFault } from '../wire/track
 import { announceUrl } from '../wire/tracker-http.ts'
 import { decodeAnnounceReply } from '../wire/tracker-http-reply.ts'
 import { BlockedAddress, lookupWithin } from './lookup-within.ts'
-import { nodeHttp, nodeHttps } from './node-http.ts'
+import { connectFrom, httpRequest, nodeHttp, nodeHttps } from './node-http.ts'
 import type { Family } from './tracker-families.ts'
 import { timedOut, unreachable } from './tracker-fault.ts'
 
@@ -93,7 +92,7 @@ class HttpAnnounce {
 
   constructor(agents: Agents, options: HttpAnnounceOptions, done: Done) {
     this.#agents = agents
-    this.#localAddress = isWildcard(options.localAddress) ? undefined : options.localAddress
+    this.#localAddress = options.localAddress
     this.#family = options.family
     this.#userAgent = options.userAgent ?? 'Shoal'
     this.#scopeOf = options.scopeOf ?? addressScope
@@ -117,16 +116,13 @@ class HttpAnnounce {
     const protocol = url.protocol as Protocol
     const client = protocol === 'https:' ? nodeHttps() : nodeHttp()
     this.#agents[protocol] ??= new client.Agent({ keepAlive: true, timeout: IDLE_MS })
-    const request = client.get(url, {
+    const request = httpRequest(url, {
       agent: isRedirected || isFresh ? false : this.#agents[protocol],
       headers: { 'User-Agent': this.#userAgent, 'Accept-Encoding': 'identity' },
       lookup: lookupWithin((address) => this.#isAllowed(address, scopeMin)),
       rejectUnauthorized: true,
       ...(this.#family !== undefined && { family: this.#family }),
-      ...(this.#localAddress !== undefined && {
-        localAddress: this.#localAddress,
-        family: isIP(this.#localAddress),
-      }),
+      ...connectFrom(this.#localAddress),
     })
     this.#request = request
     request.once('response', (response) => this.#read(url, response))
@@ -136,6 +132,7 @@ class HttpAnnounce {
       if (request.reusedSocket && error.code === 'ECONNRESET') this.get(url, scopeMin, true)
       else this.#fail(error instanceof BlockedAddress ? blocked(url) : unreachable(this.#where, error))
     })
+    request.end()
   }
 
   #read(url: URL, response: http.IncomingMessage): void {
@@ -195,10 +192,6 @@ class HttpAnnounce {
     clearTimeout(this.#timer)
     this.#done(result)
   }
-}
-
-function isWildcard(address: string | undefined): boolean {
-  return address === undefined || address === '0.0.0.0' || address === '::'
 }
 
 function blocked(url: URL): TrackerFault {

@@ -257,6 +257,23 @@ describe('HTTP', () => {
     },
   )
 
+  test.each(['a%20b:c%3A', '%ff:x', '%:%'])(
+    'credentials that may be no text do no harm: %s',
+    async (credentials) => {
+      const seen: (string | undefined)[] = []
+      const url = await httpTracker((request, response) => {
+        seen.push(request.headers.authorization)
+        const location = `http://${credentials}@${request.headers.host}/there?`
+        if (request.url!.startsWith('/there')) response.end(REPLY, 'latin1')
+        else response.writeHead(302, { Location: location }).end()
+      })
+      const withCredentials = url.replace('://', `://${credentials}@`)
+      expect(await ask(transport(), `${withCredentials}/announce`)).toMatchObject({ ok: true })
+      const expected = credentials.startsWith('a') ? 'a b:c:' : credentials
+      expect(seen).toEqual(Array(2).fill(`Basic ${btoa(expected)}`))
+    },
+  )
+
   test.each(['ftp://127.0.0.1/announce', 'http://[', 'javascript:1'])(
     'a redirect to %s is not followed',
     async (target) => {

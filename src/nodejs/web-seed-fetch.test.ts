@@ -153,6 +153,14 @@ test('redirects are followed, a few of them', async () => {
   expect(count).toBe(LIMITS.webSeedRedirectsMax.value + 1)
 })
 
+test('credentials of a redirect that are no text do no harm', async () => {
+  const target = await serve(honest)
+  const location = target.url.replace('://', '://%ff:x@')
+  const { url } = await serve((_request, response) => response.writeHead(302, { Location: location }).end())
+  const { bytes } = await fetchRange(transportOf(), { url })
+  expect(bytes.length).toBe(200_000)
+})
+
 test('a redirect towards this machine or network is not followed (S39)', async () => {
   let wasAsked = false
   const inside = await serve((_request, response) => {

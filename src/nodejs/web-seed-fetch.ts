@@ -16,7 +16,7 @@ import { parseAddress } from '../wire/endpoint.ts'
 import type { RangeRequest } from '../wire/range-request.ts'
 import { readRangeReply, type WebSeedFault } from '../wire/web-seed-reply.ts'
 import { BlockedAddress, lookupWithin } from './lookup-within.ts'
-import { nodeHttp, nodeHttps } from './node-http.ts'
+import { connectFrom, httpRequest, nodeHttp, nodeHttps } from './node-http.ts'
 import { unreachable } from './tracker-fault.ts'
 
 export interface WebSeedTransportOptions {
@@ -118,8 +118,7 @@ class HttpRangeFetch implements RangeFetch {
     // The lookup is not asked about addresses.
     if (isIP(host) !== 0 && !isAllowed(parseAddress(host) ?? new Uint8Array(4))) return this.#block(url)
     const isSecure = url.protocol === 'https:'
-    const { localAddress } = this.#options
-    const request = (isSecure ? nodeHttps() : nodeHttp()).get(url, {
+    const request = httpRequest(url, {
       agent: isFresh ? false : this.#agent(isSecure ? 'https:' : 'http:'),
       headers: {
         'User-Agent': this.#options.userAgent ?? 'Shoal',
@@ -129,7 +128,7 @@ class HttpRangeFetch implements RangeFetch {
       maxHeaderSize: HEADER_BYTES_MAX,
       lookup: lookupWithin(isAllowed),
       rejectUnauthorized: true,
-      ...(!isWildcard(localAddress) && { localAddress, family: isIP(localAddress!) }),
+      ...connectFrom(this.#options.localAddress),
     })
     this.#request = request
     request.once('response', (response) => this.#read(url, response))
@@ -145,6 +144,7 @@ class HttpRangeFetch implements RangeFetch {
           message: unreachable(url.host, error, 'its server').message,
         })
     })
+    request.end()
   }
 
   #agent(protocol: Protocol): http.Agent {
@@ -240,8 +240,4 @@ class HttpRangeFetch implements RangeFetch {
 
 function badRedirect(message: string): WebSeedFault {
   return { code: 'web-seed/bad-redirect', message }
-}
-
-function isWildcard(address: string | undefined): boolean {
-  return address === undefined || address === '0.0.0.0' || address === '::'
 }

@@ -241,6 +241,22 @@ describe('fetching metadata', () => {
     expect(world.isRight).toBe(true)
   })
 
+  it('keeps what it has while nobody is there, or only silent ones of the same size', () => {
+    const world = new World(20 * PART)
+    world.peer(1, honest)
+    world.answer(15)
+    world.leave(1)
+    world.peer(2, () => undefined)
+    world.pass(60)
+    world.leave(2)
+    world.pass(60)
+    world.asked.length = 0
+    world.peer(3, honest)
+    world.pass(1)
+    expect(world.isRight).toBe(true)
+    expect(world.asked).toHaveLength(5)
+  })
+
   it('gets there among any liars as long as one peer is honest, and never bans that one', () => {
     const scripts: Script[] = [liar, () => 'reject', () => undefined, () => ({ bytes: new Uint8Array(1) })]
     const others = fc.array(fc.record({ script: fc.nat(3), extra: fc.nat(2) }), { maxLength: 6 })

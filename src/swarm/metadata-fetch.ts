@@ -3,10 +3,10 @@
  * whom to blame when the whole does not have the hash we know.
  *
  * Nobody can check a single part. So the first attempt takes parts from everybody who claims the same size,
- * the size most peers claim; when its hash is wrong, or no part comes for a while, all of it is thrown away,
- * and from then on each attempt takes everything from one peer, so that who sends wrong bytes or nothing is
- * known. Such a peer is asked once more if nobody better is there, for its memory may have failed it once;
- * after the second time it is banned.
+ * the size most peers claim; when its hash is wrong, or no part comes for a while and somebody claims another
+ * size, all of it is thrown away, and from then on each attempt takes everything from one peer, so that who
+ * sends wrong bytes or nothing is known. Such a peer is asked once more if nobody better is there, for its
+ * memory may have failed it once; after the second time it is banned.
  *
  * Invariants: a peer owes at most `metadataPartsAskedMax` parts; no part is asked of two peers at a time; one
  * attempt is held at most, never more than `metadataBytesMax`; only bytes with the right
@@ -40,7 +40,9 @@ export interface MetadataFetchHost {
 
 /** A part that was asked for and has not come by then is asked of others. */
 const PART_TIMEOUT_SECONDS = 15
-/** An attempt that takes from everybody is over when no part has come for so long. */
+/**
+ * An attempt that takes from everybody is over when no part has come for so long and others claim otherwise.
+ */
 const STALL_SECONDS = 2 * PART_TIMEOUT_SECONDS
 /** A peer that refused, or was too slow, is left alone so long. */
 const REST_SECONDS = 20
@@ -153,8 +155,7 @@ export class MetadataFetch {
           this.#rest(now, peer)
           break
         }
-    // Peers that claim one size and keep silent in turns would be asked for ever.
-    if (this.#attempt !== undefined && isStalled(now, this.#attempt)) {
+    if (this.#attempt !== undefined && this.#isStalled(now, this.#attempt)) {
       this.#isFromOne = true
       this.#begin(now)
     }
@@ -175,6 +176,16 @@ export class MetadataFetch {
 
   #hasSource(now: Instant, attempt: Attempt): boolean {
     for (const peer of this.#peers.values()) if (this.#mayBeAsked(now, attempt, peer)) return true
+    return false
+  }
+
+  /**
+   * Peers that claim one size and keep silent in turns would be asked for ever. Where nobody
+   * claims another size there is nothing better to try, and what is held is kept.
+   */
+  #isStalled(now: Instant, { only, size, movedAt }: Attempt): boolean {
+    if (only !== undefined || now < after(movedAt, seconds(STALL_SECONDS))) return false
+    for (const peer of this.#peers.values()) if (peer.size !== size && now >= peer.restsUntil) return true
     return false
   }
 
@@ -257,10 +268,6 @@ export class MetadataFetch {
     for (const peer of [...this.#peers.values()]) if (peer.address === address) this.#peers.delete(peer.id)
     this.#host.banned(address)
   }
-}
-
-function isStalled(now: Instant, { only, movedAt }: Attempt): boolean {
-  return only === undefined && now >= after(movedAt, seconds(STALL_SECONDS))
 }
 
 /** Of equally many claims the smallest: it costs least to find out. */

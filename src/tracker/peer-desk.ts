@@ -97,14 +97,15 @@ export class PeerDesk {
     }
   }
 
-  /** As an announce would; `full` when there is no room. */
+  /** As an announce would; `full` when there is no room, or not for another one of its address. */
   register(now: Instant, peer: PeerIdentity, left: number): 'registered' | 'known' | 'full' {
     const { swarms } = this.#parts
     const isKnown = this.#memberOf(peer) !== undefined
     const mayBeProbed = peer.infoHash.some((byte) => byte !== 0)
     const nowSeconds = Math.floor(now / MICROSECONDS_PER_SECOND)
     const member = { ...peer, left, event: undefined }
-    if (swarms.join(nowSeconds, peer.address, member, mayBeProbed) === undefined) return 'full'
+    swarms.join(nowSeconds, peer.address, member, mayBeProbed)
+    if (this.#memberOf(peer) === undefined) return 'full'
     return isKnown ? 'known' : 'registered'
   }
 

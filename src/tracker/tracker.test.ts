@@ -143,6 +143,19 @@ describe('answers', () => {
   })
 })
 
+test('who registers is told when its address has too many peers there already', () => {
+  const { tracker } = new Desk()
+  const register = (host: string, port: number) => {
+    const peerId = new Uint8Array(20).with(18, port >> 8).with(19, port)
+    const peer = { infoHash: new Uint8Array(20), address: parseAddress(host)!, port, peerId }
+    return tracker.desk.register(seconds(1) as Instant, peer, 0)
+  }
+  for (let port = 1; port <= 512; port++) expect(register('192.0.2.1', port)).toBe('registered')
+  expect(register('192.0.2.1', 600)).toBe('full')
+  expect(register('192.0.2.1', 7)).toBe('known')
+  expect(register('192.0.2.2', 600)).toBe('registered')
+})
+
 test('the probe of a peer that gives way is abandoned, and the newcomer has one (S25)', () => {
   const swarms = new SwarmTable(new Prng(1), { swarmsMax: 3, peersPerFamilyMax: 10 })
   const heartbeat = { periodSeconds: 60, windowSeconds: 3 }

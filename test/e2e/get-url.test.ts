@@ -1,4 +1,5 @@
 /** `get` of a `.torrent` on the web. */
+import { spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import http from 'node:http'
@@ -6,7 +7,7 @@ import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { onCleanUp } from '../kit/clean-up.ts'
-import { runShoal } from '../kit/shoal.ts'
+import { MAIN, NODE, runShoal } from '../kit/shoal.ts'
 import { peerArguments, stage, startGet, startSeed } from '../kit/stage.ts'
 import { treeDifferences } from '../kit/trees.ts'
 
@@ -44,6 +45,7 @@ test('what is no torrent is named with a code and a hint, and nothing is written
   for (const [path, code, words] of [
     ['/page', 'bencode/', 'a web page'],
     ['/none', 'input/bad-url', 'HTTP status 404'],
+    [':port', 'input/bad-url', 'no address'],
   ] as const) {
     const { code: status, events } = await run(base + path)
     const error = events.find(({ event }) => event === 'error')!
@@ -52,4 +54,27 @@ test('what is no torrent is named with a code and a hint, and nothing is written
     expect(`${error.message} ${error.hint}`).toContain(words)
   }
   expect(treeDifferences(target, stage().target)).toEqual([])
+})
+
+test('Ctrl+C while the web server is silent is no bug', async () => {
+  const { target } = stage()
+  const asked = Promise.withResolvers<void>()
+  const get = startGet(`${await serve(() => asked.resolve())}/slow`, target)
+  await asked.promise
+  get.signal('SIGINT')
+  expect((await get.exitWithin(60_000)).code).toBe(1)
+  expect(get.all('error').map(({ code }) => code)).toEqual(['transfer/stopped'])
+})
+
+test('a program that waits for what never comes does not end as if all were well', () => {
+  const lost = `import http from 'node:http'; import { EventEmitter } from 'node:events'
+    http.request = () => Object.assign(new EventEmitter(), { end() {} })`
+  const args = [
+    '--import',
+    `data:text/javascript,${encodeURIComponent(lost)}`,
+    MAIN,
+    'get',
+    'http://127.0.0.1/a',
+  ]
+  expect(spawnSync(NODE, args, { cwd: stage().target }).status).toBe(1)
 })
