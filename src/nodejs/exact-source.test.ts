@@ -1,8 +1,7 @@
-import { once } from 'node:events'
-import http from 'node:http'
-import type { AddressInfo } from 'node:net'
-import { afterEach, describe, expect, test } from 'vitest'
+import type http from 'node:http'
+import { describe, expect, test } from 'vitest'
 import { torrentFixture } from '../../test/kit/torrent-fixture.ts'
+import { serveWeb } from '../../test/kit/web-server.ts'
 import { LIMITS } from '../base/limits.ts'
 import { exactSourcesOf, fetchExactSource } from './exact-source.ts'
 
@@ -13,25 +12,14 @@ const V1 = torrent.infoHashV1!.toString('hex')
 const V2 = torrent.infoHashV2!.toString('hex')
 const TRACKER = 'http://tracker.example:6969/announce'
 
-const stops: (() => void)[] = []
-afterEach(() => {
-  for (const stop of stops.splice(0)) stop()
-})
-
 /** A catalog, and what it was asked. */
 async function serve(answer: (response: http.ServerResponse) => void) {
   const asked: http.IncomingMessage[] = []
-  const server = http.createServer((request, response) => {
+  const base = await serveWeb((request, response) => {
     asked.push(request)
     answer(response)
   })
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  stops.push(() => {
-    server.close()
-    server.closeAllConnections()
-  })
-  return { asked, base: `http://127.0.0.1:${(server.address() as AddressInfo).port}` }
+  return { asked, base }
 }
 
 /** Of the link of a tracker at `base`, with its record at `base`. */

@@ -1,31 +1,19 @@
-import { once } from 'node:events'
-import http from 'node:http'
-import type { AddressInfo } from 'node:net'
-import { afterEach, expect, test } from 'vitest'
+import type http from 'node:http'
+import { expect, test } from 'vitest'
+import { serveWeb } from '../../test/kit/web-server.ts'
 import type { AddressScope } from '../wire/address-scope.ts'
 import { download, type HttpDownload } from './http-download.ts'
 import { ShoalError } from './shoal-error.ts'
 
-const stops: (() => void)[] = []
-afterEach(() => {
-  for (const stop of stops.splice(0)) stop()
-})
-
 /** Answers by path; any other path is not found. */
 async function serve(answers: Record<string, (response: http.ServerResponse) => void>) {
   const asked: string[] = []
-  const server = http.createServer((request, response) => {
+  const base = await serveWeb((request, response) => {
     asked.push(request.url!)
     const answer = answers[request.url!] ?? ((response: http.ServerResponse) => response.writeHead(404).end())
     answer(response)
   })
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  stops.push(() => {
-    server.close()
-    server.closeAllConnections()
-  })
-  return { asked, base: `http://127.0.0.1:${(server.address() as AddressInfo).port}` }
+  return { asked, base }
 }
 
 const to = (location: string) => (response: http.ServerResponse) =>

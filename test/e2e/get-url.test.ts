@@ -1,30 +1,16 @@
 /** `get` of a `.torrent` on the web. */
 import { spawnSync } from 'node:child_process'
-import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
-import http from 'node:http'
-import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
-import { onCleanUp } from '../kit/clean-up.ts'
 import { MAIN, NODE, runShoal } from '../kit/shoal.ts'
 import { peerArguments, stage, startGet, startSeed } from '../kit/stage.ts'
 import { treeDifferences } from '../kit/trees.ts'
-
-async function serve(answer: (path: string, response: http.ServerResponse) => void): Promise<string> {
-  const server = http.createServer((request, response) => answer(request.url!, response))
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  onCleanUp(() => {
-    server.close()
-    server.closeAllConnections()
-  })
-  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`
-}
+import { serveWeb } from '../kit/web-server.ts'
 
 test('the torrent is fetched, redirected or not, and downloaded', async () => {
   const { file, source, target } = stage()
-  const base = await serve((path, response) => {
+  const base = await serveWeb(({ url: path }, response) => {
     if (path === '/download?id=7') response.writeHead(302, { location: '/files/some.torrent' }).end()
     else response.end(readFileSync(file))
   })
@@ -36,7 +22,7 @@ test('the torrent is fetched, redirected or not, and downloaded', async () => {
 
 test('what is no torrent is named with a code and a hint, and nothing is written', async () => {
   const { target } = stage()
-  const base = await serve((path, response) => {
+  const base = await serveWeb(({ url: path }, response) => {
     if (path === '/page') response.end('<!doctype html><title>Sign in</title>')
     else response.writeHead(404).end()
   })
@@ -59,7 +45,7 @@ test('what is no torrent is named with a code and a hint, and nothing is written
 test('Ctrl+C while the web server is silent is no bug', async () => {
   const { target } = stage()
   const asked = Promise.withResolvers<void>()
-  const get = startGet(`${await serve(() => asked.resolve())}/slow`, target)
+  const get = startGet(`${await serveWeb(() => asked.resolve())}/slow`, target)
   await asked.promise
   get.signal('SIGINT')
   expect((await get.exitWithin(60_000)).code).toBe(1)
