@@ -216,6 +216,8 @@ export class HashPool {
   }
 
   #onMessage(slot: Slot, { id, hashes, fault }: FromWorker): void {
+    // What comes while it is being ended must not let the process end first.
+    if (!this.#slots.includes(slot)) return
     const { run, job } = slot.jobs.get(id)!
     slot.jobs.delete(id)
     this.#onDone(run, job, hashes, fault)

@@ -1,4 +1,8 @@
+import { execFileSync } from 'node:child_process'
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { afterEach, expect, test } from 'vitest'
+import { temporaryFolder } from '../../test/kit/clean-up.ts'
 import { toHex } from '../base/bytes.ts'
 import type { PieceDigests } from '../swarm/effects.ts'
 import { digestPiece } from './piece-digests.ts'
@@ -70,4 +74,23 @@ test.each([
   const all = await Promise.all([digest(), digest(), digest()])
   for (const { sha1 } of all) expect(hex(sha1)).toBe(SHA1)
   expect(hex((await digest()).sha1)).toBe(SHA1)
+})
+
+test('answers that come while the thread is being ended do not let the process end first', () => {
+  const program = `
+    import { ThreadVerifier } from ${JSON.stringify(new URL('thread-verifier.ts', import.meta.url))}
+    const bytes = new Uint8Array(new SharedArrayBuffer(16 * 1024 * 1024))
+    const verifier = new ThreadVerifier()
+    let isClosing = false
+    for (let i = 0; i < 20; i++)
+      verifier.digest(bytes, true, undefined, () => {
+        if (isClosing) return
+        isClosing = true
+        // Other answers lie ready before the thread is ended.
+        for (const until = performance.now() + 20; performance.now() < until; );
+        verifier.close().then(() => console.log('closed'))
+      })`
+  const file = join(temporaryFolder('program'), 'program.mjs')
+  writeFileSync(file, program)
+  expect(execFileSync(process.execPath, [file], { encoding: 'utf8' })).toBe('closed\n')
 })

@@ -110,6 +110,8 @@ export class ThreadVerifier implements PieceVerifier {
     const worker = new Worker(this.#program)
     worker.once('online', this.#onUp)
     worker.on('message', (results: readonly VerifyResult[]) => {
+      // What comes while it is being ended must not let the process end first.
+      if (this.#isWithoutThread) return
       for (const { id } of results) this.#givenBytes -= this.#waiting.get(id)?.job.bytes.length ?? 0
       this.#post()
       for (const { id, hashes } of results) {
@@ -117,7 +119,7 @@ export class ThreadVerifier implements PieceVerifier {
         this.#waiting.delete(id)
         waiting?.done(hashes)
       }
-      if (this.#waiting.size === 0) worker.unref()
+      if (this.#waiting.size === 0 && !this.#isWithoutThread) worker.unref()
     })
     worker.on('error', () => this.#onLost())
     worker.on('exit', () => this.#onLost())
