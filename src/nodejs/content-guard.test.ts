@@ -1,7 +1,7 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
-import { afterEach, beforeEach, expect, test } from 'vitest'
+import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 import { ContentFolder, type ContentStat, type PathComponent } from './content-folder.ts'
 import { ContentGuard } from './content-guard.ts'
 import { explainedError } from './storage-error.ts'
@@ -41,4 +41,26 @@ test('content that cannot be looked at for another reason counts as gone', () =>
   folder.errno = 'EACCES'
   expect(guard.isGone()).toBe(true)
   expect(guard.hasChanged(0)).toBe(true)
+})
+
+test('a folder kept open below one that was moved away does not pass for content that is there', () => {
+  mkdirSync(path.join(folder.root, 'below'))
+  writeFileSync(path.join(folder.root, 'below', 'b'), 'content')
+  const paths = [['a'], ['below', 'b']]
+  guard = new ContentGuard({ folder, paths, isStored: () => true })
+  folder.close()
+  const startMs = performance.now()
+  const now = vi.spyOn(performance, 'now')
+  const openAt = (ms: number, file: number) => {
+    now.mockReturnValue(startMs + ms)
+    guard.trust(file, folder.statSync(paths[file]!))
+  }
+  openAt(0, 0)
+  openAt(600, 1)
+  renameSync(folder.root, `${folder.root}-moved`)
+  now.mockReturnValue(startMs + 1100)
+  expect(guard.isGone()).toBe(true)
+  renameSync(`${folder.root}-moved`, folder.root)
+  expect(guard.isGone()).toBe(false)
+  now.mockRestore()
 })

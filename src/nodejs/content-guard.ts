@@ -75,8 +75,13 @@ export class ContentGuard {
     return stat.size !== before || stat.mtimeNs !== mtimeNs
   }
 
-  /** True while the folder is not there, or everything in it that should be is not. */
+  /**
+   * True while the folder is not there, or everything in it that should be is not. Looks from the root on, and
+   * looks that follow at once are from the same place: a folder kept open below one that was moved away would
+   * let some files be missing and others not.
+   */
   isGone(): boolean {
+    this.#content.folder.close()
     if (this.#sample.size === 0 && this.#root === identity(this.#content.folder.root)) return false
     for (const file of this.#sample) if (this.#isThere(file)) return false
     // The sample may be all that was deleted; the others are looked for a few at a time, in turn.
