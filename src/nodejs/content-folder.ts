@@ -281,8 +281,7 @@ export class ContentFolder {
     const flags = isRoot ? FOLDER : FOLDER | constants.O_NOFOLLOW
     let fd: number
     try {
-      if (isMaking) makeFolder(folder, isRoot)
-      fd = openSync(folder, flags)
+      fd = isMaking ? openOrMake(folder, flags, isRoot) : openSync(folder, flags)
     } catch (error) {
       // With O_DIRECTORY the kernel answers "not a folder" for a link too.
       const isLink = errnoOf(error) === 'ENOTDIR' && !isRoot && isSymlink(folder)
@@ -341,6 +340,17 @@ function makeFolder(folder: string | Buffer, isRoot: boolean): void {
     mkdirSync(folder, { recursive: isRoot })
   } catch (error) {
     if (errnoOf(error) !== 'EEXIST') throw error
+  }
+}
+
+/** Mostly it is there; making one that is would throw, and an exception costs more than all the rest. */
+function openOrMake(folder: string | Buffer, flags: number, isRoot: boolean): number {
+  try {
+    return openSync(folder, flags)
+  } catch (error) {
+    if (errnoOf(error) !== 'ENOENT') throw error
+    makeFolder(folder, isRoot)
+    return openSync(folder, flags)
   }
 }
 
