@@ -7,13 +7,15 @@
  *                           [--programs shoal,libtorrent,aria2,rtorrent,shoal:libtorrent,libtorrent:shoal]
  *                           [--mib N] [--files 20000] [--reps 3] [--up-limit 20000000] [--timeout 600]
  *
- * `a:b` is seeder a with leecher b; such pairs take part in one-to-one only. `capped` is
+ * `a:b` is seeder a with leecher b; such pairs take part in one-to-one and library only. `capped` is
  * one-to-eight with the upload of every peer capped at `--up-limit` bytes per second. Sizes and
  * figures are those of `transfer`.
+ * `floor` is the least that Node.js can do for one peer (`kit/floor-program.ts`): `libtorrent:floor`.
  * A program that is not installed is named and left out. Needs a build.
  */
 import { parseArgs } from 'node:util'
 import { ARIA2 } from './kit/aria2-program.ts'
+import { FLOOR } from './kit/floor-program.ts'
 import { LIBTORRENT } from './kit/libtorrent-program.ts'
 import { optionalNumber, positiveNumber, wordList } from './kit/options.ts'
 import type { PeerProgram } from './kit/peer-program.ts'
@@ -30,7 +32,7 @@ interface Pair {
   readonly leecher: PeerProgram
 }
 
-const PROGRAMS = [SHOAL, LIBTORRENT, ARIA2, RTORRENT]
+const PROGRAMS = [SHOAL, LIBTORRENT, ARIA2, RTORRENT, FLOOR]
 const CAPPED = 'capped'
 const SPEED = 'MB/s delivered'
 
@@ -85,7 +87,7 @@ async function compare(name: string): Promise<void> {
     timeoutMs: 1000 * positiveNumber('timeout', values.timeout),
   })
   const title = `${workloadTitle(workload, plan)}: `
-  const taking = pairs.filter(({ seeder, leecher }) => seeder === leecher || workload === 'one-to-one')
+  const taking = pairs.filter(({ seeder, leecher }) => seeder === leecher || plan.leecherCount === 1)
   for (let rep = 0; rep < positiveNumber('reps', values.reps); rep++)
     for (const pair of taking) await measure(title + pair.name, { ...plan, ...pair })
   results.printByColumn(title)
