@@ -2,7 +2,7 @@
  * The least a BitTorrent program on Node.js can do for a download from one peer, or an upload to one, from its
  * start to its end: parses a v1 torrent, asks the tracker, shakes hands, asks for every block in order with
  * many requests open, gathers pieces in shared memory, has them hashed on a second thread, and writes them; or
- * answers such requests. One connection, no choice, nothing remembered, no event told, no fault forgiven.
+ * answers such requests. One connection, no choice, nothing remembered, no event told, no fault forgiven but that of coming too early.
  *
  *   node floor-client.mjs get|seed TORRENT DIR HOST PORT
  *
@@ -21,6 +21,7 @@ const BLOCK_BYTES = 16 * 1024
 const REQUESTS_MAX = 1024
 /** Gathered, hashed or written at the same time, at most. */
 const SLOTS = 48
+const RETRY_MS = 100
 const HANDSHAKE_BYTES = 68
 const PIECE_HEADER_BYTES = 13
 const READ_BYTES = 256 * 1024
@@ -179,6 +180,13 @@ abstract class Peer {
     }
   }
 
+  /** The next byte is the first of a connection. */
+  protected restart(): void {
+    this.#isShaken = false
+    this.#left = 0
+    this.#next(HANDSHAKE_BYTES)
+  }
+
   #take(at: number, end: number): number {
     if (this.#left > 0) {
       const count = Math.min(this.#left, end - at)
@@ -245,8 +253,11 @@ class Leecher extends Peer {
   }
 
   connect(host: string, port: number): void {
+    this.restart()
     const options = { host, port, localAddress: this.#localAddress, noDelay: true, onread: this.options() }
     this.socket = net.connect(options)
+    // A seeder may be in the tracker before it lets anybody in.
+    this.socket.on('close', () => setTimeout(() => this.connect(host, port), RETRY_MS))
     this.socket.write(handshake(this.torrent.infoHash))
     this.socket.write(message(Kind.interested, 0))
   }
