@@ -2,8 +2,8 @@
  * One process of the floor under a swarm: what any peer on Node.js has to do for the bytes alone, from its
  * start to its end. It reads pieces of 1 MiB from all others at once into one buffer, gathers them in shared
  * memory, has them hashed on a second thread, writes them, and passes on to all others what it had from the
- * source. No protocol, no requests, no choice: whose piece comes when is fixed (piece P goes from the source to
- * leecher P modulo their number, and from there to the rest), so that as many bytes move between as many
+ * source. No protocol, no requests, no choice: whose piece comes when is fixed (piece P goes from the source
+ * to leecher P modulo their number, and from there to the rest), so that as many bytes move between as many
  * processes as in a swarm in which the source sends everything once.
  *
  *   node floor-peer.mjs INDEX PORTS FILE BYTES [read-back]

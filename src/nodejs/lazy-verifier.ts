@@ -1,8 +1,8 @@
 /**
  * Hashes received pieces on the network thread while it has time for that, and on a thread of their own
- * (`thread-verifier.ts`) from when it has not. That thread is an engine of its own: it takes 50 ms of processor
- * time to come up, 10 MB, and two wake-ups for each piece. It gains something where one thread is what a fast
- * transfer waits for; behind a line, or among other busy processes, it does not.
+ * (`thread-verifier.ts`) from when it has not. That thread is an engine of its own: it takes 50 ms of
+ * processor time to come up, 10 MB, and two wake-ups for each piece. It gains something where one thread is
+ * what a fast transfer waits for; behind a line, or among other busy processes, it does not.
  * Long pieces go to the thread from the beginning: a connection must not wait for milliseconds.
  * Invariants: a thread that was needed once stays; answers come in a later turn.
  */
