@@ -1,14 +1,20 @@
 /**
- * The floor under every transfer on Node.js, on this machine: the bytes move through processes that
- * do nothing but read, hash, write and pass on (`kit/floor-relay.ts`), one after another in a
- * chain, so that each receives and all but the last send every byte once. The source reads a file
- * and sends it. Start-up is not counted.
+ * The floor under every transfer on Node.js, on this machine: the bytes move through processes that do
+ * nothing but read, hash, write and pass on. In two shapes:
+ *
+ * - A chain (`kit/floor-relay.ts`): each receives and all but the last send every byte once. Start-up is not
+ *   counted.
+ * - A mesh (`kit/floor-peer.ts`), as in a swarm: each receives from all others and sends to all others. From
+ *   the start of the first leecher's process until the last one has everything, start-up counts, as it does in
+ *   `transfer`; processor time is that of whole processes. Once as it is least, and once with what is passed
+ *   on read back from the file, as peers do that serve requests.
  *
  *   npm run bench -- floor [--mib 512] [--leechers 8] [--reps 5]
  *
  * What `transfer` says of the same sizes is to be held against this. No build needed.
  */
-import { createReadStream } from 'node:fs'
+import { createReadStream, readFileSync, writeFileSync } from 'node:fs'
+import { stripTypeScriptTypes } from 'node:module'
 import net from 'node:net'
 import path from 'node:path'
 import { parseArgs } from 'node:util'
@@ -18,10 +24,12 @@ import { freePort } from './kit/free-port.ts'
 import { MeasuredProcess } from './kit/measured-process.ts'
 import { positiveNumber } from './kit/options.ts'
 import { Results } from './kit/results.ts'
+import { requireSame } from './kit/same-tree.ts'
 import { until } from './kit/waiting.ts'
 
 const GIB = 1024 * MIB
 const RELAY = path.join(import.meta.dirname, 'kit', 'floor-relay.ts')
+const PEER = path.join(import.meta.dirname, 'kit', 'floor-peer.ts')
 
 const { values } = parseArgs({
   options: {
@@ -35,11 +43,25 @@ const leecherCount = positiveNumber('leechers', values.leechers)
 const bytes = mib * MIB
 const content = bigContent(mib, 1 + leecherCount)
 const results = new Results()
-for (let rep = 0; rep < positiveNumber('reps', values.reps); rep++) await measure()
+for (let rep = 0; rep < positiveNumber('reps', values.reps); rep++) {
+  await measureChain()
+  await measureMesh('mesh, start-up included', [])
+  await measureMesh('mesh, read back, start-up included', ['read-back'])
+}
 results.printByRow('floor')
 results.save('floor', values, ['delivered MB/s', 'leecher CPU s/GiB', 'source CPU s/GiB'])
 
-async function measure(): Promise<void> {
+function note(what: string, seconds: number, leecherCpu: number, sourceCpu: number): void {
+  const delivered = bytes * leecherCount
+  results.add(`${what}: ${mib} MiB, ${leecherCount} leechers`, {
+    'delivered MB/s': delivered / seconds / 1e6,
+    'wall s': seconds,
+    'leecher CPU s/GiB': leecherCpu / (delivered / GIB),
+    'source CPU s/GiB': sourceCpu / (delivered / GIB),
+  })
+}
+
+async function measureChain(): Promise<void> {
   const folder = freshFolder('floor')
   const ports = await Promise.all(Array.from({ length: leecherCount }, () => freePort()))
   const cpu: number[] = []
@@ -70,9 +92,53 @@ async function measure(): Promise<void> {
   const { user, system } = process.cpuUsage(before)
   await Promise.all(relays.map((relay) => relay.ended))
   removeFolder(folder)
-  results.add(`${mib} MiB through ${leecherCount}`, {
-    'delivered MB/s': (bytes * leecherCount) / seconds / 1e6,
-    'leecher CPU s/GiB': cpu.reduce((sum, one) => sum + one, 0) / ((bytes * leecherCount) / GIB),
-    'source CPU s/GiB': (user + system) / 1e6 / ((bytes * leecherCount) / GIB),
-  })
+  note('chain, start-up left out', seconds, sum(cpu), (user + system) / 1e6)
+}
+
+async function measureMesh(what: string, mode: readonly string[]): Promise<void> {
+  const folder = freshFolder('floor')
+  const program = path.join(folder, 'floor-peer.mjs')
+  writeFileSync(program, stripTypeScriptTypes(readFileSync(PEER, 'utf8')))
+  const ports = await Promise.all(Array.from({ length: 1 + leecherCount }, () => freePort()))
+  const cpu: number[] = []
+  const peers: MeasuredProcess[] = []
+  let isSourceReady = false
+  let doneAt = 0
+  const fileOf = (index: number) => (index === 0 ? content.path : path.join(folder, `${index}`))
+  const start = (index: number) =>
+    peers.push(
+      new MeasuredProcess(`peer ${index}`, {
+        command: [process.execPath, program, index, ports, fileOf(index), bytes, ...mode].map(String),
+        folder,
+        onLine: (line) => {
+          if (index === 0) isSourceReady ||= line === 'ready'
+          else if (line.startsWith('cpu ')) {
+            cpu.push(Number(line.slice(4)))
+            doneAt = performance.now()
+          }
+        },
+      }),
+    )
+  try {
+    start(0)
+    await until('the source to listen', 20_000, () => isSourceReady)
+    const source = peers[0]!
+    const before = source.cpuSeconds
+    const startedAt = performance.now()
+    for (let index = 1; index <= leecherCount; index++) start(index)
+    await until('everything to be passed on', 120_000, () => {
+      for (const peer of peers) peer.requireRunning()
+      return cpu.length === leecherCount
+    })
+    note(what, (doneAt - startedAt) / 1000, sum(cpu), source.cpuSeconds - before)
+    await Promise.all(peers.map((peer) => peer.stop()))
+    for (let index = 1; index <= leecherCount; index++) requireSame(content.path, fileOf(index))
+  } finally {
+    await Promise.all(peers.map((peer) => peer.stop()))
+    removeFolder(folder)
+  }
+}
+
+function sum(numbers: readonly number[]): number {
+  return numbers.reduce((total, one) => total + one, 0)
 }

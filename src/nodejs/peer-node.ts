@@ -27,6 +27,7 @@ import type { Metainfo } from '../wire/metainfo.ts'
 import { ContentRounds } from './content-rounds.ts'
 import { connectionsWithin, refuseTooFewDescriptors } from './descriptor-limit.ts'
 import { keepYoungSpaceSmall } from './heap-growth.ts'
+import { LazyVerifier } from './lazy-verifier.ts'
 import { type MagnetAddOptions, MagnetTask } from './magnet-task.ts'
 import { MulticastNetwork } from './multicast-network.ts'
 import { keepNewestFiles } from './newest-files.ts'
@@ -38,7 +39,6 @@ import { PLACE_NOTES_MAX } from './place-notes.ts'
 import { SHARED_MEMORY } from './shared-memory.ts'
 import { ShoalError } from './shoal-error.ts'
 import { TcpNetwork } from './tcp-network.ts'
-import { ThreadVerifier } from './thread-verifier.ts'
 import { swarmOptions, type TorrentAddOptions, type TorrentDefaults } from './torrent-settings.ts'
 import { TorrentTask } from './torrent-task.ts'
 import { HttpTrackerCalls } from './tracker-calls.ts'
@@ -112,7 +112,7 @@ export class PeerNode {
   readonly #trackers: NodeTrackerTransport
   readonly #trackerCalls: HttpTrackerCalls
   readonly #webSeeds: NodeWebSeedTransport
-  readonly #verifier = new ThreadVerifier(keepYoungSpaceSmall)
+  readonly #verifier = new LazyVerifier({ onSettled: keepYoungSpaceSmall })
   readonly #local: LocalDiscoveryDriver | undefined
   readonly #listeners = new Set<NodeListener>()
   /** One for each torrent that was added. */
@@ -256,7 +256,6 @@ export class PeerNode {
           'name each torrent once',
         )
     this.#tasks.set(id, task)
-    if (options.role === 'download') this.#verifier.start()
     await task.start()
     if (options.role === 'seed') keepYoungSpaceSmall()
     this.#rounds.add(task.care)

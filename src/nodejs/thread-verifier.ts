@@ -43,6 +43,7 @@ export class ThreadVerifier implements PieceVerifier {
   #givenBytes = 0
   /** The thread was lost; or all is over. */
   #isWithoutThread = false
+  #isUp = false
   #lastId = 0
   readonly #onUp: () => void
   readonly #program: URL
@@ -54,6 +55,11 @@ export class ThreadVerifier implements PieceVerifier {
   constructor(onUp: () => void = () => {}, program = WORKER) {
     this.#onUp = onUp
     this.#program = program
+  }
+
+  /** The thread has come up and is there. */
+  get isUp(): boolean {
+    return this.#isUp && !this.#isWithoutThread
   }
 
   /** Brings the thread up ahead of the first piece. */
@@ -108,7 +114,10 @@ export class ThreadVerifier implements PieceVerifier {
 
   #startWorker(): Worker {
     const worker = new Worker(this.#program)
-    worker.once('online', this.#onUp)
+    worker.once('online', () => {
+      this.#isUp = true
+      this.#onUp()
+    })
     worker.on('message', (results: readonly VerifyResult[]) => {
       // What comes while it is being ended must not let the process end first.
       if (this.#isWithoutThread) return
