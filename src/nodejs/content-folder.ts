@@ -29,7 +29,7 @@ import {
   writeSync,
 } from 'node:fs'
 import path from 'node:path'
-import { forgetTree, recall, remember } from './folder-descriptors.ts'
+import { forgetTree, isNewest, recall, remember } from './folder-descriptors.ts'
 import { ShoalError } from './shoal-error.ts'
 import { errnoOf, explainedError, storageError } from './storage-error.ts'
 
@@ -70,6 +70,8 @@ const FORBIDDEN = process.platform === 'win32' ? /[\0/\\:]/ : /[\0/]/
 export class ContentFolder {
   readonly root: string
   readonly #byDescriptor: boolean
+  /** The folder of `openNextSync`, as it is in the cache of descriptors. */
+  #place: { parents: readonly PathComponent[]; key: string; fd: number; path: string } | undefined
 
   /** @param byDescriptor false tries the way of platforms without /proc (for tests) */
   constructor(root: string, byDescriptor = HAS_DESCRIPTOR_PATHS) {
@@ -90,6 +92,29 @@ export class ContentFolder {
     return this.#inParent(components, mode === 'create', mode !== 'read', (file) =>
       openSync(file, FLAGS[mode], 0o666),
     )
+  }
+
+  /**
+   * `openUnknownSync` to read, for many files one after the other of which most are in the folder of the one
+   * before.
+   * @param parents the same list for files of one folder
+   */
+  openNextSync(parents: readonly PathComponent[], name: PathComponent): number {
+    const place = this.#place
+    if (typeof name === 'string' && place?.parents === parents && isNewest(place.key, place.fd)) {
+      checkName(name)
+      try {
+        return openSync(place.path + name, FLAGS.read)
+      } catch {
+        // What is wrong the longer way finds out, and whether the folder is another one by now.
+      }
+    }
+    const fd = this.openUnknownSync([...parents, name], 'read')
+    const key = this.#key(parents)
+    const folder = this.#byDescriptor ? recall(key) : undefined
+    this.#place =
+      folder === undefined ? undefined : { parents, key, fd: folder, path: `/proc/self/fd/${folder}/` }
+    return fd
   }
 
   /** Undefined when nothing has that name. A link is not followed: it is no file. */

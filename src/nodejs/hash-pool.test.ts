@@ -8,6 +8,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { Prng } from '../base/prng.ts'
 import { hashContent } from './content-hashing.ts'
 import { HashPool } from './hash-pool.ts'
+import { SliceList } from './slices.ts'
 
 const PIECE = 262_144
 let dir: string
@@ -118,7 +119,9 @@ describe('a pool', () => {
 
   test('a worker that ends takes its runs with it, and the next run starts another', async () => {
     writeFileSync(path.join(dir, 'file'), bytes)
-    const slices = [{ folder: 99, path: ['file'], offset: 0, length: 1, fileLength: 1 }]
+    const list = new SliceList()
+    list.add(99, ['file'], 0, 1, 1)
+    const slices = list.finish()
     const impossible = () => ({
       settings: {
         folders: [dir],

@@ -55,6 +55,8 @@ export interface InfoDescription {
   readonly files: readonly PlacedFile[]
   readonly hashes: ContentHashes
   readonly private?: boolean
+  /** What `encodeFileList` made of the files, when that was done already. */
+  readonly fileList?: BencodedBytes | undefined
 }
 
 export interface InfoDictionary {
@@ -85,24 +87,49 @@ export function placeFiles(
   pieceLength: number,
   aligned: boolean,
 ): PlacedFile[] {
-  const placed: PlacedFile[] = []
+  const placing = new FilePlacing(pieceLength, aligned)
+  for (const file of files.toSorted((a, b) => comparePaths(a.path, b.path))) placing.add(file)
+  return placing.placed
+}
+
+/** The same for files that come in this order, one by one. */
+export class FilePlacing {
+  readonly placed: PlacedFile[] = []
+  readonly #pieceLength: number
+  readonly #isAligned: boolean
   /** Runs of one length share their path: a hybrid of 300,000 files has as many. Bounded by the files. */
-  const padPaths = new Map<number, readonly Uint8Array[]>()
-  let offset = 0
-  for (const file of files.toSorted((a, b) => comparePaths(a.path, b.path))) {
-    const tail = offset % pieceLength
-    if (aligned && tail !== 0 && file.length > 0) {
-      const length = pieceLength - tail
-      const path = padPaths.get(length) ?? padPath(length)
-      padPaths.set(length, path)
-      placed.push({ path, length, isExecutable: false, offset, isPad: true })
-      offset += length
-    }
-    const { path, length, isExecutable = false } = file
-    placed.push({ path, length, isExecutable, offset, isPad: false })
-    offset += file.length
+  readonly #padPaths = new Map<number, readonly Uint8Array[]>()
+  /** Of piece space. */
+  #length = 0
+
+  constructor(pieceLength: number, isAligned: boolean) {
+    this.#pieceLength = pieceLength
+    this.#isAligned = isAligned
   }
-  return placed
+
+  /** Pieces that no file to come has a part of. */
+  get wholePieces(): number {
+    return Math.floor(this.#length / this.#pieceLength)
+  }
+
+  get pieceCount(): number {
+    return Math.ceil(this.#length / this.#pieceLength)
+  }
+
+  /** Not before those that were added already, in the order of raw names. */
+  add({ path, length, isExecutable = false }: ContentFile): void {
+    const tail = this.#length % this.#pieceLength
+    if (this.#isAligned && tail !== 0 && length > 0) this.#addPadding(this.#pieceLength - tail)
+    this.placed.push({ path, length, isExecutable, offset: this.#length, isPad: false })
+    this.#length += length
+  }
+
+  #addPadding(length: number): void {
+    const path = this.#padPaths.get(length) ?? padPath(length)
+    this.#padPaths.set(length, path)
+    this.placed.push({ path, length, isExecutable: false, offset: this.#length, isPad: true })
+    this.#length += length
+  }
 }
 
 /**
@@ -125,7 +152,7 @@ export function buildInfo(description: InfoDescription, crypto: Crypto): Result<
     ...(hasV1 &&
       (isSingleFile
         ? { attr: attributesOf(content[0]!), length: content[0]!.length }
-        : { files: files.map(listEntry) })),
+        : { files: description.fileList ?? encodeFileList(files) })),
     'file tree': tree,
     'meta version': format === 'v1' ? undefined : 2,
     name,
@@ -139,6 +166,11 @@ export function buildInfo(description: InfoDescription, crypto: Crypto): Result<
     infoHashV2: format === 'v1' ? null : crypto.sha256(infoBytes),
     pieceLayersBytes: format === 'v1' ? null : pieceLayersBytes(hashes.pieceLayers ?? [], roots),
   })
+}
+
+/** The `files` of a v1 info dictionary (BEP 3, 47). */
+export function encodeFileList(files: readonly PlacedFile[]): BencodedBytes {
+  return new BencodedBytes(encodeBencode(files.map(listEntry)))
 }
 
 /** The bytes of the `.torrent` file. A single tracker or web seed is written without a list around it. */
