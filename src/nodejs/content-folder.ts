@@ -22,6 +22,7 @@ import {
   lstatSync,
   mkdirSync,
   openSync,
+  readlinkSync,
   readSync,
   renameSync,
   rmdirSync,
@@ -61,6 +62,12 @@ const FLAGS: Readonly<Record<OpenMode, number>> = {
 }
 const FOLDER = constants.O_RDONLY | (constants.O_DIRECTORY ?? 0)
 const HAS_DESCRIPTOR_PATHS = process.platform === 'linux' && existsSync('/proc/self/fd')
+/**
+ * What this thread has open, by number. `self` is a link, and following it for each of 20,000 files on two
+ * threads takes 3 % of the time that hashing them does; a number says the same where /proc is that of our own
+ * process numbers.
+ */
+const DESCRIPTORS = `/proc/${HAS_DESCRIPTOR_PATHS && isOwnNumber(process.pid) ? process.pid : 'self'}/fd`
 const COPY_BYTES = 1024 * 1024
 /** What `st_blocks` counts, on every platform. */
 const STAT_BLOCK_BYTES = 512
@@ -113,7 +120,7 @@ export class ContentFolder {
     const key = this.#key(parents)
     const folder = this.#byDescriptor ? recall(key) : undefined
     this.#place =
-      folder === undefined ? undefined : { parents, key, fd: folder, path: `/proc/self/fd/${folder}/` }
+      folder === undefined ? undefined : { parents, key, fd: folder, path: `${DESCRIPTORS}/${folder}/` }
     return fd
   }
 
@@ -211,7 +218,7 @@ export class ContentFolder {
     // A descriptor of our own: the cache may close its one while it looks for the other folder.
     const held = target.#byDescriptor ? openSync(folder, FOLDER) : undefined
     try {
-      const place = join(held === undefined ? folder : `/proc/self/fd/${held}`, name)
+      const place = join(held === undefined ? folder : `${DESCRIPTORS}/${held}`, name)
       this.#inParent(from, false, true, (source) => renameSync(source, place))
     } finally {
       if (held !== undefined) closeSync(held)
@@ -289,7 +296,7 @@ export class ContentFolder {
   /** A path to the folder that is safe to add one name to. */
   #folder(components: readonly PathComponent[], isMaking: boolean): string | Buffer {
     return this.#byDescriptor
-      ? `/proc/self/fd/${this.#descriptor(components, isMaking)}`
+      ? `${DESCRIPTORS}/${this.#descriptor(components, isMaking)}`
       : this.#checked(components, isMaking)
   }
 
@@ -302,7 +309,7 @@ export class ContentFolder {
     const isRoot = name === undefined
     const folder = isRoot
       ? this.root
-      : join(`/proc/self/fd/${this.#descriptor(components.slice(0, -1), isMaking)}`, name)
+      : join(`${DESCRIPTORS}/${this.#descriptor(components.slice(0, -1), isMaking)}`, name)
     const flags = isRoot ? FOLDER : FOLDER | constants.O_NOFOLLOW
     let fd: number
     try {
@@ -359,6 +366,14 @@ function checkName(name: PathComponent): void {
 function join(folder: string | Buffer, name: PathComponent): string | Buffer {
   if (typeof folder === 'string' && typeof name === 'string') return `${folder}/${name}`
   return Buffer.concat([Buffer.from(folder), Buffer.from('/'), Buffer.from(name)])
+}
+
+function isOwnNumber(pid: number): boolean {
+  try {
+    return readlinkSync('/proc/self') === `${pid}`
+  } catch {
+    return false
+  }
 }
 
 function makeFolder(folder: string | Buffer, isRoot: boolean): void {

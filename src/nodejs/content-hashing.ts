@@ -5,7 +5,13 @@
  * to the last, or hashing fails.
  */
 import { HashPool, type HashWork } from './hash-pool.ts'
-import { type ContentEntries, type PieceRange, type PlannedJob, piecesPerJob, planJobs } from './piece-plan.ts'
+import {
+  type ContentEntries,
+  type PieceRange,
+  type PlannedJob,
+  piecesPerJob,
+  planJobs,
+} from './piece-plan.ts'
 
 interface HashRequest {
   /** Absolute paths that the entries stand in; as the entries, there may be more later. */

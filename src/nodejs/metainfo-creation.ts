@@ -9,9 +9,9 @@ import { type Metainfo, parseMetainfo } from '../wire/metainfo.ts'
 import {
   buildInfo,
   type ContentHashes,
-  encodeFileList,
   encodeMetainfo,
   type InfoDictionary,
+  listFiles,
   type PlacedFile,
 } from '../wire/metainfo-writer.ts'
 import { type FormatPlan, type FormatRequest, planFormat } from '../wire/piece-length.ts'
@@ -53,6 +53,8 @@ export interface CreationRequest {
   readonly pool?: HashPool | undefined
   /** Nothing else needs the calling thread until it is made: it hashes as well, a few ms at a time. */
   readonly usesOwnThread?: boolean | undefined
+  /** Nobody needs the pool afterwards: its threads end while the metainfo is written. */
+  readonly endsPool?: boolean | undefined
 }
 
 export interface CreatedMetainfo {
@@ -131,6 +133,7 @@ async function create(request: CreationRequest, stopped: AbortSignal): Promise<C
   )
   hashing ??= begin(plan, content)
   const { placed, pieceCount, fileList, hashes } = await hashing.finish(!content.isSingleFile)
+  if (request.endsPool) void poolOf(request).close()
   const info = unwrap(
     buildInfo(
       {
@@ -206,7 +209,7 @@ class Hashing {
     const hashing = this.#hashing.finish(pieceCount)
     // Whoever waits for it below hears of it.
     hashing.catch(() => {})
-    const fileList = isListed && this.#plan.format !== 'v2' ? encodeFileList(placed) : undefined
+    const fileList = isListed && this.#plan.format !== 'v2' ? unwrap(listFiles(placed)) : undefined
     return { placed, pieceCount, fileList, hashes: await hashing }
   }
 }

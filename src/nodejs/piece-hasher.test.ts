@@ -86,8 +86,7 @@ function job(
     if (length > 0) slices.add(0, [`${i}`], 0, length, length, mtimeMs)
     const gap = length === 0 ? 0 : (pieceLength - (length % pieceLength)) % pieceLength
     const isLast = files.slice(i + 1).every((file) => file.length === 0)
-    if (format === 'hybrid' && gap > 0 && !isLast)
-      slices.add(0, [], 0, gap, gap)
+    if (format === 'hybrid' && gap > 0 && !isLast) slices.add(0, [], 0, gap, gap)
     pieceCount += Math.ceil(length / pieceLength)
   }
   if (format === 'v1') pieceCount = Math.ceil(files.reduce((sum, file) => sum + file.length, 0) / pieceLength)

@@ -55,7 +55,7 @@ export interface InfoDescription {
   readonly files: readonly PlacedFile[]
   readonly hashes: ContentHashes
   readonly private?: boolean
-  /** What `encodeFileList` made of the files, when that was done already. */
+  /** What `listFiles` made of the files, when that was done already. */
   readonly fileList?: BencodedBytes | undefined
 }
 
@@ -138,21 +138,23 @@ export class FilePlacing {
  */
 export function buildInfo(description: InfoDescription, crypto: Crypto): Result<InfoDictionary> {
   const { format, name, isSingleFile, pieceLength, files, hashes } = description
-  const content = files.filter((file) => !file.isPad)
-  if (!content.some((file) => file.length > 0))
+  if (!files.some((file) => file.length > 0))
     return fail('metainfo/no-content', 'there is no byte to share', 'Add a file that is not empty.')
   const roots = format === 'v1' ? [] : files.map((_, index) => rootOf(description, index, crypto))
   const tree = format === 'v1' ? undefined : fileTree(files, roots)
-  if (format === 'v1' ? hasNameConflict(content) : tree === undefined)
-    return fail('metainfo/name-conflict', 'two of the files have the same path', 'Rename one of them.')
-  assert(!isSingleFile || content.length === 1, 'a single-file torrent has one file')
+  if (format !== 'v1' && tree === undefined) return nameConflict()
+  const isListed = format !== 'v2' && !isSingleFile
+  const list = !isListed ? undefined : description.fileList ? ok(description.fileList) : listFiles(files)
+  if (list?.ok === false) return list
+  const single = isSingleFile ? files.find((file) => !file.isPad)! : undefined
+  assert(!isSingleFile || files.every((file) => file.isPad || file === single), 'one file is one file')
 
   const hasV1 = format !== 'v2'
   const infoBytes = encodeBencode({
     ...(hasV1 &&
-      (isSingleFile
-        ? { attr: attributesOf(content[0]!), length: content[0]!.length }
-        : { files: description.fileList ?? encodeFileList(files) })),
+      (single === undefined
+        ? { files: list!.value }
+        : { attr: attributesOf(single), length: single.length })),
     'file tree': tree,
     'meta version': format === 'v1' ? undefined : 2,
     name,
@@ -168,9 +170,13 @@ export function buildInfo(description: InfoDescription, crypto: Crypto): Result<
   })
 }
 
-/** The `files` of a v1 info dictionary (BEP 3, 47). */
-export function encodeFileList(files: readonly PlacedFile[]): BencodedBytes {
-  return new BencodedBytes(encodeBencode(files.map(listEntry)))
+/**
+ * The `files` of a v1 info dictionary (BEP 3, 47), as `placeFiles` gave them. Fails with
+ * `metainfo/name-conflict` as `buildInfo` does.
+ */
+export function listFiles(files: readonly PlacedFile[]): Result<BencodedBytes> {
+  if (hasNameConflict(files)) return nameConflict()
+  return ok(new BencodedBytes(encodeBencode(files.map(listEntry))))
 }
 
 /** The bytes of the `.torrent` file. A single tracker or web seed is written without a list around it. */
@@ -219,15 +225,29 @@ function attributesOf(file: PlacedFile): string | undefined {
   return file.isExecutable === true ? 'x' : undefined
 }
 
+function nameConflict(): ReturnType<typeof fail> {
+  return fail('metainfo/name-conflict', 'two of the files have the same path', 'Rename one of them.')
+}
+
 /**
  * True when a path stands twice or is both file and folder. In the order of `placeFiles` such
  * paths are neighbours: whatever stands between a file and one below it is below it too.
  */
-function hasNameConflict(content: readonly PlacedFile[]): boolean {
-  return content.some((file, index) => {
-    const before = index === 0 ? undefined : content[index - 1]!.path
-    return before?.every((name, depth) => isSameName(name, file.path[depth])) === true
-  })
+function hasNameConflict(files: readonly PlacedFile[]): boolean {
+  let before: readonly Uint8Array[] | undefined
+  for (const { path, isPad } of files) {
+    if (isPad) continue
+    if (before !== undefined && isSameOrBelow(path, before)) return true
+    before = path
+  }
+  return false
+}
+
+function isSameOrBelow(path: readonly Uint8Array[], other: readonly Uint8Array[]): boolean {
+  // Neighbours mostly differ in the last name.
+  for (let depth = other.length - 1; depth >= 0; depth--)
+    if (!isSameName(other[depth]!, path[depth])) return false
+  return true
 }
 
 /** A file is no map, but `{ '': … }`. */
