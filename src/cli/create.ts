@@ -97,7 +97,6 @@ async function create(
       onProgress: (bytes, total) => progress.show(bytes, total),
       signal,
       usesOwnThread: true,
-      endsPool: true,
     })
   } finally {
     progress.end()

@@ -5,7 +5,7 @@
  * root itself may be a link, it is the user's own choice.
  *
  * Linux: each folder is opened with O_NOFOLLOW | O_DIRECTORY below the descriptor of its parent
- * (/proc/self/fd/N/name), so what was checked is what is used. Elsewhere every parent is checked with lstat
+ * (/proc/PID/fd/N/name), so what was checked is what is used. Elsewhere every parent is checked with lstat
  * just before use, and the file with O_NOFOLLOW where there is one: who can swap a folder within that moment
  * wins; such a user has the same rights anyway.
  *
@@ -64,8 +64,8 @@ const FOLDER = constants.O_RDONLY | (constants.O_DIRECTORY ?? 0)
 const HAS_DESCRIPTOR_PATHS = process.platform === 'linux' && existsSync('/proc/self/fd')
 /**
  * What this process has open, by number. `self` is a link, and following it for each of 20,000 files on two
- * threads takes a hundredth of the time that hashing them does; a number says the same where /proc is that of our own
- * process numbers.
+ * threads takes a hundredth of the time that hashing them does; a number says the same where /proc is
+ * that of our own process numbers.
  */
 const DESCRIPTORS = `/proc/${HAS_DESCRIPTOR_PATHS && isOwnNumber(process.pid) ? process.pid : 'self'}/fd`
 const COPY_BYTES = 1024 * 1024

@@ -76,9 +76,9 @@ export class ContentGuard {
   }
 
   /**
-   * True while the folder is not there, or everything in it that should be is not. Looks from the root on, and
-   * looks that follow at once are from the same place: a folder kept open below one that was moved away would
-   * let some files be missing and others not.
+   * True while the folder is not there, or everything in it that should be is not. Looks from the root on,
+   * and looks that follow at once are from the same place: a folder kept open below one that was moved away
+   * would let some files be missing and others not.
    */
   isGone(): boolean {
     this.#content.folder.close()

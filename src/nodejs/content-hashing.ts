@@ -100,8 +100,8 @@ export class ContentHashing {
     }
     await this.#run
     return {
-      v1: this.#v1 && this.#v1.subarray(0, SHA1 * pieceCount),
-      v2: this.#v2 && this.#v2.subarray(0, SHA256 * pieceCount),
+      v1: this.#v1?.subarray(0, SHA1 * pieceCount) ?? null,
+      v2: this.#v2?.subarray(0, SHA256 * pieceCount) ?? null,
     }
   }
 

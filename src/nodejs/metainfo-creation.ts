@@ -53,8 +53,6 @@ export interface CreationRequest {
   readonly pool?: HashPool | undefined
   /** Nothing else needs the calling thread until it is made: it hashes as well, a few ms at a time. */
   readonly usesOwnThread?: boolean | undefined
-  /** Nobody needs the pool afterwards: its threads end while the metainfo is written. */
-  readonly endsPool?: boolean | undefined
 }
 
 export interface CreatedMetainfo {
@@ -113,6 +111,7 @@ async function create(request: CreationRequest, stopped: AbortSignal): Promise<C
   const content = await findContent(request.paths, {
     ...request,
     onFiles: (found) => {
+      expectOnHeap({ files: found.files.length })
       if (early === undefined) return
       hashing ??= begin(early, found)
       hashing.take()
@@ -133,7 +132,6 @@ async function create(request: CreationRequest, stopped: AbortSignal): Promise<C
   )
   hashing ??= begin(plan, content)
   const { placed, pieceCount, fileList, hashes } = await hashing.finish(!content.isSingleFile)
-  if (request.endsPool) void poolOf(request).close()
   const info = unwrap(
     buildInfo(
       {

@@ -111,9 +111,9 @@ export function distinctPaths(
 }
 
 /**
- * Whether the paths are in the order of their names, none of them twice and none of them the folder of another
- * (which would come right after it), as most programs write them: then they are distinct, and hundreds of
- * thousands of them need not be gathered.
+ * Whether the paths are in the order of their names, none of them twice and none of them the folder of
+ * another (which would come right after it), as most programs write them: then they are distinct, and
+ * hundreds of thousands of them need not be gathered.
  */
 function isAscending(paths: readonly (readonly string[] | undefined)[]): boolean {
   let last: readonly string[] | undefined
