@@ -1,7 +1,8 @@
 /**
  * How fast torrents are made: `shoal create` beside mktorrent and libtorrent where they are
  * installed, whole processes from start to exit, on a warm page cache. One big file and a library of
- * many small ones, in every format.
+ * many small ones, in every format. `bare JavaScript` is the floor on Node.js, without start-up
+ * (`kit/bare-hashing.ts`).
  * The programs take turns inside each repetition; the ratio is of medians of the same
  * run, which is all that counts.
  *
@@ -28,6 +29,8 @@ interface Program {
   readonly name: string
   /** Undefined where it cannot make that format. */
   readonly command: (format: Format, content: Content, output: string) => readonly string[] | undefined
+  /** It prints the seconds that count. */
+  readonly isTimedByItself?: boolean
 }
 
 const SPEED = 'MB/s'
@@ -46,6 +49,8 @@ t = lt.create_torrent(fs, int(piece), flags)
 lt.set_piece_hashes(t, os.path.dirname(source))
 open(output, 'wb').write(lt.bencode(t.generate()))
 `
+
+const BARE = path.join(import.meta.dirname, 'kit', 'bare-hashing.ts')
 
 const PROGRAMS: readonly Program[] = [
   {
@@ -74,6 +79,12 @@ const PROGRAMS: readonly Program[] = [
           ],
   },
   {
+    name: 'bare JavaScript',
+    command: (format, content) =>
+      format === 'v1' ? [process.execPath, BARE, content.path, `${PIECE_LENGTH}`] : undefined,
+    isTimedByItself: true,
+  },
+  {
     name: 'libtorrent',
     command: (format, content, output) => [
       PYTHON,
@@ -89,16 +100,20 @@ const PROGRAMS: readonly Program[] = [
 
 function isInstalled({ name }: Program): boolean {
   if (name === 'mktorrent') return spawnSync('mktorrent', ['-h']).error === undefined
-  return name === 'shoal' || spawnSync(PYTHON, ['-c', 'import libtorrent']).status === 0
+  return (
+    name === 'shoal' ||
+    name === 'bare JavaScript' ||
+    spawnSync(PYTHON, ['-c', 'import libtorrent']).status === 0
+  )
 }
 
-/** Seconds from start to exit. */
-function timed(command: readonly string[]): number {
+/** Seconds from start to exit, or what the program says. */
+function timed(command: readonly string[], isTimedByItself = false): number {
   const [program, ...args] = command
   const startedAt = performance.now()
-  const { status, stderr } = spawnSync(program!, args, { encoding: 'utf8', timeout: TIMEOUT_MS })
+  const { status, stdout, stderr } = spawnSync(program!, args, { encoding: 'utf8', timeout: TIMEOUT_MS })
   if (status !== 0) throw new Error(`${command.join(' ').slice(0, 200)}: ${stderr}`)
-  return (performance.now() - startedAt) / 1000
+  return isTimedByItself ? Number(stdout) : (performance.now() - startedAt) / 1000
 }
 
 function measure(content: Content, format: Format): void {
@@ -109,7 +124,9 @@ function measure(content: Content, format: Format): void {
       rmSync(output, { force: true })
       const command = program.command(format, content, output)
       if (command !== undefined)
-        results.add(title + program.name, { [SPEED]: content.bytes / timed(command) / 1e6 })
+        results.add(title + program.name, {
+          [SPEED]: content.bytes / timed(command, program.isTimedByItself) / 1e6,
+        })
     }
   }
   results.printByColumn(title)

@@ -31,14 +31,17 @@ function exactlyNamed(
   folder: ContentFolder,
   safePath: (file: number) => ContentPath,
 ): ReadonlyMap<number, ContentPath> {
-  const { files, isSingleFile, rawName } = metainfo
+  const { files, isSingleFile, name, rawName } = metainfo
   const located = new Map<number, ContentPath>()
   if (isReserved(rawName)) return located
   /** By `keyOf`. */
   const exactPaths = new Map<string, { readonly index: number; readonly path: ContentPath }>()
-  for (const [index, file] of files.entries()) {
+  const isNamedSafely = isSameName(rawName, name)
+  for (let index = 0; index < files.length; index++) {
+    const file = files[index]!
+    if (file.isPad || (isNamedSafely && (isSingleFile || isSame(file.rawPath, file.path)))) continue
     const path = isSingleFile ? [rawName] : [rawName, ...file.rawPath]
-    if (file.isPad || isSame(path, safePath(index)) || !path.every(isFileName)) continue
+    if (isSame(path, safePath(index)) || !path.every(isFileName)) continue
     const key = keyOf(path)
     if (!exactPaths.has(key) && isThere(folder, path)) exactPaths.set(key, { index, path })
   }
@@ -76,7 +79,9 @@ function isReserved(rawName: Uint8Array): boolean {
 }
 
 function isSame(a: ContentPath, b: ContentPath): boolean {
-  return a.length === b.length && a.every((name, depth) => isSameName(name, b[depth]!))
+  if (a.length !== b.length) return false
+  for (let depth = 0; depth < a.length; depth++) if (!isSameName(a[depth]!, b[depth]!)) return false
+  return true
 }
 
 /** Nearly all names are ASCII; those are compared without a copy. */

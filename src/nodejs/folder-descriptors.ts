@@ -38,6 +38,11 @@ export function recall(key: string): number | undefined {
   return entry.fd
 }
 
+/** The folder used last, if its descriptor is this one and was opened within the last second. */
+export function isNewest(key: string, fd: number): boolean {
+  return newest?.fd === fd && newest.key === key && performance.now() - newest.openedAtMs <= FRESH_MS
+}
+
 /** Takes over `fd`; it is closed when its turn comes. */
 export function remember(key: string, fd: number): void {
   forget(key)

@@ -60,11 +60,18 @@ export interface WalkOptions {
   /** Where a torrent of that name will be written: not content, even if it lies among it. */
   readonly outputFile?: ((name: string) => string) | undefined
   readonly signal?: AbortSignal | undefined
+  /**
+   * Told now and then of what is found so far: lists that grow, in the torrent's order. What it throws ends
+   * the search.
+   */
+  readonly onFiles?: ((found: Pick<FoundContent, 'folders' | 'files'>) => void) | undefined
 }
 
 const RESUME_FOLDER = '.shoal'
 /** Entries looked at in one go: about 10 ms. */
 const ENTRIES_PER_TURN = 2000
+/** From one time that files are told to the next: about 1 ms. */
+const ENTRIES_PER_NEWS = 250
 
 /** Fails with `create/...` on paths that cannot be made a torrent, with the signal's reason when aborted. */
 export async function findContent(
@@ -171,12 +178,14 @@ class Walk {
   readonly #isExcluded: ((path: readonly string[]) => boolean) | undefined
   readonly #output: Stats | undefined
   readonly #signal: AbortSignal | undefined
+  readonly #onFiles: WalkOptions['onFiles']
   #entryCount = 0
 
-  constructor({ excludes = [], signal }: WalkOptions, outputFile: string | undefined) {
+  constructor({ excludes = [], signal, onFiles }: WalkOptions, outputFile: string | undefined) {
     this.#isExcluded = excludes.length > 0 ? compileGlobs(excludes) : undefined
     this.#output = outputFile === undefined ? undefined : statSync(outputFile, { throwIfNoEntry: false })
     this.#signal = signal
+    this.#onFiles = onFiles
   }
 
   /** A given file; the folder it really is in is opened, so that the path may be a link. */
@@ -207,7 +216,8 @@ class Walk {
         open.pop()
         continue
       }
-      if (++this.#entryCount % ENTRIES_PER_TURN === 0) await setImmediate()
+      if (++this.#entryCount % ENTRIES_PER_NEWS === 0) this.#onFiles?.(this)
+      if (this.#entryCount % ENTRIES_PER_TURN === 0) await setImmediate()
       this.#signal?.throwIfAborted()
       const name = componentOf(latin1)
       const on = join(folder.on, name)

@@ -1,24 +1,9 @@
 /**
  * What the hash pool and its workers say to one another. A job is a run of whole pieces, given as the slices
- * of files they are made of, in piece order.
+ * of files they are made of.
  */
 import type { Fault } from '../base/result.ts'
-import type { PathComponent } from './content-folder.ts'
-
-/** A run of bytes of one file, or of padding zeros. */
-export interface Slice {
-  /** Index into the job's `folders`. */
-  readonly folder: number
-  /** Below that folder; empty for padding, which is hashed without reading. */
-  readonly path: readonly PathComponent[]
-  /** First byte, in the file. */
-  readonly offset: number
-  readonly length: number
-  /** Of the whole file; tells a file of one piece from one of several (BEP 52). */
-  readonly fileLength: number
-  /** When given, a file with another modification time is an error. Milliseconds since 1970. */
-  readonly mtimeMs?: number
-}
+import type { Slices } from './slices.ts'
 
 /** What all jobs of one run have in common. */
 export interface HashSettings {
@@ -40,7 +25,7 @@ export interface HashSettings {
 export interface HashJob {
   readonly id: number
   readonly settings: HashSettings
-  readonly slices: readonly Slice[]
+  readonly slices: Slices
   readonly pieceCount: number
   /** One Int32: not 0 means that nobody waits for the answer any more. */
   readonly cancelled: SharedArrayBuffer

@@ -6,8 +6,10 @@ import path from 'node:path'
 import { promisify } from 'node:util'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { Prng } from '../base/prng.ts'
-import { hashContent } from './content-hashing.ts'
+import { ContentHashing, hashContent } from './content-hashing.ts'
 import { HashPool } from './hash-pool.ts'
+import type { ShoalError } from './shoal-error.ts'
+import { SliceList } from './slices.ts'
 
 const PIECE = 262_144
 let dir: string
@@ -118,7 +120,9 @@ describe('a pool', () => {
 
   test('a worker that ends takes its runs with it, and the next run starts another', async () => {
     writeFileSync(path.join(dir, 'file'), bytes)
-    const slices = [{ folder: 99, path: ['file'], offset: 0, length: 1, fileLength: 1 }]
+    const list = new SliceList()
+    list.add(99, ['file'], 0, 1, 1)
+    const slices = list.finish()
     const impossible = () => ({
       settings: {
         folders: [dir],
@@ -167,6 +171,41 @@ describe('a pool', () => {
       code: 'storage/changed',
     })
     await alone.close()
+  })
+
+  test.each([false, true])('begins before all entries are there (own thread: %s)', async (usesOwnThread) => {
+    writeFileSync(path.join(dir, 'file'), bytes)
+    const { entries, pieceCount, ...rest } = request(bytes.length, 8)
+    const known: typeof entries = []
+    let hashed = 0
+    const onProgress = (count: number) => (hashed = count)
+    const hashing = new ContentHashing({ ...rest, entries: known, usesOwnThread, onProgress })
+    for (const entry of entries) {
+      known.push(entry)
+      hashing.know(Math.floor((entry.offset + entry.length) / PIECE))
+      await new Promise((resolve) => setTimeout(resolve))
+    }
+    await expect.poll(() => hashed, { timeout: 20_000 }).toBeGreaterThan(4 * bytes.length)
+    expect(hashed).toBeLessThan(8 * bytes.length)
+    expect(hex((await hashing.finish(pieceCount)).v1)).toBe(sha1Pieces(Buffer.concat(Array(8).fill(bytes))))
+  })
+
+  test('what fails before all entries are there is told with the next', async () => {
+    const { entries, pieceCount, ...rest } = request(bytes.length, 8)
+    const hashing = new ContentHashing({ ...rest, entries })
+    hashing.know(pieceCount - 1)
+    const told = expect.poll(
+      () => {
+        try {
+          hashing.know(pieceCount - 1)
+        } catch (error) {
+          return (error as ShoalError).code
+        }
+      },
+      { timeout: 20_000 },
+    )
+    await told.toBe('storage/changed')
+    await expect(hashing.finish(pieceCount)).rejects.toMatchObject({ code: 'storage/changed' })
   })
 
   test('no content is no work', async () => {

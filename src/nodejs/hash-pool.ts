@@ -34,12 +34,13 @@ const WORKER = new URL(`./hash-worker${import.meta.url.endsWith('.ts') ? '.ts' :
 
 export interface HashWork {
   readonly settings: HashSettings
-  readonly jobs: Iterator<PlannedJob>
+  /** Undefined where the next is not known yet: `more` is called when it is. */
+  readonly jobs: Iterator<PlannedJob | undefined>
   /** Called in whatever order the jobs are done; what it throws ends the run. */
   readonly onJob: (job: PlannedJob, hashes: PieceHashes) => void
   /** Nothing else needs the calling thread while the run lasts: it hashes as well, a few ms at a time. */
   readonly usesOwnThread?: boolean | undefined
-  /** To be read; with few or none of them left, workers get few jobs at once. */
+  /** To be read; with few or none of them left, workers get few jobs at once. Infinity: not known yet. */
   readonly bytes?: number | undefined
 }
 
@@ -48,9 +49,14 @@ interface Run extends HashWork {
   readonly cancelled: SharedArrayBuffer
   readonly settle: (error?: unknown) => void
   jobsInFlight: number
-  /** Of the jobs not given yet. */
-  bytesLeft: number
+  /** Of all jobs, and of those given. */
+  bytesInAll: number
+  bytesGiven: number
   isPlanned: boolean
+  /** The next job is not known yet. */
+  isWaiting: boolean
+  /** The calling thread does its jobs too. */
+  isHelped: boolean
   isSettled: boolean
 }
 
@@ -115,8 +121,11 @@ export class HashPool {
           else reject(error)
         },
         jobsInFlight: 0,
-        bytesLeft: work.bytes ?? 0,
+        bytesInAll: work.bytes ?? 0,
+        bytesGiven: 0,
         isPlanned: false,
+        isWaiting: false,
+        isHelped: false,
         isSettled: false,
       }
       signal?.addEventListener('abort', onAbort)
@@ -127,6 +136,23 @@ export class HashPool {
       this.#fill()
       if (work.usesOwnThread) this.#help(run)
     })
+  }
+
+  /**
+   * Jobs of a run became known, or that there are no more.
+   * @param bytes in all, when that is known
+   */
+  more(jobs: HashWork['jobs'], bytes?: number): void {
+    for (const run of this.#runs) {
+      if (run.jobs !== jobs) continue
+      run.bytesInAll = bytes ?? run.bytesInAll
+      if (!run.isWaiting) return
+      run.isWaiting = false
+      if (!this.#turns.includes(run)) this.#turns.push(run)
+      this.#fill()
+      if (run.usesOwnThread && !run.isHelped) this.#help(run)
+      return
+    }
   }
 
   /** Ends the workers; runs that are not done reject with `hash/closed`. The next run starts new workers. */
@@ -158,7 +184,8 @@ export class HashPool {
   /** The one run there is has long to go. */
   get #givesAhead(): boolean {
     const [run] = this.#turns
-    return this.#turns.length === 1 && run!.usesOwnThread === true && run!.bytesLeft > LONG_RUN_BYTES
+    if (this.#turns.length !== 1 || run!.usesOwnThread !== true) return false
+    return run!.bytesInAll - run!.bytesGiven > LONG_RUN_BYTES
   }
 
   #give(slot: Slot): void {
@@ -174,15 +201,18 @@ export class HashPool {
     }
   }
 
-  /** A job of this run to be done now; undefined when there is none left. */
+  /** A job of this run to be done now; undefined when there is none left, or none known yet. */
   #next(run: Run): PlannedJob | undefined {
     if (run.isSettled || run.isPlanned) return undefined
     const next = run.jobs.next()
     if (!next.done) {
+      run.isWaiting = next.value === undefined
+      if (next.value === undefined) return undefined
       run.jobsInFlight++
-      run.bytesLeft -= next.value.contentBytes
+      run.bytesGiven += next.value.contentBytes
       return next.value
     }
+    run.isWaiting = false
     // The last of its jobs to come back settles it.
     run.isPlanned = true
     if (run.jobsInFlight === 0) run.settle()
@@ -195,11 +225,15 @@ export class HashPool {
 
   /** Does one job after the other on this thread; events are heard in between. */
   #help(run: Run, slowJobs = 0): void {
+    run.isHelped = true
     setImmediate(() => {
       const startedAtMs = performance.now()
       const job = this.#next(run)
       this.#hasher ??= new PieceHasher()
-      if (job === undefined) return this.#hasher.release()
+      if (job === undefined) {
+        run.isHelped = false
+        return this.#hasher.release()
+      }
       const { hashes, fault } = this.#hasher.answer(this.#message(run, job))
       this.#onDone(run, job, hashes, fault)
       const isSlow = performance.now() - startedAtMs > OWN_JOB_MS_MAX

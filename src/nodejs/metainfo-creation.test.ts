@@ -41,6 +41,30 @@ const LENGTHS = {
 }
 
 describe.each(FORMATS)('%s', (format) => {
+  test('what is hashed while files are still being found is the same', async () => {
+    for (let i = 0; i < 900; i++) {
+      mkdirSync(path.join(tree, `${i % 7}`), { recursive: true })
+      writeFileSync(path.join(tree, `${i % 7}`, `${i}`), Buffer.alloc((i * 7919) % 40_000, i))
+    }
+    // What depends on all files is settled when all are found.
+    const late = await createMetainfo({ paths: [tree], format })
+    const { pieceLength } = late
+    for (const usesOwnThread of [false, true]) {
+      const early = await createMetainfo({ paths: [tree], format, pieceLength, usesOwnThread })
+      expect([early.infoHashV1, early.infoHashV2]).toEqual([late.infoHashV1, late.infoHashV2])
+    }
+    const stopped = createMetainfo({
+      paths: [tree],
+      format,
+      pieceLength,
+      usesOwnThread: true,
+      onFound: () => {
+        throw new Error('enough')
+      },
+    })
+    await expect(stopped).rejects.toThrow('enough')
+  })
+
   test('reads back as it was made, and its own content verifies', async () => {
     make(LENGTHS)
     const made = await createMetainfo({ paths: [tree], format, pieceLength: 16_384 })

@@ -3,26 +3,24 @@
  * Invariant: the infohash depends on the names, the bytes, who may execute them and the wishes given, so the
  * same tree made twice is the same torrent.
  */
-import { assert } from '../base/assert.ts'
 import type { Fault, Result } from '../base/result.ts'
+import type { BencodedBytes } from '../wire/bencode.ts'
 import { type Metainfo, parseMetainfo } from '../wire/metainfo.ts'
 import {
   buildInfo,
-  type ContentFile,
   type ContentHashes,
   encodeMetainfo,
   type InfoDictionary,
+  listFiles,
   type PlacedFile,
-  placeFiles,
 } from '../wire/metainfo-writer.ts'
 import { type FormatPlan, type FormatRequest, planFormat } from '../wire/piece-length.ts'
-import type { PathComponent } from './content-folder.ts'
-import { type ContentHash, hashContent } from './content-hashing.ts'
+import { type ContentHash, ContentHashing } from './content-hashing.ts'
 import { type FoundContent, findContent, type SkippedFile } from './folder-walk.ts'
+import { FoundEntries } from './found-entries.ts'
 import { HashPool } from './hash-pool.ts'
 import { expectOnHeap } from './heap-growth.ts'
 import { nodeCrypto } from './node-crypto.ts'
-import type { ContentEntries, ContentEntry } from './piece-plan.ts'
 import { ShoalError } from './shoal-error.ts'
 
 export interface CreationRequest {
@@ -89,13 +87,39 @@ export interface CreatedMetainfo {
  * file cannot be read or changes meanwhile, with the signal's reason when aborted.
  */
 export async function createMetainfo(request: CreationRequest): Promise<CreatedMetainfo> {
-  const pool = request.pool ?? HashPool.shared
   // Threads take a while to start; meanwhile the files are found.
-  pool.start(request.usesOwnThread)
-  const content = await findContent(request.paths, request)
+  poolOf(request).start(request.usesOwnThread)
+  const stop = new AbortController()
+  try {
+    return await create(request, stop.signal)
+  } finally {
+    // What was begun before something else went wrong.
+    stop.abort()
+  }
+}
+
+async function create(request: CreationRequest, stopped: AbortSignal): Promise<CreatedMetainfo> {
+  const early = earlyPlan(request)
+  let hashing: Hashing | undefined
+  let contentLength: number | undefined
+  const begin = (plan: FormatPlan, { folders, files }: Pick<FoundContent, 'folders' | 'files'>): Hashing => {
+    const { onProgress } = request
+    return new Hashing(request, plan, folders, files, stopped, (bytes) => {
+      if (contentLength !== undefined) onProgress?.(bytes, contentLength)
+    })
+  }
+  const content = await findContent(request.paths, {
+    ...request,
+    onFiles: (found) => {
+      expectOnHeap({ files: found.files.length })
+      if (early === undefined) return
+      hashing ??= begin(early, found)
+      hashing.take()
+    },
+  })
   expectOnHeap({ files: content.files.length })
   request.onFound?.(content)
-  const contentLength = content.files.reduce((sum, file) => sum + file.length, 0)
+  contentLength = content.files.reduce((sum, file) => sum + file.length, 0)
   if (contentLength === 0) {
     const message = content.files.length === 0 ? 'There are no files to share.' : 'All files are empty.'
     throw new ShoalError('create/no-content', message, 'A torrent needs at least one byte of content.')
@@ -106,21 +130,8 @@ export async function createMetainfo(request: CreationRequest): Promise<CreatedM
       formatRequest(request),
     ),
   )
-  const placed = placeFiles(contentFiles(content), plan.pieceLength, plan.isAligned)
-  const pieceCount = countPieces(placed, plan.pieceLength)
-  const hashes = await hashContent({
-    folders: content.folders,
-    entries: new PlacedEntries(placed, content, plan.format === 'v2'),
-    pieceLength: plan.pieceLength,
-    pieceCount,
-    wantsV1: plan.format !== 'v2',
-    wantsV2: plan.format !== 'v1',
-    isCutAtFiles: plan.format === 'v2',
-    signal: request.signal,
-    onProgress: request.onProgress && ((bytes) => request.onProgress!(bytes, contentLength)),
-    pool,
-    usesOwnThread: request.usesOwnThread,
-  })
+  hashing ??= begin(plan, content)
+  const { placed, pieceCount, fileList, hashes } = await hashing.finish(!content.isSingleFile)
   const info = unwrap(
     buildInfo(
       {
@@ -130,6 +141,7 @@ export async function createMetainfo(request: CreationRequest): Promise<CreatedM
         pieceLength: plan.pieceLength,
         files: placed,
         hashes: writtenHashes(placed, hashes, plan.pieceLength),
+        fileList,
         ...(request.private === true && { private: true }),
       },
       nodeCrypto,
@@ -137,6 +149,71 @@ export async function createMetainfo(request: CreationRequest): Promise<CreatedM
   )
   const bytes = encodeMetainfo(info, announcement(request))
   return created(bytes, info, plan, pieceCount, content, contentLength)
+}
+
+/** What does not depend on the files; undefined when it does, or cannot be made at all. */
+function earlyPlan(request: CreationRequest): FormatPlan | undefined {
+  const asked = formatRequest(request)
+  if (asked.format === 'auto' || asked.pieceLength === undefined) return undefined
+  const plan = planFormat([1], asked)
+  return plan.ok ? plan.value : undefined
+}
+
+/** Files in their places and their hashes, begun with the first of them. */
+class Hashing {
+  readonly #entries: FoundEntries
+  readonly #plan: FormatPlan
+  readonly #hashing: ContentHashing
+
+  constructor(
+    request: CreationRequest,
+    plan: FormatPlan,
+    folders: readonly string[],
+    files: FoundContent['files'],
+    stopped: AbortSignal,
+    onProgress: (bytes: number) => void,
+  ) {
+    this.#plan = plan
+    this.#entries = new FoundEntries(files, plan)
+    this.#hashing = new ContentHashing({
+      folders,
+      entries: this.#entries,
+      pieceLength: plan.pieceLength,
+      wantsV1: plan.format !== 'v2',
+      wantsV2: plan.format !== 'v1',
+      isCutAtFiles: plan.format === 'v2',
+      signal: request.signal === undefined ? stopped : AbortSignal.any([request.signal, stopped]),
+      onProgress,
+      pool: poolOf(request),
+      usesOwnThread: request.usesOwnThread,
+    })
+  }
+
+  /** More files were found. */
+  take(): void {
+    this.#entries.take()
+    this.#hashing.know(this.#entries.wholePieces)
+  }
+
+  /** No more files come. What of the metainfo needs no hash is written while other threads hash. */
+  async finish(isListed: boolean): Promise<{
+    placed: readonly PlacedFile[]
+    pieceCount: number
+    fileList: BencodedBytes | undefined
+    hashes: ContentHash
+  }> {
+    this.#entries.take()
+    const { placed, pieceCount } = this.#entries
+    const hashing = this.#hashing.finish(pieceCount)
+    // Whoever waits for it below hears of it.
+    hashing.catch(() => {})
+    const fileList = isListed && this.#plan.format !== 'v2' ? unwrap(listFiles(placed)) : undefined
+    return { placed, pieceCount, fileList, hashes: await hashing }
+  }
+}
+
+function poolOf({ pool }: CreationRequest): HashPool {
+  return pool ?? HashPool.shared
 }
 
 function created(
@@ -183,68 +260,6 @@ function announcement(request: CreationRequest): Parameters<typeof encodeMetainf
     ...(creationDate !== undefined && { creationDate }),
   }
 }
-
-/** Files of one folder share the bytes of its name. */
-function contentFiles({ files }: FoundContent): ContentFile[] {
-  let names: readonly PathComponent[] = []
-  let path: readonly Uint8Array[] = []
-  return files.map(({ torrentPath, length, isExecutable }) => {
-    path = torrentPath.map((name, depth) => (name === names[depth] ? path[depth]! : bytesOf(name)))
-    names = torrentPath
-    return { path, length, isExecutable }
-  })
-}
-
-function bytesOf(name: PathComponent): Uint8Array {
-  return typeof name === 'string' ? Buffer.from(name) : name
-}
-
-function countPieces(placed: readonly PlacedFile[], pieceLength: number): number {
-  const last = placed.findLast((file) => file.length > 0)
-  return last === undefined ? 0 : Math.ceil((last.offset + last.length) / pieceLength)
-}
-
-/**
- * Placed files that have bytes, each with where it is found, as entries that are made when asked for. Both
- * lists are in the order of raw names.
- */
-class PlacedEntries implements ContentEntries {
-  readonly length: number
-  readonly #placed: readonly PlacedFile[]
-  readonly #files: FoundContent['files']
-  /** Of each entry, among the placed, and among those found: for padding the next one. */
-  readonly #places: Uint32Array
-  readonly #found: Uint32Array
-
-  constructor(placed: readonly PlacedFile[], { files }: FoundContent, isV2: boolean) {
-    this.#placed = placed
-    this.#files = files
-    this.#places = new Uint32Array(placed.length)
-    this.#found = new Uint32Array(placed.length)
-    let next = 0
-    let count = 0
-    for (const [index, { length, isPad }] of placed.entries()) {
-      assert(isPad || files[next]?.length === length, 'files are placed in the order they were found')
-      // In v2 padding is only a gap.
-      if (isPad ? !isV2 : length > 0) {
-        this.#places[count] = index
-        this.#found[count++] = next
-      }
-      if (!isPad) next++
-    }
-    this.length = count
-  }
-
-  at(index: number): ContentEntry | undefined {
-    if (index >= this.length) return undefined
-    const { length, offset, isPad } = this.#placed[this.#places[index]!]!
-    if (isPad) return { folder: 0, path: NOWHERE, length, offset }
-    const { folder, path, mtimeMs } = this.#files[this.#found[index]!]!
-    return { folder, path, length, offset, mtimeMs }
-  }
-}
-
-const NOWHERE: readonly PathComponent[] = []
 
 function writtenHashes(
   placed: readonly PlacedFile[],

@@ -96,7 +96,7 @@ export async function checkPieces(
     onJob: (job, hashes) => {
       judge.judge(job, hashes)
       if (looks !== undefined)
-        for (let i = 0; i < job.slices.length; i++)
+        for (let i = 0; i < job.slices.names.length; i++)
           looks.add(entries.fileOf(job.firstEntry + i), hashes.looks!, i)
       bytes += job.contentBytes
       for (let i = 0; i < job.pieceCount; i++) {

@@ -16,9 +16,10 @@ import fc from 'fast-check'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { Prng } from '../base/prng.ts'
 import { merkleRoot } from '../wire/merkle.ts'
-import type { HashJob, PieceHashes, Slice } from './hash-job.ts'
+import type { HashJob, PieceHashes } from './hash-job.ts'
 import { nodeCrypto } from './node-crypto.ts'
 import { PieceHasher } from './piece-hasher.ts'
+import { SliceList } from './slices.ts'
 
 type Format = 'v1' | 'v2' | 'hybrid'
 
@@ -78,15 +79,14 @@ function job(
   format: Format,
   rest: Partial<HashJob['settings']> = {},
 ): HashJob {
-  const slices: Slice[] = []
+  const slices = new SliceList()
   let pieceCount = 0
   for (const [i, { length }] of files.entries()) {
     const { mtimeMs } = statSync(path.join(dir, `${i}`), { throwIfNoEntry: false }) ?? { mtimeMs: 0 }
-    if (length > 0) slices.push({ folder: 0, path: [`${i}`], offset: 0, length, fileLength: length, mtimeMs })
+    if (length > 0) slices.add(0, [`${i}`], 0, length, length, mtimeMs)
     const gap = length === 0 ? 0 : (pieceLength - (length % pieceLength)) % pieceLength
     const isLast = files.slice(i + 1).every((file) => file.length === 0)
-    if (format === 'hybrid' && gap > 0 && !isLast)
-      slices.push({ folder: 0, path: [], offset: 0, length: gap, fileLength: gap })
+    if (format === 'hybrid' && gap > 0 && !isLast) slices.add(0, [], 0, gap, gap)
     pieceCount += Math.ceil(length / pieceLength)
   }
   if (format === 'v1') pieceCount = Math.ceil(files.reduce((sum, file) => sum + file.length, 0) / pieceLength)
@@ -99,7 +99,7 @@ function job(
     isStrict: true,
     ...rest,
   }
-  return { id: 0, settings, slices, pieceCount, cancelled: new SharedArrayBuffer(4) }
+  return { id: 0, settings, slices: slices.finish(), pieceCount, cancelled: new SharedArrayBuffer(4) }
 }
 
 describe('hashes', () => {

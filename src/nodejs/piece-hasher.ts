@@ -3,13 +3,13 @@
  * Invariant: at most one content file is open, the one read last, because the next job mostly goes on in it.
  */
 import { closeSync, fstatSync, readSync } from 'node:fs'
-import { equalBytes } from '../base/bytes.ts'
 import { ContentFolder, type PathComponent } from './content-folder.ts'
 import { LOOK_NUMBERS, putLook } from './file-looks.ts'
 import { forgetAll } from './folder-descriptors.ts'
-import type { FromWorker, HashJob, HashSettings, PieceHashes, Slice } from './hash-job.ts'
+import type { FromWorker, HashJob, PieceHashes } from './hash-job.ts'
 import { PieceDigester } from './piece-digester.ts'
 import { ShoalError } from './shoal-error.ts'
+import { isSameFolder, isSameName, PADDING, SLICE, SLICE_NUMBERS } from './slices.ts'
 import { explainedError, storageError } from './storage-error.ts'
 
 /**
@@ -17,19 +17,31 @@ import { explainedError, storageError } from './storage-error.ts'
  */
 const NOT_ABOUT_THE_FILE = 'storage/too-many-files'
 
+/** A file, as slices name it. */
+interface FileName {
+  readonly root: string
+  readonly parents: readonly PathComponent[]
+  readonly name: PathComponent
+}
+
 export class PieceHasher {
   readonly #digester = new PieceDigester()
   #folder: ContentFolder | undefined
   #fd: number | undefined
   /** The file that `#fd` is of. */
-  #openFile: Slice | undefined
-  #openRoot = ''
+  #open: FileName | undefined
   /** A file of this job that cannot be read. */
-  #unreadable: Slice | undefined
+  #unreadable: FileName | undefined
+  #job!: HashJob
+  /** The slice in hand. */
+  #index = 0
+  #fileLength = 0
+  /** Its file is the open one. */
+  #isOpen = false
   /** Of the slices of this job; undefined when nobody wants them. */
   #looks: BigInt64Array | undefined
-  /** The slice in hand, until its file was looked at. */
-  #toLookAt: number | undefined
+  /** The file of the slice in hand was looked at, or need not be. */
+  #isLookedAt = true
 
   /** What went wrong comes back as a fault; anything but a ShoalError is a mistake of ours and is thrown. */
   answer(job: HashJob): FromWorker {
@@ -49,26 +61,34 @@ export class PieceHasher {
    * strict and a file is not as told.
    */
   run(job: HashJob): PieceHashes | undefined {
+    const { settings } = job
+    const { numbers, names } = job.slices
     const cancelled = new Int32Array(job.cancelled)
     const digester = this.#digester
+    this.#job = job
     this.#unreadable = undefined
-    digester.begin(job.settings, job.pieceCount)
-    const looks = job.settings.wantsLooks ? new BigInt64Array(LOOK_NUMBERS * job.slices.length) : undefined
+    digester.begin(settings, job.pieceCount)
+    const looks = settings.wantsLooks ? new BigInt64Array(LOOK_NUMBERS * names.length) : undefined
     this.#looks = looks
-    for (let index = 0; index < job.slices.length; index++) {
-      const slice = job.slices[index]!
-      this.#toLookAt = looks && index
-      const isPadding = slice.path.length === 0
-      for (let done = 0, length = 0; done < slice.length; done += length) {
+    for (let index = 0; index < names.length; index++) {
+      const at = SLICE_NUMBERS * index
+      const isPadding = numbers[at + SLICE.folder] === PADDING
+      const offset = numbers[at + SLICE.offset]!
+      const sliceLength = numbers[at + SLICE.length]!
+      this.#index = index
+      this.#fileLength = numbers[at + SLICE.fileLength]!
+      this.#isOpen = false
+      this.#isLookedAt = looks === undefined
+      for (let done = 0, length = 0; done < sliceLength; done += length) {
         if (Atomics.load(cancelled, 0) !== 0) return undefined
-        length = digester.room(slice.length - done)
+        length = digester.room(sliceLength - done)
         if (isPadding) digester.addPadding(length)
-        else if (!digester.isMissing && this.#read(job.settings, slice, slice.offset + done, length)) {
-          digester.addContent(length, slice.fileLength)
+        else if (!digester.isMissing && this.#read(offset + done, length)) {
+          digester.addContent(length, this.#fileLength)
         } else digester.addMissing(length)
       }
-      if (job.settings.isStrict && !isPadding) this.#checkUnchanged(job.settings, slice)
-      if (job.settings.isCutAtFiles) digester.endPiece()
+      if (settings.isStrict && !isPadding) this.#checkUnchanged()
+      if (settings.isCutAtFiles) digester.endPiece()
     }
     digester.endPiece()
     return looks === undefined ? digester.hashes : { ...digester.hashes, looks }
@@ -81,109 +101,115 @@ export class PieceHasher {
   }
 
   /** False when the bytes cannot be had and the run is not strict. */
-  #read(settings: HashSettings, slice: Slice, offset: number, length: number): boolean {
-    if (this.#unreadable !== undefined && isSameFile(this.#unreadable, slice)) return false
+  #read(offset: number, length: number): boolean {
+    if (this.#unreadable !== undefined && this.#isOfSlice(this.#unreadable)) return false
     try {
-      if (!this.#isOpen(settings, slice)) this.#open(settings, slice)
+      if (!this.#isOpen) this.#openFile()
       // Before it is read: what is changed after that looks different the next time.
-      if (this.#toLookAt !== undefined) this.#look(settings, slice, this.#toLookAt)
-      this.#fill(settings, slice, offset, length)
+      if (!this.#isLookedAt) this.#look()
+      this.#fill(offset, length)
       return true
     } catch (error) {
       if (!(error instanceof ShoalError) || error.code === NOT_ABOUT_THE_FILE) throw error
-      if (settings.isStrict)
-        throw error.code === 'storage/not-found' ? changed(settings, slice, 'vanished') : error
-      this.#unreadable = slice
+      if (this.#job.settings.isStrict)
+        throw error.code === 'storage/not-found' ? this.#changed('vanished') : error
+      this.#unreadable = this.#file
       return false
     }
   }
 
-  #isOpen(settings: HashSettings, slice: Slice): boolean {
-    const open = this.#openFile
-    return open !== undefined && isSameFile(open, slice) && this.#openRoot === settings.folders[slice.folder]
+  /** The file of the slice in hand. */
+  get #file(): FileName {
+    const { slices } = this.#job
+    return { root: this.#root, parents: slices.parents[this.#index]!, name: slices.names[this.#index]! }
+  }
+
+  get #root(): string {
+    const { settings, slices } = this.#job
+    return settings.folders[slices.numbers[SLICE_NUMBERS * this.#index + SLICE.folder]!]!
+  }
+
+  #isOfSlice({ root, parents, name }: FileName): boolean {
+    const { slices } = this.#job
+    return (
+      isSameName(name, slices.names[this.#index]!) &&
+      isSameFolder(parents, slices.parents[this.#index]!) &&
+      root === this.#root
+    )
   }
 
   /** In a strict run what it is comes out with `#checkUnchanged`, at the end; else a look tells. */
-  #open(settings: HashSettings, slice: Slice): void {
-    this.#close()
-    const root = settings.folders[slice.folder]!
-    if (this.#folder === undefined || this.#openRoot !== root) this.#folder = new ContentFolder(root)
-    this.#openRoot = root
-    this.#fd =
-      settings.isStrict || this.#toLookAt !== undefined
-        ? this.#folder.openUnknownSync(slice.path, 'read')
-        : this.#folder.openSync(slice.path, 'read')
-    this.#openFile = slice
+  #openFile(): void {
+    if (this.#open === undefined || !this.#isOfSlice(this.#open)) {
+      const last = this.#open
+      this.#close()
+      const { root, parents, name } = this.#file
+      if (this.#folder === undefined || this.#folder.root !== root) this.#folder = new ContentFolder(root)
+      // The list of the slice before, in another job too.
+      const folder = last !== undefined && isSameFolder(parents, last.parents) ? last.parents : parents
+      const isChecked = this.#job.settings.isStrict || !this.#isLookedAt
+      this.#fd = isChecked
+        ? this.#folder.openNextSync(folder, name)
+        : this.#folder.openSync([...folder, name], 'read')
+      this.#open = { root, parents: folder, name }
+    }
+    this.#isOpen = true
   }
 
-  #look(settings: HashSettings, slice: Slice, index: number): void {
-    this.#toLookAt = undefined
-    const stat = this.#guard(settings, slice, () => fstatSync(this.#fd!, { bigint: true }))
-    if (!stat.isFile()) throw explainedError('EISDIR', display(settings, slice), false)
-    putLook(this.#looks!, index, stat)
+  #look(): void {
+    this.#isLookedAt = true
+    const stat = this.#guard(() => fstatSync(this.#fd!, { bigint: true }))
+    if (!stat.isFile()) throw explainedError('EISDIR', this.#display(), false)
+    putLook(this.#looks!, this.#index, stat)
   }
 
   #close(): void {
     if (this.#fd !== undefined) closeSync(this.#fd)
     this.#fd = undefined
-    this.#openFile = undefined
+    this.#open = undefined
   }
 
-  #fill(settings: HashSettings, slice: Slice, offset: number, length: number): void {
+  #fill(offset: number, length: number): void {
     const { chunk, position } = this.#digester
     for (let done = 0; done < length; ) {
       let count: number
       try {
         count = readSync(this.#fd!, chunk, position + done, length - done, offset + done)
       } catch (error) {
-        throw storageError(error, display(settings, slice))
+        throw storageError(error, this.#display())
       }
-      if (count === 0) throw changed(settings, slice, 'became shorter')
+      if (count === 0) throw this.#changed('became shorter')
       done += count
     }
   }
 
-  #checkUnchanged(settings: HashSettings, slice: Slice): void {
-    const stat = this.#guard(settings, slice, () => fstatSync(this.#fd!))
-    if (!stat.isFile()) throw changed(settings, slice, 'became something else')
-    if (stat.size !== slice.fileLength) throw changed(settings, slice, 'changed its size')
-    if (slice.mtimeMs !== undefined && stat.mtimeMs !== slice.mtimeMs)
-      throw changed(settings, slice, 'was written to')
+  #checkUnchanged(): void {
+    const mtimeMs = this.#job.slices.numbers[SLICE_NUMBERS * this.#index + SLICE.mtimeMs]!
+    const stat = this.#guard(() => fstatSync(this.#fd!))
+    if (!stat.isFile()) throw this.#changed('became something else')
+    if (stat.size !== this.#fileLength) throw this.#changed('changed its size')
+    if (!Number.isNaN(mtimeMs) && stat.mtimeMs !== mtimeMs) throw this.#changed('was written to')
   }
 
-  #guard<T>(settings: HashSettings, slice: Slice, use: () => T): T {
+  #guard<T>(use: () => T): T {
     try {
       return use()
     } catch (error) {
-      throw storageError(error, display(settings, slice))
+      throw storageError(error, this.#display())
     }
   }
-}
 
-function changed(settings: HashSettings, slice: Slice, how: string): ShoalError {
-  const message = `${display(settings, slice)} ${how} before it was hashed`
-  return new ShoalError(
-    'storage/changed',
-    message,
-    'Wait until nothing writes to it any more, then try again.',
-  )
-}
+  #changed(how: string): ShoalError {
+    const message = `${this.#display()} ${how} before it was hashed`
+    return new ShoalError(
+      'storage/changed',
+      message,
+      'Wait until nothing writes to it any more, then try again.',
+    )
+  }
 
-function display(settings: HashSettings, slice: Slice): string {
-  return new ContentFolder(settings.folders[slice.folder]!).display(slice.path)
-}
-
-/** Of slices of one run. */
-function isSameFile(a: Slice, b: Slice): boolean {
-  if (a === b) return true
-  if (a.path.length !== b.path.length || a.folder !== b.folder) return false
-  // Files of one folder differ in the last name.
-  for (let depth = a.path.length - 1; depth >= 0; depth--)
-    if (!isSameName(a.path[depth]!, b.path[depth]!)) return false
-  return true
-}
-
-function isSameName(a: PathComponent, b: PathComponent): boolean {
-  if (typeof a === 'string' || typeof b === 'string') return a === b
-  return equalBytes(a, b)
+  #display(): string {
+    const { root, parents, name } = this.#file
+    return new ContentFolder(root).display([...parents, name])
+  }
 }

@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { type ContentEntry, planJobs } from './piece-plan.ts'
+import { SLICE, SLICE_NUMBERS, type Slices } from './slices.ts'
 
 const lengths = fc.array(fc.integer({ min: 1, max: 9_000_000 }), { minLength: 1, maxLength: 30 })
 const pieceLength = fc.constantFrom(16_384, 256_000, 1_048_576)
@@ -19,6 +20,18 @@ function pieceCountOf(entries: readonly ContentEntry[], pieceLength: number): nu
   return Math.ceil((last.offset + last.length) / pieceLength)
 }
 
+function rows({ names, numbers }: Slices) {
+  return names.map((name, i) => {
+    const at = (number: number) => numbers[SLICE_NUMBERS * i + number]!
+    return {
+      name: String(name),
+      offset: at(SLICE.offset),
+      length: at(SLICE.length),
+      fileLength: at(SLICE.fileLength),
+    }
+  })
+}
+
 test('jobs hold every byte once, in order, cut at pieces', () => {
   fc.assert(
     fc.property(lengths, pieceLength, fc.boolean(), (lengths, pieceLength, isAligned) => {
@@ -29,8 +42,8 @@ test('jobs hold every byte once, in order, cut at pieces', () => {
       for (const job of planJobs(entries, pieceLength, [{ start: 0, end: count }])) {
         expect(job.firstPiece).toBe(next)
         next += job.pieceCount
-        for (const slice of job.slices) {
-          const key = String(slice.path[0])
+        for (const slice of rows(job.slices)) {
+          const key = slice.name
           expect(slice.offset).toBe(read.get(key) ?? 0)
           read.set(key, slice.offset + slice.length)
           const entry = entries[Number(key)]!
@@ -42,7 +55,7 @@ test('jobs hold every byte once, in order, cut at pieces', () => {
             next,
           )
         }
-        expect(job.contentBytes).toBe(job.slices.reduce((sum, slice) => sum + slice.length, 0))
+        expect(job.contentBytes).toBe(rows(job.slices).reduce((sum, slice) => sum + slice.length, 0))
       }
       expect(next).toBe(count)
       expect([...read.values()]).toEqual(lengths)

@@ -4,7 +4,7 @@
  * only when a worker is about to take it, so planning costs the same memory for any amount of content.
  */
 import type { PathComponent } from './content-folder.ts'
-import type { Slice } from './hash-job.ts'
+import { SliceList, type Slices } from './slices.ts'
 
 /** One file, or run of padding, in the linear piece space. */
 export interface ContentEntry {
@@ -32,7 +32,7 @@ export interface PieceRange {
 export interface PlannedJob {
   readonly firstPiece: number
   readonly pieceCount: number
-  readonly slices: readonly Slice[]
+  readonly slices: Slices
   /** Each slice is of an entry, one after the other from this one on. */
   readonly firstEntry: number
   /** Bytes of files in the slices, without padding. */
@@ -43,20 +43,40 @@ export interface PlannedJob {
 const JOB_BYTES = 4 * 1024 * 1024
 const JOB_SLICES_MAX = 512
 
+/** Of a job, where no file is cut short by the end of its content. */
+export function piecesPerJob(pieceLength: number): number {
+  return Math.ceil(JOB_BYTES / pieceLength)
+}
+
 /**
- * @param entries ascending by offset, not overlapping, none of length 0 @param ranges
- * ascending, not overlapping
+ * @param entries ascending by offset, not overlapping, none of length 0; those of pieces that were not asked
+ * for yet may still be missing
+ * @param ranges ascending, not overlapping; undefined where the next is not known yet, and then no job is
  */
-export function* planJobs(
+export function planJobs(
   entries: ContentEntries,
   pieceLength: number,
   ranges: Iterable<PieceRange>,
-): Generator<PlannedJob> {
+): Generator<PlannedJob>
+export function planJobs(
+  entries: ContentEntries,
+  pieceLength: number,
+  ranges: Iterable<PieceRange | undefined>,
+): Generator<PlannedJob | undefined>
+export function* planJobs(
+  entries: ContentEntries,
+  pieceLength: number,
+  ranges: Iterable<PieceRange | undefined>,
+): Generator<PlannedJob | undefined> {
   let cursor = 0
   for (const range of ranges) {
+    if (range === undefined) {
+      yield undefined
+      continue
+    }
     for (let piece = range.start; piece < range.end; ) {
       const firstPiece = piece
-      const slices: Slice[] = []
+      const slices = new SliceList()
       let bytes = 0
       let contentBytes = 0
       let firstEntry: number | undefined
@@ -67,15 +87,18 @@ export function* planJobs(
         while (entry !== undefined && entry.offset + entry.length <= start) entry = entries.at(++cursor)
         firstEntry ??= cursor
         for (let i = cursor; entry !== undefined && entry.offset < end; entry = entries.at(++i)) {
-          const length = addSlice(slices, entry, start, end)
+          const { path } = entry
+          const length = addSlice(slices, entry, path, start, end)
           bytes += length
-          if (slices.at(-1)!.path.length > 0) contentBytes += length
+          if (path.length > 0) contentBytes += length
+          // The next piece begins with it, or after it.
+          cursor = i
         }
       }
       yield {
         firstPiece,
         pieceCount: piece - firstPiece,
-        slices,
+        slices: slices.finish(),
         firstEntry: firstEntry ?? cursor,
         contentBytes,
       }
@@ -84,20 +107,16 @@ export function* planJobs(
 }
 
 /** Adds what lies in both the entry and the span of piece space, to the slice before if it goes on there. */
-function addSlice(slices: Slice[], entry: ContentEntry, start: number, end: number): number {
+function addSlice(
+  slices: SliceList,
+  entry: ContentEntry,
+  path: ContentEntry['path'],
+  start: number,
+  end: number,
+): number {
   const offset = Math.max(start - entry.offset, 0)
   const length = Math.min(end - entry.offset, entry.length) - offset
-  const last = slices.at(-1)
-  const isContinued = offset > 0 && last !== undefined
-  const slice: Slice = {
-    folder: entry.folder,
-    path: entry.path,
-    offset: isContinued ? last.offset : offset,
-    length: isContinued ? last.length + length : length,
-    fileLength: entry.length,
-    ...(entry.mtimeMs === undefined ? {} : { mtimeMs: entry.mtimeMs }),
-  }
-  if (isContinued) slices[slices.length - 1] = slice
-  else slices.push(slice)
+  if (offset > 0 && slices.length > 0) slices.lengthen(length)
+  else slices.add(entry.folder, path, offset, length, entry.length, entry.mtimeMs)
   return length
 }

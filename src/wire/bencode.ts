@@ -55,6 +55,8 @@ export interface BList extends Span {
 
 export interface BDict extends Span {
   readonly kind: 'dict'
+  /** What `start` and `end` count in. */
+  readonly source: Uint8Array
   /** Keys are Latin-1, one character per byte. For a few known keys `get` is cheaper. */
   readonly entries: ReadonlyMap<string, BNode>
   /** Keys ascend by raw bytes and none repeats. */
@@ -205,6 +207,10 @@ class DictNode implements BDict {
     this.#token = token
     this.start = start
     this.end = end
+  }
+
+  get source(): Uint8Array {
+    return this.#tape.source
   }
 
   get entries(): ReadonlyMap<string, BNode> {

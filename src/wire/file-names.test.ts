@@ -209,6 +209,9 @@ describe('paths', () => {
         const result = distinct(list, ignoreCase)
         expect(new Set(result).size).toBe(list.length)
         expect(distinct(list, ignoreCase)).toEqual(result)
+        // In order the short way is taken, where case counts.
+        const sorted = list.toSorted((a, b) => (a.replace('/', '\0') < b.replace('/', '\0') ? -1 : 1))
+        expect(distinct(sorted, false)).toEqual(distinct(sorted, true))
         const folders = new Set(result.flatMap((path) => (path!.includes('/') ? [path!.split('/')[0]] : [])))
         expect(result.filter((path) => folders.has(path))).toEqual([])
       }),

@@ -80,6 +80,7 @@ export function distinctPaths(
   paths: readonly (readonly string[] | undefined)[],
   rules: NameRules = {},
 ): Result<(readonly string[] | undefined)[]> {
+  if (rules.ignoreCase !== true && isAscending(paths)) return ok([...paths])
   const keyOf = (path: readonly string[]) => {
     const key = path.join('/')
     return rules.ignoreCase === true ? key.normalize('NFC').toLowerCase() : key
@@ -107,6 +108,26 @@ export function distinctPaths(
     taken.add(key)
   }
   return ok(distinct)
+}
+
+/**
+ * Whether the paths are in the order of their names, none of them twice and none of them the folder of
+ * another (which would come right after it), as most programs write them: then they are distinct, and
+ * hundreds of thousands of them need not be gathered.
+ */
+function isAscending(paths: readonly (readonly string[] | undefined)[]): boolean {
+  let last: readonly string[] | undefined
+  for (let i = 0; i < paths.length; i++) {
+    const path = paths[i]
+    if (path === undefined) continue
+    if (last !== undefined) {
+      let depth = 0
+      while (depth < last.length && last[depth] === path[depth]) depth++
+      if (depth === last.length || depth === path.length || last[depth]! > path[depth]!) return false
+    }
+    last = path
+  }
+  return true
 }
 
 /**
@@ -150,7 +171,10 @@ function safeText(name: Uint8Array | string): string | undefined {
  */
 function plainText(name: Uint8Array): string | undefined {
   if (name.length > NAME_BYTES_MAX) return undefined
-  for (const byte of name) if (byte < 0x20 || byte > 0x7e || byte === 0x2f || byte === 0x5c) return undefined
+  for (let i = 0; i < name.length; i++) {
+    const byte = name[i]!
+    if (byte < 0x20 || byte > 0x7e || byte === 0x2f || byte === 0x5c) return undefined
+  }
   return String.fromCharCode.apply(null, name as unknown as number[])
 }
 

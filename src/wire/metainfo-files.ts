@@ -7,7 +7,9 @@
  */
 import { LIMITS } from '../base/limits.ts'
 import { fail, ok, type Result } from '../base/result.ts'
+import { fromLatin1 } from '../base/text.ts'
 import { type BDict, type BList, type BNode, getBytes, getInteger, getList } from './bencode.ts'
+import { END, ZERO } from './bencode-scanner.ts'
 import { safeComponent, safePath } from './file-names.ts'
 import { PathReader, stringsOf } from './metainfo-paths.ts'
 
@@ -33,6 +35,12 @@ const NO_NAMES: readonly Uint8Array[] = []
 
 /** BitComet marks its padding by name only. */
 const BITCOMET_PADDING = '_____padding_file_'
+
+/** Of an entry with only a length and a path: before the length, and from there to the first name. */
+const PLAIN_HEAD = fromLatin1('d6:lengthi')
+const PLAIN_MIDDLE = fromLatin1('e4:pathl')
+/** Beyond these it is for the general reader to judge. */
+const PLAIN_DIGITS_MAX = 15
 
 const LINK = 0x6c
 const EXECUTABLE = 0x78
@@ -129,6 +137,8 @@ function readTreeLeaf(
 }
 
 function readListEntry(entry: BDict, paths: PathReader): Result<ListedFile> {
+  const plain = readPlainEntry(entry, paths)
+  if (plain !== undefined) return ok(plain)
   const list = getList(entry, 'path.utf-8') ?? getList(entry, 'path')
   const rawPath = list === undefined ? NO_NAMES : stringsOf(list)
   if (rawPath === undefined) return fail('metainfo/bad-path', 'a path holds something that is no name')
@@ -140,6 +150,54 @@ function readListEntry(entry: BDict, paths: PathReader): Result<ListedFile> {
   const file = listedFile(entry, read.path, read.rawPath)
   const isPad = read.path.some((component) => component.includes(BITCOMET_PADDING))
   return file.ok && isPad ? ok({ ...file.value, path: PAD_PATH, rawPath: NO_NAMES, isPad }) : file
+}
+
+/**
+ * Nearly all entries of a long list have a length and a path and nothing else: they are read without a node
+ * for each part. Undefined when it is any other entry, also one that is wrong.
+ */
+function readPlainEntry({ source, start, end }: BDict, paths: PathReader): ListedFile | undefined {
+  const lengthAt = start + PLAIN_HEAD.length
+  if (!standsAt(source, start, PLAIN_HEAD)) return undefined
+  let at = lengthAt
+  let length = 0
+  for (; isDigit(source[at]!); at++) length = 10 * length + source[at]! - ZERO
+  if (at === lengthAt || at > lengthAt + PLAIN_DIGITS_MAX || !standsAt(source, at, PLAIN_MIDDLE))
+    return undefined
+  if (length > FILE_LENGTH_MAX) return undefined
+  at += PLAIN_MIDDLE.length
+  const rawPath: Uint8Array[] = []
+  while (source[at] !== END) {
+    let nameLength = 0
+    if (!isDigit(source[at]!)) return undefined
+    for (; isDigit(source[at]!); at++) nameLength = 10 * nameLength + source[at]! - ZERO
+    rawPath.push(source.subarray(at + 1, at + 1 + nameLength))
+    at += 1 + nameLength
+    if (at >= end || rawPath.length > LIMITS.pathDepthMax.value) return undefined
+  }
+  if (at + 2 !== end || rawPath.length === 0) return undefined
+  const read = paths.read(rawPath)
+  if (read.path.some((component) => component.includes(BITCOMET_PADDING))) return undefined
+  return {
+    path: read.path,
+    rawPath: read.rawPath,
+    length,
+    isPad: false,
+    isExecutable: false,
+    isHidden: false,
+    linkTarget: undefined,
+    sha1: undefined,
+    piecesRoot: null,
+  }
+}
+
+function standsAt(source: Uint8Array, start: number, text: Uint8Array): boolean {
+  for (let i = 0; i < text.length; i++) if (source[start + i] !== text[i]) return false
+  return true
+}
+
+function isDigit(byte: number): boolean {
+  return byte >= ZERO && byte <= ZERO + 9
 }
 
 function listedFile(

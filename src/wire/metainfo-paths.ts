@@ -19,7 +19,8 @@ export class PathReader {
   readonly #safe: (string | undefined)[] = []
 
   read(rawPath: readonly Uint8Array[]): ReadPath {
-    for (const [depth, name] of rawPath.entries()) {
+    for (let depth = 0; depth < rawPath.length; depth++) {
+      const name = rawPath[depth]!
       const known = this.#raw[depth]
       if (known !== undefined && equalBytes(known, name)) continue
       this.#raw[depth] = name

@@ -49,7 +49,8 @@ export function placedEntries(
   if (!paths.ok) return paths
   const links = files.some((file) => file.linkTarget !== undefined) ? new LinkResolver(files) : undefined
   const entries: PlacedEntry[] = []
-  for (const [index, file] of files.entries()) {
+  for (let index = 0; index < files.length; index++) {
+    const file = files[index]!
     const entry: PlacedEntry = {
       path: paths.value[index] ?? file.path,
       rawPath: file.rawPath,

@@ -55,6 +55,8 @@ export interface InfoDescription {
   readonly files: readonly PlacedFile[]
   readonly hashes: ContentHashes
   readonly private?: boolean
+  /** What `listFiles` made of the files, when that was done already. */
+  readonly fileList?: BencodedBytes | undefined
 }
 
 export interface InfoDictionary {
@@ -85,24 +87,49 @@ export function placeFiles(
   pieceLength: number,
   aligned: boolean,
 ): PlacedFile[] {
-  const placed: PlacedFile[] = []
+  const placing = new FilePlacing(pieceLength, aligned)
+  for (const file of files.toSorted((a, b) => comparePaths(a.path, b.path))) placing.add(file)
+  return placing.placed
+}
+
+/** The same for files that come in this order, one by one. */
+export class FilePlacing {
+  readonly placed: PlacedFile[] = []
+  readonly #pieceLength: number
+  readonly #isAligned: boolean
   /** Runs of one length share their path: a hybrid of 300,000 files has as many. Bounded by the files. */
-  const padPaths = new Map<number, readonly Uint8Array[]>()
-  let offset = 0
-  for (const file of files.toSorted((a, b) => comparePaths(a.path, b.path))) {
-    const tail = offset % pieceLength
-    if (aligned && tail !== 0 && file.length > 0) {
-      const length = pieceLength - tail
-      const path = padPaths.get(length) ?? padPath(length)
-      padPaths.set(length, path)
-      placed.push({ path, length, isExecutable: false, offset, isPad: true })
-      offset += length
-    }
-    const { path, length, isExecutable = false } = file
-    placed.push({ path, length, isExecutable, offset, isPad: false })
-    offset += file.length
+  readonly #padPaths = new Map<number, readonly Uint8Array[]>()
+  /** Of piece space. */
+  #length = 0
+
+  constructor(pieceLength: number, isAligned: boolean) {
+    this.#pieceLength = pieceLength
+    this.#isAligned = isAligned
   }
-  return placed
+
+  /** Pieces that no file to come has a part of. */
+  get wholePieces(): number {
+    return Math.floor(this.#length / this.#pieceLength)
+  }
+
+  get pieceCount(): number {
+    return Math.ceil(this.#length / this.#pieceLength)
+  }
+
+  /** Not before those that were added already, in the order of raw names. */
+  add({ path, length, isExecutable = false }: ContentFile): void {
+    const tail = this.#length % this.#pieceLength
+    if (this.#isAligned && tail !== 0 && length > 0) this.#addPadding(this.#pieceLength - tail)
+    this.placed.push({ path, length, isExecutable, offset: this.#length, isPad: false })
+    this.#length += length
+  }
+
+  #addPadding(length: number): void {
+    const path = this.#padPaths.get(length) ?? padPath(length)
+    this.#padPaths.set(length, path)
+    this.placed.push({ path, length, isExecutable: false, offset: this.#length, isPad: true })
+    this.#length += length
+  }
 }
 
 /**
@@ -111,21 +138,23 @@ export function placeFiles(
  */
 export function buildInfo(description: InfoDescription, crypto: Crypto): Result<InfoDictionary> {
   const { format, name, isSingleFile, pieceLength, files, hashes } = description
-  const content = files.filter((file) => !file.isPad)
-  if (!content.some((file) => file.length > 0))
+  if (!files.some((file) => file.length > 0))
     return fail('metainfo/no-content', 'there is no byte to share', 'Add a file that is not empty.')
   const roots = format === 'v1' ? [] : files.map((_, index) => rootOf(description, index, crypto))
   const tree = format === 'v1' ? undefined : fileTree(files, roots)
-  if (format === 'v1' ? hasNameConflict(content) : tree === undefined)
-    return fail('metainfo/name-conflict', 'two of the files have the same path', 'Rename one of them.')
-  assert(!isSingleFile || content.length === 1, 'a single-file torrent has one file')
+  if (format !== 'v1' && tree === undefined) return nameConflict()
+  const isListed = format !== 'v2' && !isSingleFile
+  const list = !isListed ? undefined : description.fileList ? ok(description.fileList) : listFiles(files)
+  if (list?.ok === false) return list
+  const single = isSingleFile ? files.find((file) => !file.isPad)! : undefined
+  assert(!isSingleFile || files.every((file) => file.isPad || file === single), 'one file is one file')
 
   const hasV1 = format !== 'v2'
   const infoBytes = encodeBencode({
     ...(hasV1 &&
-      (isSingleFile
-        ? { attr: attributesOf(content[0]!), length: content[0]!.length }
-        : { files: files.map(listEntry) })),
+      (single === undefined
+        ? { files: list!.value }
+        : { attr: attributesOf(single), length: single.length })),
     'file tree': tree,
     'meta version': format === 'v1' ? undefined : 2,
     name,
@@ -139,6 +168,15 @@ export function buildInfo(description: InfoDescription, crypto: Crypto): Result<
     infoHashV2: format === 'v1' ? null : crypto.sha256(infoBytes),
     pieceLayersBytes: format === 'v1' ? null : pieceLayersBytes(hashes.pieceLayers ?? [], roots),
   })
+}
+
+/**
+ * The `files` of a v1 info dictionary (BEP 3, 47), as `placeFiles` gave them. Fails with
+ * `metainfo/name-conflict` as `buildInfo` does.
+ */
+export function listFiles(files: readonly PlacedFile[]): Result<BencodedBytes> {
+  if (hasNameConflict(files)) return nameConflict()
+  return ok(new BencodedBytes(encodeBencode(files.map(listEntry))))
 }
 
 /** The bytes of the `.torrent` file. A single tracker or web seed is written without a list around it. */
@@ -187,15 +225,29 @@ function attributesOf(file: PlacedFile): string | undefined {
   return file.isExecutable === true ? 'x' : undefined
 }
 
+function nameConflict(): ReturnType<typeof fail> {
+  return fail('metainfo/name-conflict', 'two of the files have the same path', 'Rename one of them.')
+}
+
 /**
  * True when a path stands twice or is both file and folder. In the order of `placeFiles` such
  * paths are neighbours: whatever stands between a file and one below it is below it too.
  */
-function hasNameConflict(content: readonly PlacedFile[]): boolean {
-  return content.some((file, index) => {
-    const before = index === 0 ? undefined : content[index - 1]!.path
-    return before?.every((name, depth) => isSameName(name, file.path[depth])) === true
-  })
+function hasNameConflict(files: readonly PlacedFile[]): boolean {
+  let before: readonly Uint8Array[] | undefined
+  for (const { path, isPad } of files) {
+    if (isPad) continue
+    if (before !== undefined && isSameOrBelow(path, before)) return true
+    before = path
+  }
+  return false
+}
+
+function isSameOrBelow(path: readonly Uint8Array[], other: readonly Uint8Array[]): boolean {
+  // Neighbours mostly differ in the last name.
+  for (let depth = other.length - 1; depth >= 0; depth--)
+    if (!isSameName(other[depth]!, path[depth])) return false
+  return true
 }
 
 /** A file is no map, but `{ '': … }`. */

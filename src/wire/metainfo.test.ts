@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { bencode } from '../../test/kit/bencode.ts'
 import { torrentFixture } from '../../test/kit/torrent-fixture.ts'
@@ -166,6 +167,40 @@ test.each([
   const metainfo = vector(file)
   expect(metainfo.name).toBe(name)
   if (metainfo.isSingleFile) expect(metainfo.files[0]!.path).toEqual([name])
+})
+
+test('an entry of a list that has nothing but a length and a path is read like any other', () => {
+  const name = fc.oneof(
+    fc.stringMatching(/^[a-c.]{0,3}$/).map((text) => Buffer.from(text)),
+    fc.uint8Array({ maxLength: 4 }).map((bytes) => Buffer.from(bytes)),
+    fc.constantFrom(Buffer.from('_____padding_file_0'), Buffer.from('x'.repeat(300))),
+  )
+  const entry = fc.record({
+    length: fc.oneof(fc.nat(70_000), fc.constantFrom(-1, 2 ** 44, 2 ** 53 - 1, 10n ** 18n)),
+    path: fc.oneof(
+      { weight: 9, arbitrary: fc.array(name, { minLength: 1, maxLength: 3 }) },
+      fc.constantFrom(
+        [],
+        [5],
+        [[Buffer.from('a')]],
+        Array(LIMITS.pathDepthMax.value + 1).fill(Buffer.from('a')),
+      ),
+    ),
+  })
+  fc.assert(
+    fc.property(fc.array(entry, { minLength: 1, maxLength: 5 }), (files) => {
+      const total = files.reduce((sum, { length }) => sum + Math.max(0, Number(length)), 0)
+      const pieces = Buffer.alloc(20 * Math.min(Math.ceil(total / 16_384), 100))
+      const read = (rest: object) => {
+        const list = files.map((file) => ({ ...file, ...rest }))
+        const info = { files: list, name: 'n', 'piece length': 16_384, pieces }
+        const metainfo = parseMetainfo(new Uint8Array(bencode({ info })), nodeCrypto)
+        return metainfo.ok ? metainfo.value.files : metainfo.error
+      }
+      expect(read({})).toEqual(read({ zz: 1 }))
+    }),
+    { numRuns: 500 },
+  )
 })
 
 describe('single files', () => {
