@@ -4,10 +4,10 @@
  *
  * - A chain (`kit/floor-relay.ts`): each receives and all but the last send every byte once. Start-up is not
  *   counted.
- * - A mesh (`kit/floor-peer.ts`), as in a swarm: each receives from all others and sends to all others. From
- *   the start of the first leecher's process until the last one has everything, start-up counts, as it does in
- *   `transfer`; processor time is that of whole processes. Once as it is least, and once with what is passed
- *   on read back from the file, as peers do that serve requests.
+ * - A mesh (`kit/floor-peer.ts`), as in a swarm: each receives from all others and sends to all others.
+ *   Start-up counts, as it does in `transfer`: from the start of the first leecher's process until the last
+ *   one has everything; processor time is that of whole processes. Once as it is least, and once with what
+ *   is passed on read back from the file, as peers do that serve requests.
  *
  *   npm run bench -- floor [--mib 512] [--leechers 8] [--reps 5]
  *

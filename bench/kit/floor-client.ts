@@ -1,8 +1,9 @@
 /**
- * The least a BitTorrent program on Node.js can do for a download from one peer, or an upload to one, from its
- * start to its end: parses a v1 torrent, asks the tracker, shakes hands, asks for every block in order with
- * many requests open, gathers pieces in shared memory, has them hashed on a second thread, and writes them; or
- * answers such requests. One connection, no choice, nothing remembered, no event told, no fault forgiven but that of coming too early.
+ * The least a BitTorrent program on Node.js can do for a download from one peer, or an upload to one, from
+ * its start to its end: parses a v1 torrent, asks the tracker, shakes hands, asks for every block in order
+ * with many requests open, gathers pieces in shared memory, has them hashed on a second thread, and writes
+ * them; or answers such requests. One connection, no choice, nothing remembered, no event told, no fault
+ * forgiven but that of coming too early.
  *
  *   node floor-client.mjs get|seed TORRENT DIR HOST PORT
  *
@@ -77,7 +78,9 @@ class Torrent {
     return Math.min(this.pieceLength, this.length - piece * this.pieceLength)
   }
 
-  /** Calls back for each file under a range of a piece: the file, where in it, where in the range, how much. */
+  /**
+   * Calls back for each file under a range of a piece: the file, where in it, where in the range, how much.
+   */
   eachPart(
     piece: number,
     begin: number,
@@ -423,7 +426,9 @@ class Seeder extends Peer {
   }
 }
 
-/** Calls back with each peer that the tracker knows; what it is not asked nicely for it does not say (BEP 23). */
+/**
+ * Calls back with each peer that the tracker knows; what it is not asked nicely for it does not say (BEP 23).
+ */
 function announce(
   torrent: Torrent,
   host: string,

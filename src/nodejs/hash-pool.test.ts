@@ -198,6 +198,7 @@ describe('a pool', () => {
       () => {
         try {
           hashing.know(pieceCount - 1)
+          return undefined
         } catch (error) {
           return (error as ShoalError).code
         }

@@ -124,7 +124,7 @@ class CountingPool extends HashPool {
     }
     function* counted() {
       for (let next = work.jobs.next(); !next.done; next = work.jobs.next()) {
-        count(next.value.pieceCount)
+        count(next.value?.pieceCount ?? 0)
         yield next.value
       }
     }
