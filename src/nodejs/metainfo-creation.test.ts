@@ -197,6 +197,8 @@ describe('wishes', () => {
   })
 })
 
+if (process.platform !== 'linux') console.warn('names that are not UTF-8: only Linux keeps them')
+
 describe.skipIf(process.platform !== 'linux')('names that are not UTF-8', () => {
   test.each(FORMATS)('survive into the metainfo (%s), and are found again', async (format) => {
     mkdirSync(tree)
