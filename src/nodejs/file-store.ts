@@ -4,12 +4,13 @@
  * pieces can be verified and served all the same.
  * Invariant: only `write` changes file content, and it is only given verified pieces.
  */
-import { readv, write as writeFile } from 'node:fs'
+import { readv, readvSync, write as writeFile, writeSync } from 'node:fs'
 import type { Fault } from '../base/result.ts'
 import type { ContentStore } from '../ports/content-store.ts'
 import type { Geometry, Segment } from '../swarm/geometry.ts'
 import type { Metainfo } from '../wire/metainfo.ts'
 import type { ContentFolder, PathComponent } from './content-folder.ts'
+import { DiskPace } from './disk-pace.ts'
 import { type DescriptorPool, OpenFiles } from './open-files.ts'
 import { ShoalError } from './shoal-error.ts'
 import { contentGone, explainedError, storageError } from './storage-error.ts'
@@ -46,6 +47,8 @@ export interface FileStoreOptions {
   readonly isGone?: () => boolean
   /** By default those of the process. */
   readonly descriptors?: DescriptorPool
+  /** By default one of its own: other content may lie on another disk. */
+  readonly pace?: DiskPace
 }
 
 type Done = (fault: Fault | undefined) => void
@@ -54,6 +57,7 @@ export class FileStore implements ContentStore {
   readonly #options: FileStoreOptions
   readonly #files: OpenFiles<number>
   readonly #writes = new Turns<number>(WRITES_PER_FILE)
+  readonly #pace: DiskPace
   /** Writes under way, by file. Bounded by `unverifiedBytesMax`. */
   readonly #writing = new Map<number, number>()
   /** Files written to since they were taken. Bounded by the files of the torrent. */
@@ -63,6 +67,7 @@ export class FileStore implements ContentStore {
 
   constructor(options: FileStoreOptions) {
     this.#options = options
+    this.#pace = options.pace ?? new DiskPace()
     const { folder, pathOf, sideFile, isGone = () => false } = options
     this.#files = new OpenFiles((file, isWriting) => {
       if (isWriting) this.#refuseIfGone(isGone)
@@ -120,7 +125,7 @@ export class FileStore implements ContentStore {
       if (this.#isPadding(segment)) for (const part of parts) part.fill(0)
       else
         this.#use(segment, false, join.open(), (fd, position, settle) =>
-          readAll(fd, parts, segment.length, position, settle),
+          this.#readAll(fd, parts, segment.length, position, settle),
         )
     }
     join.close()
@@ -180,7 +185,11 @@ export class FileStore implements ContentStore {
           this.#hasWritten(file)
           settle(fault)
         },
-        (fd, position, settleWrite) => writeAll(fd, bytes, position, settleWrite),
+        (fd, position, settleWrite) => {
+          // Who waited is let in by the one before: on the spot, all of them would be inside one another.
+          const isAlone = this.#writing.get(file) === 1
+          this.#writeAll(fd, bytes, position, isAlone, settleWrite)
+        },
       ),
     )
   }
@@ -211,18 +220,18 @@ export class FileStore implements ContentStore {
       file === SIDE_FILE
         ? segment.position + this.#options.metainfo.files[segment.file]!.offset
         : segment.position
+    let used: { readonly fd: number; readonly release: () => void }
     try {
-      const { fd, release } = this.#files.use(file, isWriting)
-      operation(fd, position, (cause) => {
-        release()
-        if (cause === undefined) return settle(undefined)
-        this.#files.forget(file)
-        settle(this.#fault(segment, isWriting, cause))
-      })
+      used = this.#files.use(file, isWriting)
     } catch (cause) {
-      const fault = this.#fault(segment, isWriting, cause)
-      setImmediate(() => settle(fault))
+      return settle(this.#fault(segment, isWriting, cause))
     }
+    operation(used.fd, position, (cause) => {
+      used.release()
+      if (cause === undefined) return settle(undefined)
+      this.#files.forget(file)
+      settle(this.#fault(segment, isWriting, cause))
+    })
   }
 
   /** It was closed meanwhile: a read is answered all the same, a write is dropped. */
@@ -231,6 +240,55 @@ export class FileStore implements ContentStore {
     const path = this.#options.folder.display(this.#options.pathOf(segment.file))
     const fault = this.#fault(segment, false, explainedError('EMFILE', path, false))
     setImmediate(() => settle(fault))
+  }
+
+  #writeAll(
+    fd: number,
+    bytes: Uint8Array,
+    position: number,
+    isAlone: boolean,
+    settle: (cause: unknown) => void,
+  ): void {
+    const wrote = (error: unknown, count: number) => {
+      if (error) settle(error)
+      else if (count === bytes.length) settle(undefined)
+      else this.#writeAll(fd, bytes.subarray(count), position + count, isAlone, settle)
+    }
+    if (isAlone && this.#pace.isQuick(bytes.length))
+      this.#onTheSpot(() => writeSync(fd, bytes, 0, bytes.length, position), wrote)
+    else writeFile(fd, bytes, 0, bytes.length, position, wrote)
+  }
+
+  #readAll(
+    fd: number,
+    parts: readonly Uint8Array[],
+    length: number,
+    position: number,
+    settle: (cause: unknown) => void,
+  ): void {
+    const read = (error: unknown, count: number) => {
+      if (error) settle(error)
+      else if (count === length) settle(undefined)
+      else if (count === 0)
+        settle(
+          new ShoalError('storage/short-file', 'a file is shorter than it was', 'Check the files again.'),
+        )
+      else this.#readAll(fd, new ViewCursor(parts).rest(count), length - count, position + count, settle)
+    }
+    if (this.#pace.isQuick(length)) this.#onTheSpot(() => readvSync(fd, parts, position), read)
+    else readv(fd, parts, position, read)
+  }
+
+  /** The same outcome as from a thread, before this returns. */
+  #onTheSpot(operation: () => number, done: (error: unknown, count: number) => void): void {
+    let count = 0
+    let fault: unknown
+    try {
+      count = this.#pace.measure(operation)
+    } catch (error) {
+      fault = error
+    }
+    done(fault, count)
   }
 
   #fault(segment: Segment, isWriting: boolean, cause: unknown): Fault {
@@ -302,28 +360,4 @@ class ViewCursor {
     const [first, ...others] = this.#views.slice(this.#index)
     return first === undefined ? [] : [first.subarray(this.#at), ...others]
   }
-}
-
-function writeAll(fd: number, bytes: Uint8Array, position: number, settle: (cause: unknown) => void): void {
-  writeFile(fd, bytes, 0, bytes.length, position, (error, written) => {
-    if (error) settle(error)
-    else if (written === bytes.length) settle(undefined)
-    else writeAll(fd, bytes.subarray(written), position + written, settle)
-  })
-}
-
-function readAll(
-  fd: number,
-  parts: readonly Uint8Array[],
-  length: number,
-  position: number,
-  settle: (cause: unknown) => void,
-): void {
-  readv(fd, parts, position, (error, got) => {
-    if (error) settle(error)
-    else if (got === length) settle(undefined)
-    else if (got === 0)
-      settle(new ShoalError('storage/short-file', 'a file is shorter than it was', 'Check the files again.'))
-    else readAll(fd, new ViewCursor(parts).rest(got), length - got, position + got, settle)
-  })
 }

@@ -9,6 +9,7 @@ import { CONTENT_GONE } from '../swarm/pause.ts'
 import type { Metainfo } from '../wire/metainfo.ts'
 import { ContentFolder } from './content-folder.ts'
 import { ContentGuard } from './content-guard.ts'
+import { DiskPace } from './disk-pace.ts'
 import { FileStore } from './file-store.ts'
 import { findShortage, spaceNeeds } from './space-check.ts'
 import { explainedError } from './storage-error.ts'
@@ -33,7 +34,14 @@ function metainfoOf(lengths: Record<string, number>): Metainfo {
   } as unknown as Metainfo
 }
 
-function storeOf(root: string, file: string, isGone?: () => boolean): FileStore {
+/** Nothing is done on the spot. */
+class SlowDisk extends DiskPace {
+  override isQuick(): boolean {
+    return false
+  }
+}
+
+function storeOf(root: string, file: string, pace: DiskPace, isGone?: () => boolean): FileStore {
   const metainfo = metainfoOf({ [file]: 1024 })
   return new FileStore({
     metainfo,
@@ -42,6 +50,7 @@ function storeOf(root: string, file: string, isGone?: () => boolean): FileStore 
     pathOf: () => [file],
     selectedFiles: undefined,
     sideFile: ['x.parts'],
+    pace,
     ...(isGone && { isGone }),
   })
 }
@@ -68,13 +77,16 @@ describe('what the system says', () => {
   })
 })
 
-describe('a store', () => {
+describe.each([
+  ['on a quick disk', () => new DiskPace()],
+  ['on a slow one', () => new SlowDisk()],
+])('a store %s', (_, paceOf) => {
   if (process.platform !== 'linux') console.log('skipped: needs Linux')
   // The first page of a process is no memory: the kernel answers EIO, from what passes for a regular file.
   test.skipIf(process.platform !== 'linux')(
     'tells a disk error, and opens the file anew after it',
     async () => {
-      const store = storeOf('/proc/self', 'mem')
+      const store = storeOf('/proc/self', 'mem', paceOf())
       expect(await read(store)).toMatchObject({ code: 'storage/io-error' })
       expect(store.openFiles()).toEqual([])
       store.close()
@@ -82,18 +94,17 @@ describe('a store', () => {
   )
 
   test('makes nothing where its content should be and is not', async () => {
-    const store = storeOf(dir, 'a', () => true)
+    const store = storeOf(dir, 'a', paceOf(), () => true)
     expect(await write(store)).toMatchObject({ code: CONTENT_GONE, hint: expect.stringMatching(/\S/) })
     expect(await read(store)).toMatchObject({ code: CONTENT_GONE })
     expect(new ContentFolder(dir).statSync(['a'])).toBeUndefined()
     store.close()
   })
 
-  test('knows what it writes to, until that is taken', async () => {
-    const store = storeOf(dir, 'a')
+  test('knows what it wrote to, until that is taken', async () => {
+    const store = storeOf(dir, 'a', paceOf())
     const writing = write(store)
     expect(store.isOurs(0)).toBe(true)
-    expect(store.takeWritten(9)).toEqual([])
     await writing
     expect(store.isOurs(0)).toBe(true)
     expect(store.takeWritten(9)).toEqual([0])
@@ -101,6 +112,54 @@ describe('a store', () => {
     expect(store.isOurs(0)).toBe(false)
     store.close()
   })
+
+  test('answers in a later turn, also when all is done on the spot', async () => {
+    const store = storeOf(dir, 'a', paceOf())
+    let isAnswered = false
+    store.write(0, new Uint8Array(1024), () => (isAnswered = true))
+    expect(isAnswered).toBe(false)
+    expect(await read(store)).toBeUndefined()
+    expect(isAnswered).toBe(true)
+    store.close()
+  })
+})
+
+test('what a slow disk has not finished is not taken for written', async () => {
+  const store = storeOf(dir, 'a', new SlowDisk())
+  const writing = write(store)
+  expect(store.takeWritten(9)).toEqual([])
+  await writing
+  expect(store.takeWritten(9)).toEqual([0])
+  store.close()
+})
+
+test('writes that wait for one another are not done inside one another', async () => {
+  const count = 20_000
+  const metainfo = metainfoOf({ a: 1024 * count })
+  let isQuick = false
+  class Recovering extends DiskPace {
+    override isQuick(): boolean {
+      return isQuick
+    }
+  }
+  const store = new FileStore({
+    metainfo,
+    geometry: new Geometry(metainfo, 16_384),
+    folder: new ContentFolder(dir),
+    pathOf: () => ['a'],
+    selectedFiles: undefined,
+    sideFile: ['x.parts'],
+    pace: new Recovering(),
+  })
+  const piece = new Uint8Array(1024)
+  const faults = await new Promise<(Fault | undefined)[]>((resolve) => {
+    const told: (Fault | undefined)[] = []
+    for (let index = 0; index < count; index++)
+      store.write(index, piece, (fault) => told.push(fault) === count && resolve(told))
+    isQuick = true
+  })
+  expect(faults.filter((fault) => fault !== undefined)).toEqual([])
+  store.close()
 })
 
 describe('a guard', () => {
