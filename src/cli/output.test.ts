@@ -66,17 +66,30 @@ describe('JSON lines', () => {
     expect(stderr()).toBe('')
   })
 
-  test('verbosity adds log lines, it never takes events away', () => {
-    const lines = (level: number) => {
+  test('verbosity adds log lines, it never takes events away', async () => {
+    const lines = async (level: number) => {
       const { output, stdout } = screen({ json: true, verbose: { tracker: 0, serve: 0, fetch: level } })
       output.event({ event: 'piece-verified', piece: 7, from: '127.0.0.3:6881' })
+      await output.end()
       return stdout()
         .trimEnd()
         .split('\n')
         .map((line) => JSON.parse(line).event)
     }
-    expect(lines(0)).toEqual(['piece-verified'])
-    expect(lines(1)).toEqual(['piece-verified', 'log'])
+    expect(await lines(0)).toEqual(['piece-verified'])
+    expect(await lines(1)).toEqual(['piece-verified', 'log'])
+  })
+
+  test('the many lines of pieces wait for one another, and for nothing at the end', async () => {
+    const { output, stdout } = screen({ json: true })
+    const names = () => [...stdout().matchAll(/"event":"([a-z-]+)"/g)].map(([, name]) => name)
+    for (const piece of [1, 2]) output.event({ event: 'piece-verified', piece, from: '127.0.0.3:6881' })
+    expect(names()).toEqual([])
+    output.event({ event: 'connecting', address: '127.0.0.3:6881' })
+    expect(names()).toEqual(['piece-verified', 'piece-verified', 'connecting'])
+    output.event({ event: 'piece-verified', piece: 3, from: '127.0.0.3:6881' })
+    await output.end()
+    expect(names()).toHaveLength(4)
   })
 })
 

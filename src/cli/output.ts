@@ -12,6 +12,7 @@ import { storageError } from '../nodejs/storage-error.ts'
 import { EventWriter, type LogLine } from './event-text.ts'
 import type { KnownEvent, ProgressEvent, ShoalEvent } from './events.ts'
 import { exitStatusOf } from './exit-status.ts'
+import { HeldLines } from './held-lines.ts'
 import type { LogFile } from './log-file.ts'
 import { plainValue } from './plain-value.ts'
 import {
@@ -46,6 +47,9 @@ export class Output {
   readonly isJson: boolean
   readonly #options: OutputOptions
   readonly #writer = new EventWriter()
+  readonly #jsonLines: HeldLines
+  /** Something of an event may be told besides the line of `--json`. */
+  readonly #isSpoken: boolean
   readonly #renderer: ProgressRenderer | undefined
   /**
    * Tenths of each torrent that have been told, where there is no terminal. Bounded by
@@ -56,6 +60,8 @@ export class Output {
   constructor(options: OutputOptions) {
     this.#options = options
     this.isJson = options.json
+    this.#jsonLines = new HeldLines((text) => this.#write(options.stdout, text))
+    this.#isSpoken = !options.json || Object.values(options.verbose).some((level) => level > 0)
     const isLive = options.stderr.isTTY === true && options.environment.TERM !== 'dumb'
     if (isLive && !options.json && !options.quiet)
       this.#renderer = new ProgressRenderer({
@@ -78,7 +84,8 @@ export class Output {
   event(event: KnownEvent | ShoalEvent, sentence?: string): void {
     const shoalEvent = withoutSecrets(event as ShoalEvent)
     this.#options.logFile?.write(plainValue(shoalEvent) as ShoalEvent)
-    if (this.isJson) this.#json(shoalEvent)
+    if (this.isJson) this.#json(shoalEvent, FREQUENT.has(shoalEvent.event))
+    if (!this.#isSpoken) return
     if (event.event === 'progress') return this.#progress(event as ProgressEvent & ShoalEvent)
     const text = this.#writer.write(shoalEvent)
     const spoken = sentence ?? text.sentence
@@ -149,6 +156,7 @@ export class Output {
   /** Takes the live lines down for good and waits until all has been written. */
   async end(): Promise<void> {
     this.#renderer?.end()
+    this.#jsonLines.flush()
     this.#options.logFile?.close()
     await Promise.all([this.#options.stdout, this.#options.stderr].map(drained))
   }
@@ -174,8 +182,10 @@ export class Output {
     this.#write(this.#options.stderr, `${tag} ${safeText(log.message)}\n`)
   }
 
-  #json(event: ShoalEvent): void {
-    this.#write(this.#options.stdout, `${JSON.stringify(plainValue(event))}\n`)
+  #json(event: ShoalEvent, mayWait = false): void {
+    const line = `${JSON.stringify(plainValue(event))}\n`
+    if (mayWait) this.#jsonLines.hold(line)
+    else this.#jsonLines.add(line)
   }
 
   #line(line: string): void {
@@ -200,6 +210,9 @@ export class Output {
     return styleText(style, text, { validateStream: false })
   }
 }
+
+/** As many as hundreds a second; nobody waits for the single one. */
+const FREQUENT: ReadonlySet<string> = new Set(['piece-verified'])
 
 /**
  * Fields in which addresses of trackers, or words of others, stand: what users paste when they ask for help.
