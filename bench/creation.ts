@@ -1,8 +1,9 @@
 /**
  * How fast torrents are made: `shoal create` beside mktorrent and libtorrent where they are
  * installed, whole processes from start to exit, on a warm page cache. One big file and a library of
- * many small ones, in every format. `bare JavaScript` is the floor on Node.js, without start-up
- * (`kit/bare-hashing.ts`).
+ * many small ones, in every format. `bare program` is the least a program on Node.js can do, from start to
+ * exit as the others (`kit/bare-program.ts`); `bare JavaScript` is its hashing alone, without start-up and
+ * search (`kit/bare-hashing.ts`).
  * The programs take turns inside each repetition; the ratio is of medians of the same
  * run, which is all that counts.
  *
@@ -16,9 +17,11 @@ import { spawnSync } from 'node:child_process'
 import { rmSync } from 'node:fs'
 import path from 'node:path'
 import { parseArgs } from 'node:util'
+import { bareCreateCommand } from './kit/bare-commands.ts'
 import { dataFolder } from './kit/clean-up.ts'
 import { bigContent, type Content, libraryContent } from './kit/content.ts'
 import { PYTHON } from './kit/libtorrent-program.ts'
+import { isMktorrentInstalled, mktorrentCommand } from './kit/mktorrent-program.ts'
 import { positiveNumber, wordList } from './kit/options.ts'
 import { Results } from './kit/results.ts'
 import { noteBuild, shoalCommand } from './kit/shoal-program.ts'
@@ -63,20 +66,12 @@ const PROGRAMS: readonly Program[] = [
   {
     name: 'mktorrent',
     command: (format, content, output) =>
-      format !== 'v1'
-        ? undefined
-        : [
-            'mktorrent',
-            '-t',
-            '2',
-            '-l',
-            `${Math.log2(PIECE_LENGTH)}`,
-            '-a',
-            'http://127.0.0.1/announce',
-            '-o',
-            output,
-            content.path,
-          ],
+      format === 'v1' ? mktorrentCommand(content.path, output, PIECE_LENGTH) : undefined,
+  },
+  {
+    name: 'bare program',
+    command: (format, content, output) =>
+      format === 'v1' ? bareCreateCommand(content.path, output, PIECE_LENGTH) : undefined,
   },
   {
     name: 'bare JavaScript',
@@ -99,12 +94,9 @@ const PROGRAMS: readonly Program[] = [
 ]
 
 function isInstalled({ name }: Program): boolean {
-  if (name === 'mktorrent') return spawnSync('mktorrent', ['-h']).error === undefined
-  return (
-    name === 'shoal' ||
-    name === 'bare JavaScript' ||
-    spawnSync(PYTHON, ['-c', 'import libtorrent']).status === 0
-  )
+  if (name === 'mktorrent') return isMktorrentInstalled()
+  if (name === 'libtorrent') return spawnSync(PYTHON, ['-c', 'import libtorrent']).status === 0
+  return true
 }
 
 /** Seconds from start to exit, or what the program says. */
@@ -123,10 +115,9 @@ function measure(content: Content, format: Format): void {
       const output = path.join(dataFolder(), 'out.torrent')
       rmSync(output, { force: true })
       const command = program.command(format, content, output)
-      if (command !== undefined)
-        results.add(title + program.name, {
-          [SPEED]: content.bytes / timed(command, program.isTimedByItself) / 1e6,
-        })
+      if (command === undefined) continue
+      const seconds = timed(command, program.isTimedByItself)
+      results.add(title + program.name, { [SPEED]: content.bytes / seconds / 1e6, ms: 1000 * seconds })
     }
   }
   results.printByColumn(title)
