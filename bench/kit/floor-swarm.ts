@@ -147,6 +147,7 @@ class Swarm {
   readonly #pieceBuffers: Buffer[] = []
   /** Written, and not told yet. */
   #news: number[] = []
+  #timer: NodeJS.Timeout | undefined
   #missing = 0
   #left = 0
 
@@ -216,8 +217,8 @@ class Swarm {
         throw new Error(`piece ${piece} is wrong`)
       if (writeSync(fd, data, 0, size, piece * torrent.pieceLength) !== size) throw new Error('short write')
       states[piece] = State.here
-      if (this.#news.length === 0) setTimeout(() => this.#tell(), HAVE_MS)
       this.#news.push(piece)
+      this.#timer ??= setTimeout(() => this.#tell(), HAVE_MS)
       if (--this.#left === 0) writeSync(1, 'done\n')
     }
     this.#pieceBuffers.push(bytes)
@@ -231,9 +232,11 @@ class Swarm {
       bytes.writeUInt32BE(this.#news[i]!, 9 * i + 5)
     }
     this.#news = []
+    const isWaiting = this.#missing === 0 && this.#left > 0
+    this.#timer = isWaiting ? setTimeout(() => this.#tell(), HAVE_MS) : undefined
     for (const peer of this.peers) {
-      peer.tell(bytes)
-      if (this.#missing === 0) peer.ask()
+      if (bytes.length > 0) peer.socket.write(bytes)
+      if (isWaiting) peer.ask()
     }
   }
 }
@@ -269,10 +272,6 @@ class Peer {
     this.socket.on('close', () => swarm.remove(this))
     this.socket.on('connect', () => this.#greet())
     if (!this.socket.connecting) this.#greet()
-  }
-
-  tell(bytes: Buffer): void {
-    this.socket.write(bytes)
   }
 
   /** Asks for whole pieces, so that the other reads and sends much at a time. */
