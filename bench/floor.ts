@@ -1,6 +1,6 @@
 /**
  * The floor under every transfer on Node.js, on this machine: the bytes move through processes that do
- * nothing but read, hash, write and pass on. In two shapes:
+ * nothing but read, hash, write and pass on. In three shapes:
  *
  * - A chain (`kit/floor-relay.ts`): each receives and all but the last send every byte once. Start-up is not
  *   counted.
@@ -8,6 +8,8 @@
  *   Start-up counts, as it does in `transfer`: from the start of the first leecher's process until the last
  *   one has everything; processor time is that of whole processes. Once as it is least, and once with what
  *   is passed on read back from the file, as peers do that serve requests.
+ * - A swarm that speaks BitTorrent and does nothing else (`kit/floor-swarm.ts`): each asks all others for
+ *   blocks and answers them. Peers are named, start-up counts as in the mesh.
  *
  *   npm run bench -- floor [--mib 512] [--leechers 8] [--reps 5]
  *
@@ -19,7 +21,7 @@ import net from 'node:net'
 import path from 'node:path'
 import { parseArgs } from 'node:util'
 import { freshFolder, removeFolder } from './kit/clean-up.ts'
-import { bigContent, MIB } from './kit/content.ts'
+import { bigContent, MIB, makeTorrent } from './kit/content.ts'
 import { freePort } from './kit/free-port.ts'
 import { MeasuredProcess } from './kit/measured-process.ts'
 import { positiveNumber } from './kit/options.ts'
@@ -30,6 +32,9 @@ import { until } from './kit/waiting.ts'
 const GIB = 1024 * MIB
 const RELAY = path.join(import.meta.dirname, 'kit', 'floor-relay.ts')
 const PEER = path.join(import.meta.dirname, 'kit', 'floor-peer.ts')
+const SWARM = path.join(import.meta.dirname, 'kit', 'floor-swarm.ts')
+/** Nobody is asked: the clients are told of one another. */
+const NO_TRACKER = 'http://127.0.0.1:1/announce'
 
 const { values } = parseArgs({
   options: {
@@ -42,11 +47,13 @@ const mib = positiveNumber('mib', values.mib)
 const leecherCount = positiveNumber('leechers', values.leechers)
 const bytes = mib * MIB
 const content = bigContent(mib, 1 + leecherCount)
+const torrent = await makeTorrent(content, NO_TRACKER, MIB)
 const results = new Results()
 for (let rep = 0; rep < positiveNumber('reps', values.reps); rep++) {
   await measureChain()
   await measureMesh('mesh, start-up included', [])
   await measureMesh('mesh, read back, start-up included', ['read-back'])
+  await measureSwarm('BitTorrent, start-up included')
 }
 results.printByRow('floor')
 results.save('floor', values, ['delivered MB/s', 'leecher CPU s/GiB', 'source CPU s/GiB'])
@@ -97,8 +104,7 @@ async function measureChain(): Promise<void> {
 
 async function measureMesh(what: string, mode: readonly string[]): Promise<void> {
   const folder = freshFolder('floor')
-  const program = path.join(folder, 'floor-peer.mjs')
-  writeFileSync(program, stripTypeScriptTypes(readFileSync(PEER, 'utf8')))
+  const program = plainProgram(PEER, folder)
   const ports = await Promise.all(Array.from({ length: 1 + leecherCount }, () => freePort()))
   const cpu: number[] = []
   const peers: MeasuredProcess[] = []
@@ -137,6 +143,63 @@ async function measureMesh(what: string, mode: readonly string[]): Promise<void>
     await Promise.all(peers.map((peer) => peer.stop()))
     removeFolder(folder)
   }
+}
+
+async function measureSwarm(what: string): Promise<void> {
+  const folder = freshFolder('floor')
+  const program = plainProgram(SWARM, folder)
+  const port = await freePort()
+  const hosts = Array.from({ length: 1 + leecherCount }, (_, index) => `127.0.0.${2 + index}`)
+  const dirOf = (index: number) => (index === 0 ? path.dirname(content.path) : path.join(folder, `${index}`))
+  const clients: MeasuredProcess[] = []
+  let isSourceReady = false
+  let doneCount = 0
+  let doneAt = 0
+  const start = (index: number) =>
+    clients.push(
+      new MeasuredProcess(`client ${index}`, {
+        command: [
+          ...[process.execPath, program, index === 0 ? 'seed' : 'get', torrent.file],
+          ...[dirOf(index), hosts[index]!, `${port}`, ...hosts.map((host) => `${host}:${port}`)],
+        ],
+        folder,
+        onLine: (line) => {
+          if (index === 0) isSourceReady ||= line === 'ready'
+          else if (line === 'done') {
+            doneCount++
+            doneAt = performance.now()
+          }
+        },
+      }),
+    )
+  try {
+    start(0)
+    await until('the source to listen', 20_000, () => isSourceReady)
+    const source = clients[0]!
+    const before = source.cpuSeconds
+    const startedAt = performance.now()
+    for (let index = 1; index <= leecherCount; index++) start(index)
+    await until('everything to be downloaded', 120_000, () => {
+      for (const client of clients) client.requireRunning()
+      return doneCount === leecherCount
+    })
+    const leecherCpu = sum(clients.slice(1).map((client) => client.cpuSeconds))
+    note(what, (doneAt - startedAt) / 1000, leecherCpu, source.cpuSeconds - before)
+    await Promise.all(clients.map((client) => client.stop()))
+    const name = path.basename(content.path)
+    for (let index = 1; index <= leecherCount; index++)
+      requireSame(content.path, path.join(dirOf(index), name))
+  } finally {
+    await Promise.all(clients.map((client) => client.stop()))
+    removeFolder(folder)
+  }
+}
+
+/** As plain JavaScript: taking the types off would count as its start. */
+function plainProgram(source: string, folder: string): string {
+  const program = path.join(folder, `${path.parse(source).name}.mjs`)
+  writeFileSync(program, stripTypeScriptTypes(readFileSync(source, 'utf8')))
+  return program
 }
 
 function sum(numbers: readonly number[]): number {

@@ -62,8 +62,11 @@ export function libraryContent(fileCount: number, copies = 2): Content {
 }
 
 /** Format v1, which all programs read. */
-export async function makeTorrent(content: Content, trackerUrl: string): Promise<Torrent> {
-  const pieceLength = content.bytes >= 1024 * MIB ? MIB : MIB / 2
+export async function makeTorrent(
+  content: Content,
+  trackerUrl: string,
+  pieceLength = content.bytes >= 1024 * MIB ? MIB : MIB / 2,
+): Promise<Torrent> {
   const { bytes, infoHashV1 } = await createMetainfo({
     paths: [content.path],
     trackers: [trackerUrl],
