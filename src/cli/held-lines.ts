@@ -1,6 +1,6 @@
 /**
- * Lines that nobody waits for go out together, a few times a second: each write wakes the reader, which on a
- * busy machine costs both programs more than the line did.
+ * Lines of which many come within a moment go out together, a few times a second: each write wakes the
+ * reader, which on a busy machine costs both programs more than the line did.
  * Invariant: the order of lines is that in which they came; none waits longer than `HELD_MS`.
  */
 
@@ -12,6 +12,7 @@ export class HeldLines {
   readonly #write: (text: string) => void
   #held = ''
   #timer: NodeJS.Timeout | undefined
+  #writtenAtMs = -Infinity
 
   constructor(write: (text: string) => void) {
     this.#write = write
@@ -23,11 +24,12 @@ export class HeldLines {
     this.flush()
   }
 
-  /** Written with the next ones. */
+  /** Written with the next ones, if there was one a moment ago. */
   hold(line: string): void {
     this.#held += line
-    if (this.#held.length > HELD_LENGTH_MAX) this.flush()
-    else this.#timer ??= setTimeout(() => this.flush(), HELD_MS)
+    const waitMs = this.#writtenAtMs + HELD_MS - performance.now()
+    if (waitMs <= 0 || this.#held.length > HELD_LENGTH_MAX) this.flush()
+    else this.#timer ??= setTimeout(() => this.flush(), waitMs)
   }
 
   flush(): void {
@@ -35,6 +37,8 @@ export class HeldLines {
     this.#timer = undefined
     const text = this.#held
     this.#held = ''
-    if (text !== '') this.#write(text)
+    if (text === '') return
+    this.#writtenAtMs = performance.now()
+    this.#write(text)
   }
 }

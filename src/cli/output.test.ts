@@ -84,7 +84,7 @@ describe('JSON lines', () => {
     const { output, stdout } = screen({ json: true })
     const names = () => [...stdout().matchAll(/"event":"([a-z-]+)"/g)].map(([, name]) => name)
     for (const piece of [1, 2]) output.event({ event: 'piece-verified', piece, from: '127.0.0.3:6881' })
-    expect(names()).toEqual([])
+    expect(names()).toEqual(['piece-verified'])
     output.event({ event: 'connecting', address: '127.0.0.3:6881' })
     expect(names()).toEqual(['piece-verified', 'piece-verified', 'connecting'])
     output.event({ event: 'piece-verified', piece: 3, from: '127.0.0.3:6881' })

@@ -3,8 +3,8 @@
  * serves them from memory: a tenth of a millisecond, for which handing them to a thread, and hearing back,
  * costs two wake-ups (docs/decisions/0019). Behind a disk they may take a hundred times as long, and go to
  * threads until a pause is over.
- * The mean counts, not the slowest: on a busy machine a quick one takes long now and then, since the processor
- * was given to others meanwhile.
+ * The mean counts, not the slowest: on a busy machine a quick one takes long now and then, since the
+ * processor was given to others meanwhile.
  */
 
 /** Of the mean of the last ones; a disk that has to seek needs more. */
