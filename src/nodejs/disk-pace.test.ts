@@ -1,13 +1,14 @@
 import { describe, expect, it } from 'vitest'
 import { DiskPace } from './disk-pace.ts'
 
-const MIB = 1024 * 1024
+const KIB = 1024
+const MIB = 1024 * KIB
 
-/** A pace in time of its own, and what takes so many milliseconds of it. */
+/** A pace of a mebibyte each millisecond, in time of its own, and what takes so many milliseconds of it. */
 function paced() {
   let nowMs = 0
-  const pace = new DiskPace(() => nowMs)
-  const take = (ms: number) => pace.measure(() => (nowMs += ms))
+  const pace = new DiskPace(MIB, () => nowMs)
+  const take = (ms: number, byteCount = 512 * KIB) => pace.measure(byteCount, () => (nowMs += ms))
   return { pace, take, wait: (ms: number) => (nowMs += ms) }
 }
 
@@ -18,15 +19,24 @@ describe('the pace of a disk', () => {
     expect(pace.isQuick(4 * MIB + 1)).toBe(false)
   })
 
-  it('stays quick when one in ten is held up by other programs', () => {
+  it('stays quick when one in five is held up by other programs', () => {
     const { pace, take } = paced()
-    for (let i = 0; i < 1000; i++) take(i % 10 === 0 ? 20 : 0.3)
+    for (let i = 0; i < 1000; i++) take(i % 5 === 0 ? 20 : 0.3)
     expect(pace.isQuick(MIB)).toBe(true)
   })
 
-  it('is slow where each takes as long as a disk needs to seek', () => {
+  it('allows more time for more bytes', () => {
     const { pace, take } = paced()
-    for (let i = 0; i < 10; i++) take(10)
+    for (let i = 0; i < 100; i++) take(4, 4 * MIB)
+    expect(pace.isQuick(MIB)).toBe(true)
+  })
+
+  it.each([
+    ['a disk needs to seek', 10],
+    ['a disk reads at half a gigabyte a second', 1.05],
+  ])('is slow where each takes as long as %s', (_, ms) => {
+    const { pace, take } = paced()
+    for (let i = 0; i < 20; i++) take(ms)
     expect(pace.isQuick(MIB)).toBe(false)
   })
 
@@ -44,7 +54,7 @@ describe('the pace of a disk', () => {
   it('counts what fails, and passes on what is thrown', () => {
     const { pace, wait } = paced()
     const fail = () =>
-      pace.measure(() => {
+      pace.measure(MIB, () => {
         wait(100)
         throw new Error('EIO')
       })

@@ -47,8 +47,8 @@ export interface FileStoreOptions {
   readonly isGone?: () => boolean
   /** By default those of the process. */
   readonly descriptors?: DescriptorPool
-  /** By default one of its own: other content may lie on another disk. */
-  readonly pace?: DiskPace
+  /** By default those of its own: other content may lie on another disk. */
+  readonly paces?: { readonly ofReads: DiskPace; readonly ofWrites: DiskPace }
 }
 
 type Done = (fault: Fault | undefined) => void
@@ -57,7 +57,8 @@ export class FileStore implements ContentStore {
   readonly #options: FileStoreOptions
   readonly #files: OpenFiles<number>
   readonly #writes = new Turns<number>(WRITES_PER_FILE)
-  readonly #pace: DiskPace
+  readonly #readPace: DiskPace
+  readonly #writePace: DiskPace
   /** Writes under way, by file. Bounded by `unverifiedBytesMax`. */
   readonly #writing = new Map<number, number>()
   /** Files written to since they were taken. Bounded by the files of the torrent. */
@@ -67,7 +68,8 @@ export class FileStore implements ContentStore {
 
   constructor(options: FileStoreOptions) {
     this.#options = options
-    this.#pace = options.pace ?? new DiskPace()
+    this.#readPace = options.paces?.ofReads ?? DiskPace.ofReads()
+    this.#writePace = options.paces?.ofWrites ?? DiskPace.ofWrites()
     const { folder, pathOf, sideFile, isGone = () => false } = options
     this.#files = new OpenFiles((file, isWriting) => {
       if (isWriting) this.#refuseIfGone(isGone)
@@ -254,8 +256,8 @@ export class FileStore implements ContentStore {
       else if (count === bytes.length) settle(undefined)
       else this.#writeAll(fd, bytes.subarray(count), position + count, isAlone, settle)
     }
-    if (isAlone && this.#pace.isQuick(bytes.length))
-      this.#onTheSpot(() => writeSync(fd, bytes, 0, bytes.length, position), wrote)
+    if (isAlone && this.#writePace.isQuick(bytes.length))
+      onTheSpot(this.#writePace, bytes.length, () => writeSync(fd, bytes, 0, bytes.length, position), wrote)
     else writeFile(fd, bytes, 0, bytes.length, position, wrote)
   }
 
@@ -275,20 +277,9 @@ export class FileStore implements ContentStore {
         )
       else this.#readAll(fd, new ViewCursor(parts).rest(count), length - count, position + count, settle)
     }
-    if (this.#pace.isQuick(length)) this.#onTheSpot(() => readvSync(fd, parts, position), read)
+    if (this.#readPace.isQuick(length))
+      onTheSpot(this.#readPace, length, () => readvSync(fd, parts, position), read)
     else readv(fd, parts, position, read)
-  }
-
-  /** The same outcome as from a thread, before this returns. */
-  #onTheSpot(operation: () => number, done: (error: unknown, count: number) => void): void {
-    let count = 0
-    let fault: unknown
-    try {
-      count = this.#pace.measure(operation)
-    } catch (error) {
-      fault = error
-    }
-    done(fault, count)
   }
 
   #fault(segment: Segment, isWriting: boolean, cause: unknown): Fault {
@@ -299,6 +290,23 @@ export class FileStore implements ContentStore {
     const { code, message, hint } = error as ShoalError
     return { code, message, ...(hint === undefined ? {} : { hint }) }
   }
+}
+
+/** The same outcome as from a thread, before this returns. */
+function onTheSpot(
+  pace: DiskPace,
+  byteCount: number,
+  operation: () => number,
+  done: (error: unknown, count: number) => void,
+): void {
+  let count = 0
+  let fault: unknown
+  try {
+    count = pace.measure(byteCount, operation)
+  } catch (error) {
+    fault = error
+  }
+  done(fault, count)
 }
 
 /** Completes once, with the first fault, when every opened part has settled; always in a later turn. */

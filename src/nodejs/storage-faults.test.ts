@@ -34,10 +34,17 @@ function metainfoOf(lengths: Record<string, number>): Metainfo {
   } as unknown as Metainfo
 }
 
-/** Nothing is done on the spot. */
-class SlowDisk extends DiskPace {
+/** Quick or not, whatever anything takes. */
+class FixedPace extends DiskPace {
+  readonly #says: () => boolean
+
+  constructor(says: () => boolean) {
+    super(1)
+    this.#says = says
+  }
+
   override isQuick(): boolean {
-    return false
+    return this.#says()
   }
 }
 
@@ -50,7 +57,7 @@ function storeOf(root: string, file: string, pace: DiskPace, isGone?: () => bool
     pathOf: () => [file],
     selectedFiles: undefined,
     sideFile: ['x.parts'],
-    pace,
+    paces: { ofReads: pace, ofWrites: pace },
     ...(isGone && { isGone }),
   })
 }
@@ -78,8 +85,8 @@ describe('what the system says', () => {
 })
 
 describe.each([
-  ['on a quick disk', () => new DiskPace()],
-  ['on a slow one', () => new SlowDisk()],
+  ['on a quick disk', () => new FixedPace(() => true)],
+  ['on a slow one', () => new FixedPace(() => false)],
 ])('a store %s', (_, paceOf) => {
   if (process.platform !== 'linux') console.log('skipped: needs Linux')
   // The first page of a process is no memory: the kernel answers EIO, from what passes for a regular file.
@@ -125,7 +132,7 @@ describe.each([
 })
 
 test('what a slow disk has not finished is not taken for written', async () => {
-  const store = storeOf(dir, 'a', new SlowDisk())
+  const store = storeOf(dir, 'a', new FixedPace(() => false))
   const writing = write(store)
   expect(store.takeWritten(9)).toEqual([])
   await writing
@@ -137,11 +144,7 @@ test('writes that wait for one another are not done inside one another', async (
   const count = 20_000
   const metainfo = metainfoOf({ a: 1024 * count })
   let isQuick = false
-  class Recovering extends DiskPace {
-    override isQuick(): boolean {
-      return isQuick
-    }
-  }
+  const pace = new FixedPace(() => isQuick)
   const store = new FileStore({
     metainfo,
     geometry: new Geometry(metainfo, 16_384),
@@ -149,7 +152,7 @@ test('writes that wait for one another are not done inside one another', async (
     pathOf: () => ['a'],
     selectedFiles: undefined,
     sideFile: ['x.parts'],
-    pace: new Recovering(),
+    paces: { ofReads: pace, ofWrites: pace },
   })
   const piece = new Uint8Array(1024)
   const faults = await new Promise<(Fault | undefined)[]>((resolve) => {
