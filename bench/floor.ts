@@ -15,8 +15,7 @@
  *
  * What `transfer` says of the same sizes is to be held against this. No build needed.
  */
-import { createReadStream, readFileSync, writeFileSync } from 'node:fs'
-import { stripTypeScriptTypes } from 'node:module'
+import { createReadStream } from 'node:fs'
 import net from 'node:net'
 import path from 'node:path'
 import { parseArgs } from 'node:util'
@@ -25,14 +24,13 @@ import { bigContent, MIB, makeTorrent } from './kit/content.ts'
 import { freePort } from './kit/free-port.ts'
 import { MeasuredProcess } from './kit/measured-process.ts'
 import { positiveNumber } from './kit/options.ts'
+import { plainProgram } from './kit/plain-program.ts'
 import { Results } from './kit/results.ts'
 import { requireSame } from './kit/same-tree.ts'
 import { until } from './kit/waiting.ts'
 
 const GIB = 1024 * MIB
 const RELAY = path.join(import.meta.dirname, 'kit', 'floor-relay.ts')
-const PEER = path.join(import.meta.dirname, 'kit', 'floor-peer.ts')
-const SWARM = path.join(import.meta.dirname, 'kit', 'floor-swarm.ts')
 /** Nobody is asked: the clients are told of one another. */
 const NO_TRACKER = 'http://127.0.0.1:1/announce'
 
@@ -104,7 +102,7 @@ async function measureChain(): Promise<void> {
 
 async function measureMesh(what: string, mode: readonly string[]): Promise<void> {
   const folder = freshFolder('floor')
-  const program = plainProgram(PEER, folder)
+  const program = plainProgram('floor-peer', 'mjs')
   const ports = await Promise.all(Array.from({ length: 1 + leecherCount }, () => freePort()))
   const cpu: number[] = []
   const peers: MeasuredProcess[] = []
@@ -147,7 +145,7 @@ async function measureMesh(what: string, mode: readonly string[]): Promise<void>
 
 async function measureSwarm(what: string): Promise<void> {
   const folder = freshFolder('floor')
-  const program = plainProgram(SWARM, folder)
+  const program = plainProgram('floor-swarm', 'mjs')
   const port = await freePort()
   const hosts = Array.from({ length: 1 + leecherCount }, (_, index) => `127.0.0.${2 + index}`)
   const dirOf = (index: number) => (index === 0 ? path.dirname(content.path) : path.join(folder, `${index}`))
@@ -193,13 +191,6 @@ async function measureSwarm(what: string): Promise<void> {
     await Promise.all(clients.map((client) => client.stop()))
     removeFolder(folder)
   }
-}
-
-/** As plain JavaScript: taking the types off would count as its start. */
-function plainProgram(source: string, folder: string): string {
-  const program = path.join(folder, `${path.parse(source).name}.mjs`)
-  writeFileSync(program, stripTypeScriptTypes(readFileSync(source, 'utf8')))
-  return program
 }
 
 function sum(numbers: readonly number[]): number {

@@ -226,7 +226,10 @@ export class FileStore implements ContentStore {
     try {
       used = this.#files.use(file, isWriting)
     } catch (cause) {
-      return settle(this.#fault(segment, isWriting, cause))
+      // Later: writes that wait for one another would fail inside one another.
+      const fault = this.#fault(segment, isWriting, cause)
+      setImmediate(() => settle(fault))
+      return
     }
     operation(used.fd, position, (cause) => {
       used.release()

@@ -1,4 +1,4 @@
-import { mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
@@ -140,16 +140,21 @@ test('what a slow disk has not finished is not taken for written', async () => {
   store.close()
 })
 
-test('writes that wait for one another are not done inside one another', async () => {
+test.each([
+  ['done', false],
+  ['failing', true],
+])('writes that wait for one another are not %s inside one another', async (_, isFailing) => {
   const count = 20_000
   const metainfo = metainfoOf({ a: 1024 * count })
   let isQuick = false
+  let isLost = false
+  mkdirSync(path.join(dir, 'folder'))
   const pace = new FixedPace(() => isQuick)
   const store = new FileStore({
     metainfo,
     geometry: new Geometry(metainfo, 16_384),
     folder: new ContentFolder(dir),
-    pathOf: () => ['a'],
+    pathOf: () => [isLost ? 'folder' : 'a'],
     selectedFiles: undefined,
     sideFile: ['x.parts'],
     paces: { ofReads: pace, ofWrites: pace },
@@ -159,9 +164,13 @@ test('writes that wait for one another are not done inside one another', async (
     const told: (Fault | undefined)[] = []
     for (let index = 0; index < count; index++)
       store.write(index, piece, (fault) => told.push(fault) === count && resolve(told))
-    isQuick = true
+    isQuick = !isFailing
+    isLost = isFailing
+    if (isFailing) store.reopen()
   })
-  expect(faults.filter((fault) => fault !== undefined)).toEqual([])
+  const failedCount = faults.filter((fault) => fault !== undefined).length
+  if (isFailing) expect(failedCount).toBeGreaterThan(count - 10)
+  else expect(failedCount).toBe(0)
   store.close()
 })
 
