@@ -1,9 +1,10 @@
 /**
  * Second step of the build: puts the modules of the program together into few files, `dist/bundle`, because
  * to find and read 250 of them is a sixth of the processor time of a short `get`
- * (docs/decisions/0018-program-bundled.md). Packages stay where they are; what is loaded on demand becomes a
- * file of its own, and so does each worker. All lie in one folder, at the depth of the modules that look for
- * their neighbours from `import.meta.url`. Nothing is shortened: stack traces stay readable.
+ * (docs/decisions/0018-program-bundled.md). Packages stay where they are. What commands load at the same time
+ * is one file, whatever else is loaded on demand a file of its own, and so is each worker. All lie in one
+ * folder, at the depth of the modules that look for their neighbours from `import.meta.url`. Nothing is
+ * shortened: stack traces stay readable.
  * `src/main.ts` runs the bundle unless the compiler has written something since.
  */
 import { globSync, renameSync, rmSync } from 'node:fs'
@@ -15,6 +16,23 @@ const target = join(import.meta.dirname, '..', 'dist', 'bundle')
 /** Until it is whole; a program that is just starting finds the old one or none. */
 const unfinished = `${target}.new`
 const PACKAGE = /^(?:node:|@?[a-z][\w.-]*(?:\/|$))/
+
+/**
+ * What is loaded at the same time is one file: these modules and all that they import, less what is in a
+ * group before. Each file costs half a millisecond, whatever is in it.
+ */
+const TOGETHER: Readonly<Record<string, readonly string[]>> = {
+  first: ['cli/compiled-code', 'cli/version'],
+  // While the rest is read, the thread comes up.
+  hashing: ['nodejs/hash-pool'],
+  program: ['cli/program', 'cli/settings-resolution', 'cli/config-file', 'cli/command-options'],
+  making: ['cli/create', 'cli/verify'],
+  peer: ['cli/get', 'cli/seed', 'nodejs/peer-node'],
+}
+const groups = Object.entries(TOGETHER).map(([name, modules], index) => {
+  const paths = new Set(modules.map((module) => join(source, `${module}.ts`)))
+  return { name, priority: 100 - index, test: (id: string) => paths.has(id) }
+})
 
 rmSync(unfinished, { recursive: true, force: true })
 await bundle(join(source, 'cli', 'entry.ts'))
@@ -40,6 +58,7 @@ async function bundle(entry: string): Promise<void> {
     minify: false,
     sourcemap: true,
     sourcemapExcludeSources: true,
+    codeSplitting: { groups },
   })
   await build.close()
 }

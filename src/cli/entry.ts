@@ -3,6 +3,7 @@
  * before anything else is loaded; threads for commands that hash are started here, because they take as long
  * to come up as everything else does to load.
  */
+import { keepCompiledCode } from './compiled-code.ts'
 import { formatVersion, readVersion } from './version.ts'
 
 const HASHING_COMMANDS: ReadonlySet<string> = new Set(['create', 'verify', 'share', 'seed'])
@@ -18,6 +19,7 @@ export async function start(argv: readonly string[]): Promise<void> {
     )
     return
   }
+  keepCompiledCode(process.env)
   if (HASHING_COMMANDS.has(argv[0] ?? '') && !argv.some((word) => HELP.has(word))) {
     const { HashPool } = await import('../nodejs/hash-pool.ts')
     HashPool.shared.start(true)

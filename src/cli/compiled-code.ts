@@ -1,0 +1,33 @@
+/**
+ * What V8 has compiled of the program is kept between runs, in `$XDG_CACHE_HOME/shoal/compiled`, else in
+ * `~/.cache`: without it a fifth of a short `get` goes into compiling the same again
+ * (docs/decisions/0020-compiled-code-kept.md). Node.js reads and writes it, and compiles what does not fit.
+ * It is code that will run, so it is taken only from a folder that nobody else can write to.
+ */
+import { lstatSync, mkdirSync } from 'node:fs'
+import { homedir } from 'node:os'
+import { isAbsolute, join } from 'node:path'
+import { keepNewestFiles } from '../nodejs/newest-files.ts'
+
+/** Three programs as large as a tracker with all its packages: each build leaves some behind. */
+const FILES_MAX = 1000
+const OTHERS_CAN_WRITE = 0o022
+
+/** Before anything large is loaded. */
+export function keepCompiledCode(environment: NodeJS.ProcessEnv): void {
+  // Who set this has a place for it.
+  if (environment.NODE_COMPILE_CACHE !== undefined) return
+  try {
+    const home = environment.XDG_CACHE_HOME || join(homedir(), '.cache')
+    if (!isAbsolute(home)) return
+    const folder = join(home, 'shoal', 'compiled')
+    mkdirSync(folder, { recursive: true, mode: 0o700 })
+    const { uid, mode } = lstatSync(folder)
+    if (uid !== process.geteuid?.() || (mode & OTHERS_CAN_WRITE) !== 0) return
+    const { enableCompileCache } = process.getBuiltinModule('node:module')
+    const { directory } = enableCompileCache(folder)
+    if (directory !== undefined) keepNewestFiles(directory, FILES_MAX)
+  } catch {
+    // Without a home, or on a full disk, the program starts a little later.
+  }
+}
