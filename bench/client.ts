@@ -14,6 +14,7 @@ import { ok } from '../src/base/result.ts'
 import { type Instant, instant } from '../src/base/time.ts'
 import { Client } from '../src/swarm/client.ts'
 import type { SwarmInput, SwarmOutput } from '../src/swarm/effects.ts'
+import type { Frame } from '../src/swarm/frame-pool.ts'
 import { PieceBuffers } from '../src/swarm/piece-buffers.ts'
 import type { PickOrder } from '../src/swarm/piece-picker.ts'
 import { encodeHandshake } from '../src/wire/handshake.ts'
@@ -63,14 +64,14 @@ function all(metainfo: Metainfo): number[] {
 class Bench {
   now: Instant = instant(1_000_000)
   readonly client: Client
-  readonly #send: (connection: number, bytes: Uint8Array, frame: Uint8Array | undefined) => void
+  readonly #send: (connection: number, bytes: Uint8Array, frame: Frame | undefined) => void
   readonly #connect: (connection: number, port: number) => void
   /** Completions of what the machine asked for. */
   #later: SwarmInput[] = []
 
   constructor(
     id: number,
-    send: (connection: number, bytes: Uint8Array, frame: Uint8Array | undefined) => void,
+    send: (connection: number, bytes: Uint8Array, frame: Frame | undefined) => void,
     connect: (connection: number, port: number) => void = () => {},
   ) {
     this.#send = send
@@ -256,7 +257,7 @@ function download({ torrents, connections, serving, pieceCount, pieceLength, ord
 
 /** One of many connected peers asks for block after block. Nanoseconds for each block that is served. */
 function upload(connections: number): number {
-  let frames: Uint8Array[] = []
+  let frames: Frame[] = []
   const bench = new Bench(1, (_, __, frame) => {
     if (frame !== undefined) frames.push(frame)
   })

@@ -43,20 +43,28 @@ export class DiskPace {
   }
 
   isQuick(byteCount: number): boolean {
-    return byteCount <= BYTES_MAX && this.#nowMs() >= this.#pausedUntilMs
+    if (byteCount > BYTES_MAX) return false
+    return this.#pausedUntilMs === -Infinity || this.#nowMs() >= this.#pausedUntilMs
   }
 
   /** Does it on the spot, and remembers how long it took. */
   measure<Outcome>(byteCount: number, operation: () => Outcome): Outcome {
-    const startedAtMs = this.#nowMs()
+    const startedAtMs = this.start()
     try {
       return operation()
     } finally {
-      this.#took(byteCount, this.#nowMs() - startedAtMs)
+      this.end(byteCount, startedAtMs)
     }
   }
 
-  #took(byteCount: number, ms: number): void {
+  /** What goes on from here until `end` is measured. */
+  start(): number {
+    return this.#nowMs()
+  }
+
+  /** @param startedAtMs what `start` gave */
+  end(byteCount: number, startedAtMs: number): void {
+    const ms = this.#nowMs() - startedAtMs
     const isSlow = ms > QUICK_MS + byteCount / this.#bytesPerMs
     this.#slowShare += ((isSlow ? 1 : 0) - this.#slowShare) * WEIGHT
     if (this.#slowShare <= SLOW_SHARE_MAX && ms < STALL_MS) return

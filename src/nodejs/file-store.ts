@@ -106,9 +106,11 @@ export class FileStore implements ContentStore {
   }
 
   write(piece: number, bytes: Uint8Array, done: Done): void {
+    const segments = this.#options.geometry.segments(piece, 0, bytes.length)
+    if (segments.length === 1 && this.#writesNow(segments[0]!, bytes)) return later(done)
     const join = new Join(done)
     let at = 0
-    for (const segment of this.#options.geometry.segments(piece, 0, bytes.length)) {
+    for (const segment of segments) {
       const part = bytes.subarray(at, at + segment.length)
       at += segment.length
       if (this.#isPadding(segment)) continue
@@ -120,9 +122,11 @@ export class FileStore implements ContentStore {
   read(piece: number, begin: number, views: readonly Uint8Array[], done: Done): void {
     let length = 0
     for (const view of views) length += view.length
+    const segments = this.#options.geometry.segments(piece, begin, length)
+    if (segments.length === 1 && this.#readsNow(segments[0]!, views)) return later(done)
     const join = new Join(done)
     const cursor = new ViewCursor(views)
-    for (const segment of this.#options.geometry.segments(piece, begin, length)) {
+    for (const segment of segments) {
       const parts = cursor.take(segment.length)
       if (this.#isPadding(segment)) for (const part of parts) part.fill(0)
       else
@@ -173,6 +177,43 @@ export class FileStore implements ContentStore {
   }
 
   /**
+   * The usual case, and the shortest way: all lies in one file, which is open, and in memory. False when it is
+   * not so or went wrong; what takes the long way then says what is wrong.
+   */
+  #writesNow(segment: Segment, bytes: Uint8Array): boolean {
+    const file = this.#fileOf(segment)
+    if (this.#isPadding(segment) || this.#writing.has(file) || !this.#writePace.isQuick(bytes.length))
+      return false
+    const fd = this.#files.openNow(file, true)
+    if (fd === undefined) return false
+    const startedAtMs = this.#writePace.start()
+    try {
+      if (writeSync(fd, bytes, 0, bytes.length, this.#positionOf(segment)) < bytes.length) return false
+    } catch {
+      return false
+    } finally {
+      this.#writePace.end(bytes.length, startedAtMs)
+    }
+    if (file !== SIDE_FILE) this.#written.add(file)
+    return true
+  }
+
+  #readsNow(segment: Segment, views: readonly Uint8Array[]): boolean {
+    const { length } = segment
+    if (this.#isPadding(segment) || !this.#readPace.isQuick(length)) return false
+    const fd = this.#files.openNow(this.#fileOf(segment), false)
+    if (fd === undefined) return false
+    const startedAtMs = this.#readPace.start()
+    try {
+      return readvSync(fd, views, this.#positionOf(segment)) === length
+    } catch {
+      return false
+    } finally {
+      this.#readPace.end(length, startedAtMs)
+    }
+  }
+
+  /**
    * Few writes at a time to each file: the kernel lets only one in anyway, and threads that wait for it spin.
    */
   #write(segment: Segment, bytes: Uint8Array, settle: (fault: Fault | undefined) => void): void {
@@ -207,6 +248,10 @@ export class FileStore implements ContentStore {
     return this.#isSelected(segment.file) ? segment.file : SIDE_FILE
   }
 
+  #positionOf({ file, position }: Segment): number {
+    return this.#isSelected(file) ? position : position + this.#options.metainfo.files[file]!.offset
+  }
+
   #use(
     segment: Segment,
     isWriting: boolean,
@@ -218,10 +263,7 @@ export class FileStore implements ContentStore {
       const isNever = () => this.#settleUnread(segment, isWriting, settle)
       return this.#files.wait(() => this.#use(segment, isWriting, settle, operation), isNever)
     }
-    const position =
-      file === SIDE_FILE
-        ? segment.position + this.#options.metainfo.files[segment.file]!.offset
-        : segment.position
+    const position = this.#positionOf(segment)
     let used: { readonly fd: number; readonly release: () => void }
     try {
       used = this.#files.use(file, isWriting)
@@ -310,6 +352,13 @@ function onTheSpot(
     fault = error
   }
   done(fault, count)
+}
+
+/**
+ * Not within the call: what peers have sent is read to its end first, and then asked for or answered in one go.
+ */
+function later(done: Done): void {
+  setImmediate(done, undefined)
 }
 
 /** Completes once, with the first fault, when every opened part has settled; always in a later turn. */

@@ -87,9 +87,14 @@ export class DescriptorPool {
   take(file: OpenFile): void {
     if (file.userCount++ === 0) this.#boundCount++
     if (file.isDropped) return
+    this.touch(file)
+    if (this.#files.size > this.#limit) this.#closeOldest()
+  }
+
+  /** It is the one used last. */
+  touch(file: OpenFile): void {
     this.#files.delete(file)
     this.#files.add(file)
-    if (this.#files.size > this.#limit) this.#closeOldest()
   }
 
   release(file: OpenFile): void {
@@ -176,6 +181,14 @@ export class OpenFiles<Key> {
   /** @param isNever instead, when `leave` comes first */
   wait(isNow: () => void, isNever: () => void): void {
     this.#pool.wait(this, isNow, isNever)
+  }
+
+  /** The descriptor of a file that is open already, to be used in this turn and not kept. */
+  openNow(key: Key, isWriting: boolean): number | undefined {
+    const file = this.#files.get(key)
+    if (file === undefined || (isWriting && !file.isWritable)) return undefined
+    this.#pool.touch(file)
+    return file.fd
   }
 
   /** A descriptor, and the call that ends its use. */

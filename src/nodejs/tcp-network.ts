@@ -9,6 +9,7 @@ import net from 'node:net'
 import { LIMITS } from '../base/limits.ts'
 import type { Network, NetworkSink } from '../ports/network.ts'
 import type { DisconnectReason } from '../swarm/events.ts'
+import type { Frame } from '../swarm/frame-pool.ts'
 import { type Endpoint, formatAddress, parseAddress } from '../wire/endpoint.ts'
 import { listenServer } from './listen.ts'
 
@@ -79,7 +80,7 @@ export class TcpNetwork implements Network {
     this.#adopt(connection, socket)
   }
 
-  send(connection: number, bytes: Uint8Array, frame?: Uint8Array): void {
+  send(connection: number, bytes: Uint8Array, frame?: Frame): void {
     const socket = this.#sockets.get(connection)
     if (socket === undefined) return
     if (socket.writableLength > UNREAD_BYTES_MAX) {

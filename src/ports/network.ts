@@ -5,6 +5,7 @@
  * Invariant: after `closed`, or after `close` was called, nothing more is heard of a connection.
  */
 import type { DisconnectReason } from '../swarm/events.ts'
+import type { Frame } from '../swarm/frame-pool.ts'
 import type { Endpoint } from '../wire/endpoint.ts'
 
 export interface NetworkSink {
@@ -13,7 +14,7 @@ export interface NetworkSink {
   /** `bytes` is borrowed until the call returns. */
   received(connection: number, bytes: Uint8Array): void
   /** The kernel took what was sent with this frame. */
-  sent(connection: number, frame: Uint8Array): void
+  sent(connection: number, frame: Frame): void
   closed(connection: number, reason: DisconnectReason): void
 }
 
@@ -24,7 +25,7 @@ export interface Network {
   open(sink: NetworkSink): void
   connect(connection: number, endpoint: Endpoint): void
   /** The bytes belong to the network until sent; with `frame` the sink hears when that is. */
-  send(connection: number, bytes: Uint8Array, frame?: Uint8Array): void
+  send(connection: number, bytes: Uint8Array, frame?: Frame): void
   /** Flushes what was sent, then closes. */
   close(connection: number): void
 }

@@ -10,6 +10,7 @@ import type { Metainfo } from '../wire/metainfo.ts'
 import type { RangeRequest } from '../wire/range-request.ts'
 import type { AnnounceReply, AnnounceRequest, TrackerFault } from '../wire/tracker-announce.ts'
 import type { DisconnectReason, SwarmEvent } from './events.ts'
+import type { Frame } from './frame-pool.ts'
 import type { MerklePiece } from './geometry.ts'
 import type { PeerSource } from './peer-list.ts'
 import type { PickOrder } from './piece-picker.ts'
@@ -68,7 +69,7 @@ export type SwarmInput =
   | {
       readonly kind: 'sent'
       readonly connection: number
-      readonly frame: Uint8Array
+      readonly frame: Frame
     }
   /** The other side closed, the connection broke, or the dial failed. */
   | { readonly kind: 'closed'; readonly connection: number; readonly reason: DisconnectReason }
@@ -124,7 +125,7 @@ export type SwarmOutput =
       readonly kind: 'send'
       readonly connection: number
       readonly bytes: Uint8Array
-      readonly frame?: Uint8Array
+      readonly frame?: Frame
     }
   /** Bytes sent before are flushed first. No `closed` input follows. */
   | { readonly kind: 'close'; readonly connection: number; readonly reason: DisconnectReason }

@@ -9,9 +9,24 @@ import { PIECE_HEADER_LENGTH } from '../wire/peer-messages.ts'
 export const FRAME_BLOCKS_MAX = 32
 const KEPT_BYTES_MAX = 16 * 1024 * 1024
 
+export class Frame {
+  readonly bytes: Uint8Array
+  /** Where blocks of full length stand in it. */
+  readonly blocks: readonly Uint8Array[]
+
+  constructor(blockCount: number, blockLength: number) {
+    const stride = PIECE_HEADER_LENGTH + blockLength
+    const bytes = new Uint8Array(blockCount * stride)
+    this.bytes = bytes
+    this.blocks = Array.from({ length: blockCount }, (_, block) =>
+      bytes.subarray(block * stride + PIECE_HEADER_LENGTH, (block + 1) * stride),
+    )
+  }
+}
+
 export class FramePool {
   readonly #blockLength: number
-  readonly #free: Uint8Array[][] = []
+  readonly #free: Frame[][] = []
   #keptBytes = 0
 
   constructor(blockLength: number) {
@@ -20,18 +35,17 @@ export class FramePool {
   }
 
   /** Room for at least `blockCount` blocks with their headers. */
-  take(blockCount: number): Uint8Array {
+  take(blockCount: number): Frame {
     const sizeClass = Math.ceil(Math.log2(blockCount))
     const kept = this.#free[sizeClass]?.pop()
-    if (kept === undefined) return new Uint8Array(2 ** sizeClass * (this.#blockLength + PIECE_HEADER_LENGTH))
-    this.#keptBytes -= kept.length
+    if (kept === undefined) return new Frame(2 ** sizeClass, this.#blockLength)
+    this.#keptBytes -= kept.bytes.length
     return kept
   }
 
-  release(frame: Uint8Array): void {
-    if (this.#keptBytes + frame.length > KEPT_BYTES_MAX) return
-    this.#keptBytes += frame.length
-    const blockCount = frame.length / (this.#blockLength + PIECE_HEADER_LENGTH)
-    this.#free[Math.log2(blockCount)]?.push(frame)
+  release(frame: Frame): void {
+    if (this.#keptBytes + frame.bytes.length > KEPT_BYTES_MAX) return
+    this.#keptBytes += frame.bytes.length
+    this.#free[Math.log2(frame.blocks.length)]?.push(frame)
   }
 }

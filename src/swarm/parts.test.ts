@@ -52,12 +52,12 @@ describe('RequestQueue', () => {
       [2, 80],
     ] as const)
       queue.push(piece, begin, 16)
-    expect(queue.run(8)).toEqual({ count: 3, bytes: 48 })
-    expect(queue.run(2)).toEqual({ count: 2, bytes: 32 })
-    expect(queue.run(8, 1)).toEqual({ count: 2, bytes: 32 })
-    expect(queue.run(8, 4)).toEqual({ count: 1, bytes: 16 })
+    expect(queue.run(8)).toEqual({ piece: 1, begin: 0, count: 3, bytes: 48 })
+    expect(queue.run(2)).toEqual({ piece: 1, begin: 0, count: 2, bytes: 32 })
+    expect(queue.run(8, 1)).toEqual({ piece: 1, begin: 16, count: 2, bytes: 32 })
+    expect(queue.run(8, 4)).toEqual({ piece: 2, begin: 80, count: 1, bytes: 16 })
     queue.drop(3)
-    expect(queue.run(8)).toEqual({ count: 1, bytes: 16 })
+    expect(queue.run(8)).toEqual({ piece: 1, begin: 64, count: 1, bytes: 16 })
   })
 })
 

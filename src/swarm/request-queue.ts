@@ -5,6 +5,14 @@
  */
 import type { BlockRange } from '../wire/peer-messages.ts'
 
+/** Neighbouring blocks of one piece. */
+export interface RequestRun {
+  readonly piece: number
+  readonly begin: number
+  readonly count: number
+  readonly bytes: number
+}
+
 const FIELDS = 3
 
 export class RequestQueue {
@@ -42,6 +50,10 @@ export class RequestQueue {
     return this.#ring[this.#slot(index)]!
   }
 
+  lengthAt(index: number): number {
+    return this.#ring[this.#slot(index) + 2]!
+  }
+
   /** Takes out `count` entries, the first of them `index` places from the head. */
   drop(count: number, index = 0): void {
     // Those before them move up into the gap.
@@ -69,23 +81,20 @@ export class RequestQueue {
     return false
   }
 
-  /**
-   * How many entries from `index` on are consecutive blocks of one piece, at most `countMax`, and their
-   * bytes: they are read in one go.
-   */
-  run(countMax: number, index = 0): { count: number; bytes: number } {
-    if (this.#size <= index) return { count: 0, bytes: 0 }
+  /** How many entries from `index` on, one of them at least, are consecutive blocks of one piece. */
+  run(countMax: number, index = 0): RequestRun {
     const first = this.#slot(index)
-    const piece = this.#ring[first]
+    const piece = this.#ring[first]!
+    const begin = this.#ring[first + 1]!
+    const countable = Math.min(countMax, this.#size - index)
     let bytes = this.#ring[first + 2]!
     let count = 1
-    while (count < Math.min(countMax, this.#size - index)) {
+    for (; count < countable; count++) {
       const at = this.#slot(index + count)
-      if (this.#ring[at] !== piece || this.#ring[at + 1] !== this.#ring[first + 1]! + bytes) break
+      if (this.#ring[at] !== piece || this.#ring[at + 1] !== begin + bytes) break
       bytes += this.#ring[at + 2]!
-      count++
     }
-    return { count, bytes }
+    return { piece, begin, count, bytes }
   }
 
   #slot(index: number): number {

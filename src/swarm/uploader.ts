@@ -6,11 +6,12 @@
  * Invariant: bytes being read or waiting in a peer's socket never exceed
  * `uploadBufferBytesMax` by more than one frame.
  */
+import { readUint32 } from '../base/bytes.ts'
 import { LIMITS } from '../base/limits.ts'
 import type { Instant } from '../base/time.ts'
 import type { TokenBucket } from '../base/token-bucket.ts'
 import { type BlockRange, PIECE_HEADER_LENGTH, writePieceHeader } from '../wire/peer-messages.ts'
-import { FRAME_BLOCKS_MAX, type FramePool } from './frame-pool.ts'
+import { FRAME_BLOCKS_MAX, type Frame, type FramePool } from './frame-pool.ts'
 import type { PeerSession } from './peer-session.ts'
 import type { TorrentCore } from './torrent-core.ts'
 import type { UploadDelay } from './upload-delay.ts'
@@ -18,8 +19,10 @@ import { UploadOrder } from './upload-order.ts'
 
 interface Read {
   readonly session: PeerSession
-  readonly frame: Uint8Array
-  readonly ranges: readonly BlockRange[]
+  readonly frame: Frame
+  /** Of the blocks in the frame. */
+  readonly piece: number
+  readonly blockCount: number
   /** Bytes of the frame in use, headers included. */
   readonly length: number
 }
@@ -95,22 +98,23 @@ export class Uploader {
     const read = this.#reads.get(id)
     if (read === undefined) return undefined
     this.#reads.delete(id)
-    const { session, frame, ranges, length } = read
+    const { session, frame, piece, length } = read
     const isThere = this.#core.sessions.get(session.id) === session
-    const { piece } = ranges[0]!
     if (!isThere || !isRead) {
-      this.#frames.release(frame)
-      session.uploadBytesInFlight -= frame.length
+      session.uploadBytesInFlight -= frame.bytes.length
       if (isThere) {
-        for (const range of ranges) session.reject(range)
+        this.#reject(read)
         this.serve(now, session)
       }
+      this.#frames.release(frame)
       return piece
     }
-    const bytes = length - ranges.length * PIECE_HEADER_LENGTH
-    session.uploaded.add(now, bytes)
-    this.#core.uploaded.add(now, bytes)
-    this.#core.emit({ kind: 'send', connection: session.id, bytes: frame.subarray(0, length), frame })
+    const byteCount = length - read.blockCount * PIECE_HEADER_LENGTH
+    session.uploaded.add(now, byteCount)
+    this.#core.uploaded.add(now, byteCount)
+    const { bytes } = frame
+    const used = length === bytes.length ? bytes : bytes.subarray(0, length)
+    this.#core.emit({ kind: 'send', connection: session.id, bytes: used, frame })
     return piece
   }
 
@@ -129,8 +133,8 @@ export class Uploader {
   }
 
   /** The kernel took a frame. */
-  sent(now: Instant, session: PeerSession, frame: Uint8Array): void {
-    session.uploadBytesInFlight -= frame.length
+  sent(now: Instant, session: PeerSession, frame: Frame): void {
+    session.uploadBytesInFlight -= frame.bytes.length
     this.#frames.release(frame)
     this.serve(now, session)
   }
@@ -164,28 +168,40 @@ export class Uploader {
     const { blockLength } = this.#core.geometry
     const affordable = Math.min(FRAME_BLOCKS_MAX, Math.floor(this.#budget.burst / blockLength))
     const countMax = this.#delay.isOn ? 1 : Math.max(1, affordable)
-    const run = session.requests.run(countMax, first)
+    const { requests } = session
+    const run = requests.run(countMax, first)
     this.#budget.take(now, run.bytes)
     const frame = this.#frames.take(run.count)
-    const ranges: BlockRange[] = []
-    const views: Uint8Array[] = []
-    let at = 0
+    const { piece, begin } = run
+    const { bytes, blocks } = frame
+    const views = blocks.slice(0, run.count)
+    const end = this.#core.geometry.pieceSize(piece) - begin
+    let blockAt = 0
     for (let index = 0; index < run.count; index++) {
-      const range = session.requests.at(first + index)
-      writePieceHeader(frame, at, range.piece, range.begin, range.length)
-      at += PIECE_HEADER_LENGTH
+      const length = requests.lengthAt(first + index)
+      const at = blockAt + (index + 1) * PIECE_HEADER_LENGTH
+      writePieceHeader(bytes, at - PIECE_HEADER_LENGTH, piece, begin + blockAt, length)
       // A v2 peer may ask for a whole last block; what lies behind the end of the file is zero.
-      const stored = Math.min(range.length, this.#core.geometry.pieceSize(range.piece) - range.begin)
-      views.push(frame.subarray(at, at + stored))
-      frame.fill(0, at + stored, at + range.length)
-      ranges.push(range)
-      at += range.length
+      const stored = Math.min(length, end - blockAt)
+      if (stored < length) bytes.fill(0, at + stored, at + length)
+      if (blockAt !== index * blockLength || stored !== blockLength)
+        views[index] = bytes.subarray(at, at + stored)
+      blockAt += length
     }
-    session.requests.drop(run.count, first)
-    session.uploadBytesInFlight += frame.length
+    requests.drop(run.count, first)
+    session.uploadBytesInFlight += bytes.length
     const id = ++this.#lastRead
-    this.#reads.set(id, { session, frame, ranges, length: at })
-    const { piece, begin } = ranges[0]!
+    const length = run.bytes + run.count * PIECE_HEADER_LENGTH
+    this.#reads.set(id, { session, frame, piece, blockCount: run.count, length })
     this.#core.emit({ kind: 'read-blocks', torrent: this.#core.id, read: id, piece, begin, views })
+  }
+
+  /** What the frame was for is refused; its headers say what that is. */
+  #reject({ session, frame: { bytes }, piece, length }: Read): void {
+    for (let at = 0; at < length; ) {
+      const range = { piece, begin: readUint32(bytes, at + 9), length: readUint32(bytes, at) - 9 }
+      session.reject(range)
+      at += PIECE_HEADER_LENGTH + range.length
+    }
   }
 }

@@ -2,6 +2,7 @@ import net from 'node:net'
 import { afterEach, describe, expect, it } from 'vitest'
 import { TcpNetwork } from '../../src/nodejs/tcp-network.ts'
 import type { DisconnectReason } from '../../src/swarm/events.ts'
+import { Frame } from '../../src/swarm/frame-pool.ts'
 import type { Endpoint } from '../../src/wire/endpoint.ts'
 
 /** A network whose events can be waited for. */
@@ -24,7 +25,7 @@ class Listener {
         this.bytes.set(connection, Buffer.concat([this.bytes.get(connection) ?? Buffer.alloc(0), bytes]))
         note('received', connection)
       },
-      sent: (connection, frame) => note(`sent ${frame.length}`, connection),
+      sent: (connection, frame) => note(`sent ${frame.bytes.length}`, connection),
       closed: (connection, reason) => note('closed', connection, { reason }),
     })
   }
@@ -58,9 +59,10 @@ describe.each(['127.0.0.1', '::1'])('TcpNetwork on %s', (host) => {
     const incoming = await b.until('incoming')
     expect(incoming.connection).toBeLessThan(0)
     expect(incoming.address?.host).toBe(host)
-    const frame = new Uint8Array(300_000).fill(5)
-    a.network.send(1, frame.subarray(0, 299_000), frame)
-    await a.until('sent 300000')
+    const frame = new Frame(1, 300_000)
+    frame.bytes.fill(5)
+    a.network.send(1, frame.bytes.subarray(0, 299_000), frame)
+    await a.until(`sent ${frame.bytes.length}`)
     while ((b.bytes.get(incoming.connection)?.length ?? 0) < 299_000) {
       b.heard.length = 0
       await b.until('received')

@@ -12,6 +12,7 @@ import { Client } from '../../src/swarm/client.ts'
 import type { ClientOptions } from '../../src/swarm/client-options.ts'
 import type { SwarmInput, SwarmOutput } from '../../src/swarm/effects.ts'
 import type { SwarmEvent } from '../../src/swarm/events.ts'
+import type { Frame } from '../../src/swarm/frame-pool.ts'
 import type { Torrent } from '../../src/swarm/torrent.ts'
 import type { TorrentOptions } from '../../src/swarm/torrent-options.ts'
 import type { TurnsOptions } from '../../src/swarm/turns.ts'
@@ -353,7 +354,7 @@ export class SmallWorld {
     })
   }
 
-  #send(from: Peer, connection: number, bytes: Uint8Array, frame: Uint8Array | undefined): void {
+  #send(from: Peer, connection: number, bytes: Uint8Array, frame: Frame | undefined): void {
     const link = this.#links.get(`${from.id} ${connection}`)
     if (link === undefined) return
     const side = link.peers.indexOf(from)
