@@ -4,12 +4,15 @@
  * (docs/decisions/0020-compiled-code-kept.md). Node.js reads and writes it, and compiles what does not fit.
  * It is code that will run, so it is taken only from a folder that nobody else can write to.
  */
-import { lstatSync, mkdirSync } from 'node:fs'
+import { lstatSync, mkdirSync, readdirSync } from 'node:fs'
 import { homedir } from 'node:os'
 import { isAbsolute, join } from 'node:path'
 import { keepNewestFiles } from '../nodejs/newest-files.ts'
 
-/** Three programs as large as a tracker with all its packages: each build leaves some behind. */
+/**
+ * Of each version of Node.js: three programs as large as a tracker with all its packages.
+ * Each build leaves some behind.
+ */
 const FILES_MAX = 1000
 const OTHERS_CAN_WRITE = 0o022
 
@@ -22,11 +25,12 @@ export function keepCompiledCode(environment: NodeJS.ProcessEnv): void {
     if (!isAbsolute(home)) return
     const folder = join(home, 'shoal', 'compiled')
     mkdirSync(folder, { recursive: true, mode: 0o700 })
-    const { uid, mode } = lstatSync(folder)
-    if (uid !== process.geteuid?.() || (mode & OTHERS_CAN_WRITE) !== 0) return
+    const stat = lstatSync(folder)
+    const isOurs = stat.isDirectory() && stat.uid === process.geteuid?.()
+    if (!isOurs || (stat.mode & OTHERS_CAN_WRITE) !== 0) return
     const { enableCompileCache } = process.getBuiltinModule('node:module')
-    const { directory } = enableCompileCache(folder)
-    if (directory !== undefined) keepNewestFiles(directory, FILES_MAX)
+    enableCompileCache(folder)
+    for (const version of readdirSync(folder)) keepNewestFiles(join(folder, version), FILES_MAX)
   } catch {
     // Without a home, or on a full disk, the program starts a little later.
   }

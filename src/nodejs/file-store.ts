@@ -177,8 +177,8 @@ export class FileStore implements ContentStore {
   }
 
   /**
-   * The usual case, and the shortest way: all lies in one file, which is open, and in memory. False when it is
-   * not so or went wrong; what takes the long way then says what is wrong.
+   * The usual case, and the shortest way: all lies in one file, which is open, and in memory. False when it
+   * is not so or went wrong; what takes the long way then says what is wrong.
    */
   #writesNow(segment: Segment, bytes: Uint8Array): boolean {
     const file = this.#fileOf(segment)
@@ -355,7 +355,8 @@ function onTheSpot(
 }
 
 /**
- * Not within the call: what peers have sent is read to its end first, and then asked for or answered in one go.
+ * Not within the call: what peers have sent is read to its end first, and then asked for
+ * or answered in one go.
  */
 function later(done: Done): void {
   setImmediate(done, undefined)

@@ -5,7 +5,6 @@
  * thread comes after a change of them is compiled anew, 35 ms for each. So flags change once
  * everything is there, if that can be.
  */
-import { flushCompileCache } from 'node:module'
 import { setFlagsFromString } from 'node:v8'
 
 /**
@@ -31,7 +30,7 @@ let isLimited = false
 export function keepYoungSpaceSmall(): void {
   if (isYoungSpaceSmall) return
   isYoungSpaceSmall = true
-  changeFlag('--semi-space-growth-factor=1')
+  setFlagsFromString('--semi-space-growth-factor=1')
 }
 
 /**
@@ -44,11 +43,5 @@ export function expectOnHeap({ files = 0, metainfoBytes = 0 }): void {
   if (files >= SEVERAL_FILES || metainfoBytes >= SEVERAL_METAINFO_BYTES) keepYoungSpaceSmall()
   if (isLimited || (files < MANY_FILES && metainfoBytes < LONG_METAINFO_BYTES)) return
   isLimited = true
-  changeFlag(`--heap-growing-percent=${GROWTH_PERCENT}`)
-}
-
-/** What is kept of the program's compiled code has to fit the flags that the next run begins with. */
-function changeFlag(flag: string): void {
-  flushCompileCache()
-  setFlagsFromString(flag)
+  setFlagsFromString(`--heap-growing-percent=${GROWTH_PERCENT}`)
 }

@@ -228,6 +228,11 @@ function cleanEnvironment(): Record<string, string> {
   const kept = Object.entries(process.env).filter(
     ([key, value]) => value !== undefined && !/^(SHOAL_|NODE_|VITEST|FORCE_COLOR|XDG_)/.test(key),
   )
-  const own = { NO_COLOR: '1', XDG_DATA_HOME: dataFolder(), XDG_STATE_HOME: dataFolder() }
+  const own = {
+    NO_COLOR: '1',
+    XDG_CACHE_HOME: dataFolder(),
+    XDG_DATA_HOME: dataFolder(),
+    XDG_STATE_HOME: dataFolder(),
+  }
   return { ...(Object.fromEntries(kept) as Record<string, string>), ...own }
 }
