@@ -29,9 +29,10 @@ export async function runProgram(argv: readonly string[]): Promise<number> {
       shutdown.begin()
     })
   let status = 0
-  const program = buildProgram(isJson, async (definition, command) => {
+  const run: Run = async (definition, command) => {
     status = await runCommand(definition, command, shutdown)
-  })
+  }
+  const program = buildProgram(isJson, run, new Set(argv))
   try {
     refuseUnknownHelp(argv)
     await program.parseAsync(argv, { from: 'user' })
@@ -59,8 +60,11 @@ function refuseUnknownHelp(argv: readonly string[]): void {
 
 type Run = (definition: CommandDefinition, command: Command) => Promise<void>
 
-/** The commander program for the whole table; `run` is called with the command that was named. */
-export function buildProgram(isJson: boolean, run: Run): Command {
+/**
+ * The commander program for the whole table; `run` is called with the command that was named.
+ * @param words commands that are not among them are without their options, which take a tenth of a start
+ */
+export function buildProgram(isJson: boolean, run: Run, words?: ReadonlySet<string>): Command {
   const program = new Command('shoal')
     .description('Share whole libraries of files, peer to peer.')
     .usage('COMMAND [OPTIONS]')
@@ -71,8 +75,11 @@ export function buildProgram(isJson: boolean, run: Run): Command {
     .configureHelp({ minWidthToWrap: 24, subcommandTerm })
     .exitOverride()
     .configureOutput({ writeErr: () => {}, writeOut: (text) => writeHelp(text, isJson) })
-  for (const definition of COMMANDS)
-    program.addCommand(buildCommand(definition, run).copyInheritedSettings(program))
+  for (const definition of COMMANDS) {
+    const command = buildCommand(definition, run).copyInheritedSettings(program)
+    if (words?.has(definition.name) ?? true) addOptions(command, definition)
+    program.addCommand(command)
+  }
   return program
 }
 
@@ -83,6 +90,15 @@ function subcommandTerm(command: Command): string {
 function buildCommand(definition: CommandDefinition, run: Run): Command {
   const command = new Command(definition.name).summary(definition.summary).description(definition.description)
   if (definition.arguments) command.arguments(definition.arguments)
+  command.addHelpText(
+    'after',
+    `\nExamples:\n${definition.examples.map((example) => `  $ ${example}`).join('\n')}`,
+  )
+  command.action(() => run(definition, command))
+  return command
+}
+
+function addOptions(command: Command, definition: CommandDefinition): void {
   for (const option of definition.options ?? [])
     command.addOption(commandOption(option).helpGroup('Options:'))
   for (const group of definition.groups)
@@ -92,12 +108,6 @@ function buildCommand(definition: CommandDefinition, run: Run): Command {
           .helpGroup(`${group.title}:`)
           .hideHelp(settingOf(name).isLater === true),
       )
-  command.addHelpText(
-    'after',
-    `\nExamples:\n${definition.examples.map((example) => `  $ ${example}`).join('\n')}`,
-  )
-  command.action(() => run(definition, command))
-  return command
 }
 
 function commandOption(definition: CommandOption): Option {
