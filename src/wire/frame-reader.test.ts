@@ -90,11 +90,11 @@ function joined(examples: readonly Example[]): Uint8Array {
   return concatBytes(examples.map(({ bytes }) => bytes))
 }
 
-/** What is heard of a stream that comes in parts of these lengths, over and over. */
+/** What is heard of a stream that comes in parts of these lengths, over and over, up to the first fault. */
 function readInParts(stream: Uint8Array, lengths: readonly number[], faultAt?: number) {
   const { reader, heard } = recorder(faultAt)
   let fault: Fault | undefined
-  for (let at = 0, i = 0; at < stream.length; i++) {
+  for (let at = 0, i = 0; at < stream.length && fault === undefined; i++) {
     const length = lengths[i % lengths.length]!
     // A copy, which the reader may not keep.
     const part = stream.slice(at, at + length)
@@ -102,6 +102,7 @@ function readInParts(stream: Uint8Array, lengths: readonly number[], faultAt?: n
     part.fill(0xee)
     at += length
   }
+  if (fault !== undefined) expect(reader.push(Uint8Array.of(0, 0, 0, 1, MESSAGE.choke))).toBe(fault)
   return { heard, fault, unfinished: reader.unfinished() }
 }
 
@@ -133,6 +134,7 @@ describe('FrameReader', () => {
         (parts, lengths, faultAt) => {
           const stream = concatBytes(parts)
           const byteByByte = readInParts(stream, [1], faultAt)
+          if (byteByByte.fault?.code === 'test/refused') expect(byteByByte.heard.length).toBe(faultAt + 1)
           expect(readInParts(stream, lengths, faultAt)).toEqual(byteByByte)
           expect(readInParts(stream, [Math.max(1, stream.length)], faultAt)).toEqual(byteByByte)
         },
@@ -159,9 +161,16 @@ describe('FrameReader', () => {
     ['a have of two bytes', [0, 0, 0, 3, 4], 'wire/bad-length'],
     ['a bitfield of the wrong size', [0, 0, 0, 9, 5], 'wire/bad-length'],
     ['a piece without its header', [0, 0, 0, 5, 7], 'wire/bad-length'],
+    ['a piece without the last byte of its header', [0, 0, 0, 8, 7], 'wire/bad-length'],
     ['a request of 11 bytes', [0, 0, 0, 12, 6], 'wire/bad-length'],
   ])('refuses %s by its header alone', (_, header, code) => {
     expect(recorder().reader.push(Uint8Array.from(header))?.code).toBe(code)
+  })
+
+  it('does not end a block that was refused, were it empty', () => {
+    const { reader, heard } = recorder(0)
+    expect(reader.push(blockFrame(1, 2, new Uint8Array(0)))?.code).toBe('test/refused')
+    expect(heard).toEqual([['start', 1, 2, 0]])
   })
 
   it('skips unknown messages (L39)', () => {

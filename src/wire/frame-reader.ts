@@ -131,7 +131,10 @@ export class FrameReader {
     return count - kept
   }
 
-  /** @param count of bytes at hand; 0 is given when it takes more, and a fault as soon as there is one */
+  /**
+   * Reads a head of which `count` bytes are at hand; gives its length, 0 when that is not all of it. A wrong
+   * length is a fault as soon as the type is there.
+   */
   #readHead(bytes: Uint8Array, at: number, count: number): number {
     if (count < 4) return 0
     const frameLength = readUint32(bytes, at)
