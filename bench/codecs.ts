@@ -113,6 +113,8 @@ function decoder(bytes: Uint8Array): () => void {
   const reader: FrameReader = new FrameReader(
     {
       onMessage: () => undefined,
+      onHave: () => undefined,
+      onRequest: () => undefined,
       onBlockStart: () => {
         reader.target = target
         reader.targetAt = 0

@@ -175,6 +175,8 @@ class Asker {
   readonly #reader = new FrameReader(
     {
       onMessage: (type, payload) => void this.#message(type, payload),
+      onHave: () => undefined,
+      onRequest: () => undefined,
       onBlockStart: () => undefined,
       onBlockEnd: () => undefined,
       onKeepAlive: () => undefined,

@@ -3,7 +3,6 @@
  * once more to the session that begins when the metadata is there.
  * Bounded by one bitfield of `piecesMax`, `earlyHavesMax` single pieces and one extension handshake.
  */
-import { readUint32 } from '../base/bytes.ts'
 import { LIMITS } from '../base/limits.ts'
 import { type Fault, fail } from '../base/result.ts'
 import { MESSAGE, MessageWriter } from '../wire/peer-messages.ts'
@@ -17,7 +16,7 @@ export class EarlyMessages {
   #isUnchoked = false
   #isInterested = false
 
-  /** @param payload borrowed */
+  /** What is no have. @param payload borrowed */
   record(type: number, payload: Uint8Array): Fault | undefined {
     switch (type) {
       case MESSAGE.choke:
@@ -39,12 +38,21 @@ export class EarlyMessages {
         this.#bitfield = undefined
         this.#haves.clear()
         return undefined
-      case MESSAGE.have:
-        return this.#has(readUint32(payload, 0))
       default:
         // We asked for nothing and serve nothing yet.
         return undefined
     }
+  }
+
+  recordHave(piece: number): Fault | undefined {
+    if (this.#bitfield !== undefined && piece >> 3 < this.#bitfield.length) {
+      this.#bitfield[piece >> 3]! |= 0x80 >> (piece & 7)
+      return undefined
+    }
+    if (this.#haves.size >= LIMITS.earlyHavesMax.value)
+      return fail('wire/protocol-error', 'too many single pieces before the metadata').error
+    this.#haves.add(piece)
+    return undefined
   }
 
   /** @param payload of the extension handshake, without the id; borrowed */
@@ -62,16 +70,5 @@ export class EarlyMessages {
     if (this.#isInterested) writer.plain(MESSAGE.interested)
     if (this.#isUnchoked) writer.plain(MESSAGE.unchoke)
     return writer.take()
-  }
-
-  #has(piece: number): Fault | undefined {
-    if (this.#bitfield !== undefined && piece >> 3 < this.#bitfield.length) {
-      this.#bitfield[piece >> 3]! |= 0x80 >> (piece & 7)
-      return undefined
-    }
-    if (this.#haves.size >= LIMITS.earlyHavesMax.value)
-      return fail('wire/protocol-error', 'too many single pieces before the metadata').error
-    this.#haves.add(piece)
-    return undefined
   }
 }

@@ -6,7 +6,6 @@
  */
 import { assert } from '../base/assert.ts'
 import type { FileEntry, Metainfo } from '../wire/metainfo.ts'
-import type { BlockRange } from '../wire/peer-messages.ts'
 
 /** A run of bytes of one file. */
 export interface Segment {
@@ -70,12 +69,12 @@ export class Geometry {
   }
 
   /** Whether a peer may ask for this range: within one piece, and no longer than a block. */
-  isBlock(range: BlockRange): boolean {
-    if (range.piece >= this.pieceCount || range.length === 0 || range.length > this.blockLength) return false
-    const size = this.pieceSize(range.piece)
+  isBlock(piece: number, begin: number, length: number): boolean {
+    if (piece >= this.pieceCount || length === 0 || length > this.blockLength) return false
+    const size = this.pieceSize(piece)
     // libtorrent rounds the last block of a v2 file up to a whole one; v1 requests end where the piece does.
     const end = this.#isV2 ? Math.ceil(size / this.blockLength) * this.blockLength : size
-    return range.begin < size && range.begin + range.length <= end
+    return begin < size && begin + length <= end
   }
 
   blockCount(piece: number): number {

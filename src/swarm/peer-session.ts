@@ -6,7 +6,7 @@
  * answered, oldest first.
  */
 import { Bitfield } from '../base/bitfield.ts'
-import { type CopyBytes, readUint32 } from '../base/bytes.ts'
+import type { CopyBytes } from '../base/bytes.ts'
 import { LIMITS } from '../base/limits.ts'
 import { RateMeter } from '../base/rate-meter.ts'
 import { type Fault, fail } from '../base/result.ts'
@@ -35,13 +35,13 @@ export interface SessionHost {
   /** Copies blocks to where they are gathered. */
   readonly copy: CopyBytes
   /** Validates the piece range as far as the torrent knows it. */
-  isBlock(range: BlockRange): boolean
+  isBlock(piece: number, begin: number, length: number): boolean
   peerBitfield(session: PeerSession, before: Bitfield): void
   peerHas(session: PeerSession, piece: number): void
   peerChoked(session: PeerSession): void
   peerUnchoked(session: PeerSession): void
   peerInterest(session: PeerSession): void
-  peerRequests(session: PeerSession, range: BlockRange): void
+  peerRequests(session: PeerSession, piece: number, begin: number, length: number): void
   peerCancels(session: PeerSession, range: BlockRange): void
   peerRejects(session: PeerSession, range: BlockRange): void
   /** Sets the reader's target when the block is wanted. */
@@ -234,15 +234,11 @@ export class PeerSession implements FrameSink {
       case MESSAGE.interested:
       case MESSAGE.notInterested:
         return this.#interest(type === MESSAGE.interested)
-      case MESSAGE.have:
-        return this.#has(readUint32(payload, 0))
       case MESSAGE.bitfield:
         return this.#bitfield(Bitfield.fromBytes(payload, this.#host.pieceCount))
       case MESSAGE.haveAll:
       case MESSAGE.haveNone:
         return this.#haveAllOrNone(type === MESSAGE.haveAll)
-      case MESSAGE.request:
-        return this.#request(readBlockRange(payload))
       case MESSAGE.cancel:
         this.#host.peerCancels(this, readBlockRange(payload))
         return undefined
@@ -262,6 +258,30 @@ export class PeerSession implements FrameSink {
     }
   }
 
+  onHave(piece: number): Fault | undefined {
+    if (this.early !== undefined) return this.early.recordHave(piece)
+    if (piece >= this.#host.pieceCount) return broken(`have of piece ${piece}, which does not exist`)
+    if (this.have.has(piece)) return undefined
+    // What it refuses and has again, without end, would be searched for without end.
+    if (this.withheldCount > 0) {
+      this.withheldCount--
+      if (!this.#mayWalk()) return undefined
+    }
+    this.have.set(piece)
+    // Who has everything is counted among the seeds, which takes a walk.
+    if (this.have.isFull && !this.#mayWalk()) return broken('the last piece again and again')
+    this.#host.peerHas(this, piece)
+    return undefined
+  }
+
+  onRequest(piece: number, begin: number, length: number): Fault | undefined {
+    if (this.early !== undefined) return undefined
+    if (!this.#host.isBlock(piece, begin, length))
+      return broken(`request of ${length} bytes at ${piece}:${begin}`)
+    this.#host.peerRequests(this, piece, begin, length)
+    return undefined
+  }
+
   onBlockStart(piece: number, begin: number, length: number): Fault | undefined {
     if (this.early === undefined) this.#host.blockStarts(this, piece, begin, length)
     return undefined
@@ -276,21 +296,6 @@ export class PeerSession implements FrameSink {
     if (isInterested === this.peerInterested) return undefined
     this.peerInterested = isInterested
     this.#host.peerInterest(this)
-    return undefined
-  }
-
-  #has(piece: number): Fault | undefined {
-    if (piece >= this.#host.pieceCount) return broken(`have of piece ${piece}, which does not exist`)
-    if (this.have.has(piece)) return undefined
-    // What it refuses and has again, without end, would be searched for without end.
-    if (this.withheldCount > 0) {
-      this.withheldCount--
-      if (!this.#mayWalk()) return undefined
-    }
-    this.have.set(piece)
-    // Who has everything is counted among the seeds, which takes a walk.
-    if (this.have.isFull && !this.#mayWalk()) return broken('the last piece again and again')
-    this.#host.peerHas(this, piece)
     return undefined
   }
 
@@ -315,13 +320,6 @@ export class PeerSession implements FrameSink {
     const have = new Bitfield(this.#host.pieceCount)
     if (isAll) have.fill()
     return this.#bitfield(have)
-  }
-
-  #request(range: BlockRange): Fault | undefined {
-    if (!this.#host.isBlock(range))
-      return broken(`request of ${range.length} bytes at ${range.piece}:${range.begin}`)
-    this.#host.peerRequests(this, range)
-    return undefined
   }
 
   #rejected(range: BlockRange): Fault | undefined {

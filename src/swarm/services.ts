@@ -144,6 +144,10 @@ class ServedConnection implements FrameSink {
     }
   }
 
+  onHave(): undefined {}
+
+  onRequest(): undefined {}
+
   /** A connection for services has no pieces. */
   onBlockStart(): Fault {
     return fail('wire/protocol-error', 'a block where no piece is').error

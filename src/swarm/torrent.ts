@@ -384,8 +384,8 @@ export class Torrent implements SessionHost {
 
   // SessionHost: what peers say.
 
-  isBlock(range: BlockRange): boolean {
-    return this.core.geometry.isBlock(range)
+  isBlock(piece: number, begin: number, length: number): boolean {
+    return this.core.geometry.isBlock(piece, begin, length)
   }
 
   peerBitfield(session: PeerSession, before: Bitfield): void {
@@ -412,8 +412,8 @@ export class Torrent implements SessionHost {
     this.#slots.interestChanged(session)
   }
 
-  peerRequests(session: PeerSession, range: BlockRange): void {
-    this.uploader.requested(session, range)
+  peerRequests(session: PeerSession, piece: number, begin: number, length: number): void {
+    this.uploader.requested(session, piece, begin, length)
   }
 
   peerCancels(session: PeerSession, range: BlockRange): void {

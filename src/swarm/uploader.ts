@@ -52,9 +52,9 @@ export class Uploader {
   /**
    * Queued; `serve` follows once all that has arrived is read, so that neighbouring blocks go out together.
    */
-  requested(session: PeerSession, range: BlockRange): void {
-    const isServed = !session.amChoking && this.#core.pieces.have.has(range.piece)
-    if (!isServed || !session.requests.push(range.piece, range.begin, range.length)) session.reject(range)
+  requested(session: PeerSession, piece: number, begin: number, length: number): void {
+    const isServed = !session.amChoking && this.#core.pieces.have.has(piece)
+    if (!isServed || !session.requests.push(piece, begin, length)) session.reject({ piece, begin, length })
   }
 
   cancelled(session: PeerSession, range: BlockRange): void {

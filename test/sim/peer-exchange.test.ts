@@ -43,6 +43,8 @@ function told(world: OneClient, connection: number, id = THEIR_ID): string[] {
           messages.push(String.fromCharCode(...payload.subarray(1)))
         return undefined
       },
+      onHave: () => undefined,
+      onRequest: () => undefined,
       onBlockStart: () => undefined,
       onBlockEnd: () => undefined,
       onKeepAlive: () => {},

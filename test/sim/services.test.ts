@@ -60,6 +60,8 @@ class Asker {
             this.replies.push({ id: payload[0]!, body: payload.slice(1) })
           return undefined
         },
+        onHave: () => undefined,
+        onRequest: () => undefined,
         onBlockStart: () => undefined,
         onBlockEnd: () => undefined,
         onKeepAlive: () => undefined,
