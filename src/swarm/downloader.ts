@@ -169,11 +169,14 @@ export class Downloader {
     this.#orphans.add(gathering)
   }
 
-  /** Frees the memory of orphans that no connected peer can finish now; true when there were any. */
+  /**
+   * Frees the memory of orphans that no connected peer can finish now; true when there were any. What is on its
+   * way still has its place (BEP 6: who chokes us may yet send what we asked for), until it comes or is overdue.
+   */
   abandonHopeless(): boolean {
     let hasAbandoned = false
     for (const gathering of this.#orphans) {
-      if (this.#canBeFinished(gathering.piece)) continue
+      if (this.#canBeFinished(gathering.piece) || gathering.askers.some((count) => count > 0)) continue
       this.#orphans.delete(gathering)
       this.#core.pieces.abandon(gathering)
       if (this.#core.pieces.isOpen(gathering.piece)) this.#core.picker.open(gathering.piece)

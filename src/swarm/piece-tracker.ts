@@ -273,7 +273,7 @@ export class PieceTracker {
     return discardedCount
   }
 
-  /** Gathering -> missing. */
+  /** Gathering -> missing. Nobody may still be asked for a block of it: what came would land nowhere. */
   abandon(gathering: GatheringPiece): void {
     if (this.gathering.delete(gathering.piece)) this.#release(gathering)
   }
