@@ -75,8 +75,10 @@ export class Parole {
   mayJoin(session: PeerSession): (gathering: GatheringPiece) => boolean {
     if (this.#core.blame.isOnParole(session.address)) return tellsBlocks
     const mixed = this.#mixed(session)
-    for (const { gathering } of session.outstanding.values())
+    for (let index = 0; index < session.outstanding.size; index++) {
+      const gathering = session.outstanding.gatheringAt(index)
       if (gathering.owner !== session.id) mixed.add(gathering)
+    }
     return (gathering) => mixed.size < MIXED_PIECES_MAX || mixed.has(gathering) || tellsBlocks(gathering)
   }
 
