@@ -91,7 +91,7 @@ export class Parole {
 
   /** The owner of the piece left: not all that it sent is something that others should build on. */
   orphaned(session: PeerSession, gathering: GatheringPiece): void {
-    const count = gathering.contributors.get(session.address) ?? 0
+    const count = gathering.contributors.get(session.address)?.blockCount ?? 0
     if (count > 0 && count <= FORGONE_BLOCKS_MAX && !this.#mixesLessThan(session, MIXED_PIECES_MAX + 1))
       this.#discard(gathering, (sender) => sender === session.address)
     if (this.#core.blame.recordCount > 0) this.#uphold(gathering)
