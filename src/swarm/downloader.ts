@@ -12,17 +12,13 @@ import { type Instant, milliseconds, seconds } from '../base/time.ts'
 import type { TokenBucket } from '../base/token-bucket.ts'
 import { type BlockRange, MESSAGE } from '../wire/peer-messages.ts'
 import type { PieceDigests } from './effects.ts'
+import { Endgame } from './endgame.ts'
 import type { Holdings } from './holdings.ts'
 import { Parole } from './parole.ts'
 import type { PeerSession } from './peer-session.ts'
 import { BLOCK, type GatheringPiece } from './piece-tracker.ts'
 import type { Probation } from './probation.ts'
 import type { TorrentCore } from './torrent-core.ts'
-
-/** In the endgame a block is asked of at most this many peers. */
-const ENDGAME_ASKERS_MAX = 3
-/** A peer with fewer requests than this may take over blocks of others in the endgame. */
-const ENDGAME_REQUESTS_MIN = 2
 
 /** Complete pieces waiting for hash and disk; with more, no requests are made until some are written. */
 const CHECKING_BYTES_MAX = 8 * 1024 * 1024
@@ -43,6 +39,7 @@ export class Downloader {
   /** Set before there is any session. */
   probation!: Probation
   readonly #core: TorrentCore
+  readonly #endgame: Endgame
   readonly #holdings: Holdings
   readonly #budget: TokenBucket
   /** Microseconds. */
@@ -56,6 +53,7 @@ export class Downloader {
   constructor(core: TorrentCore, holdings: Holdings, budget: TokenBucket, requestTimeoutSeconds: number) {
     this.#core = core
     this.parole = new Parole(core)
+    this.#endgame = new Endgame(core, this.parole)
     this.#holdings = holdings
     this.#requestTimeout = seconds(requestTimeoutSeconds)
     this.#budget = budget
@@ -180,8 +178,9 @@ export class Downloader {
   }
 
   /**
-   * Frees the memory of orphans that no connected peer can finish now; true when there were any. What is on its
-   * way still has its place (BEP 6: who chokes us may yet send what we asked for), until it comes or is overdue.
+   * Frees the memory of orphans that no connected peer can finish now; true when there were
+   * any. What is on its way still has its place (BEP 6: who chokes us may yet send what we
+   * asked for), until it comes or is overdue.
    */
   abandonHopeless(): boolean {
     let hasAbandoned = false
@@ -283,7 +282,7 @@ export class Downloader {
     const gathering = this.#ownedWithFreeBlocks(session) ?? this.#adopt(session) ?? this.#start(session)
     session.current = gathering
     if (gathering !== undefined && this.#hasNext(gathering)) return gathering
-    return this.#core.picker.obtainableCount === 0 ? this.#endgame(session) : undefined
+    return this.#core.picker.obtainableCount === 0 ? this.#join(session) : undefined
   }
 
   /**
@@ -359,47 +358,12 @@ export class Downloader {
     return this.#nextBlock >= 0
   }
 
-  #endgame(session: PeerSession): GatheringPiece | undefined {
-    const { options, pieces } = this.#core
-    const mayJoin = this.parole.mayJoin(session)
+  #join(session: PeerSession): GatheringPiece | undefined {
     const isOnOnePiece =
-      options.piecesPerPeerMax === 1 || (session.isUntried && !this.probation.mayBegin(session))
-    for (const gathering of pieces.gathering.values()) {
-      if (!session.have.has(gathering.piece) || !mayJoin(gathering)) continue
-      if (isOnOnePiece && !this.#isOnlyOn(session, gathering)) continue
-      if (this.#hasNext(gathering)) return gathering
-    }
-    return this.#overtake(session, isOnOnePiece, mayJoin)
-  }
-
-  /**
-   * A block that another peer was asked for and will bring later than this one could: the
-   * last one in the longest queue.
-   * Asking again wastes upload of others, so only a peer that has nearly run dry does it.
-   */
-  #overtake(
-    session: PeerSession,
-    isOnOnePiece: boolean,
-    mayJoin: (gathering: GatheringPiece) => boolean,
-  ): GatheringPiece | undefined {
-    if (session.outstanding.size >= Math.max(ENDGAME_REQUESTS_MIN, session.window.depth >> 2))
-      return undefined
-    const ownWait = session.window.waitSeconds(session.outstanding.size + 1)
-    for (const { outstanding } of this.#slowerThan(ownWait)) {
-      for (let at = outstanding.size - 1; at >= 0; at--) {
-        const gathering = outstanding.gatheringAt(at)
-        const block = outstanding.blockAt(at)
-        if (gathering.blocks[block] !== BLOCK.requested || gathering.askers[block]! >= ENDGAME_ASKERS_MAX)
-          continue
-        const { piece } = gathering
-        if (!session.have.has(piece) || session.outstanding.indexOf(piece, block) >= 0) continue
-        if (!mayJoin(gathering) || (isOnOnePiece && !this.#isOnlyOn(session, gathering))) continue
-        this.#core.pieces.requestAgain(gathering, block)
-        this.#nextBlock = block
-        return gathering
-      }
-    }
-    return undefined
+      this.#core.options.piecesPerPeerMax === 1 || (session.isUntried && !this.probation.mayBegin(session))
+    const gathering = this.#endgame.choose(session, isOnOnePiece)
+    this.#nextBlock = this.#endgame.block
+    return gathering
   }
 
   #mayBegin(session: PeerSession): boolean {
@@ -407,14 +371,6 @@ export class Downloader {
     if (!session.isUntried || this.probation.mayBegin(session)) return true
     this.isStarved = true
     return false
-  }
-
-  /** Peers that will take longer for what they owe, the slowest first. */
-  #slowerThan(waitSeconds: number): PeerSession[] {
-    const slower: PeerSession[] = []
-    for (const session of this.#core.sessions.values())
-      if (session.outstanding.size > 0 && session.waitSeconds > waitSeconds) slower.push(session)
-    return slower.sort((a, b) => b.waitSeconds - a.waitSeconds)
   }
 
   /** A block of a piece whose block hashes are known. Who sent a wrong one is asked for no more. */
@@ -437,10 +393,6 @@ export class Downloader {
     for (const session of this.#core.sessions.values())
       if (!session.peerChoking && session.have.has(piece)) return true
     return false
-  }
-
-  #isOnlyOn(session: PeerSession, gathering: GatheringPiece): boolean {
-    return session.outstanding.size === 0 || session.outstanding.gatheringAt(0) === gathering
   }
 
   #cancelElsewhere(gathering: GatheringPiece, block: number): void {

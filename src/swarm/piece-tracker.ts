@@ -44,7 +44,9 @@ export interface GatheringPiece {
   owner: number | undefined
   /** Blocks delivered, by the peer's address. Bounded by the blocks of the piece. */
   readonly contributors: Map<string, Contribution>
-  /** Whose block came last, so that the next one of the same peer needs no search; undefined when not known. */
+  /**
+   * Whose block came last, so that the next one of the same peer needs no search; undefined when not known.
+   */
   latest: Contribution | undefined
   /** By block: the address it came from; '' while it is not there, and for padding. */
   readonly senders: string[]
