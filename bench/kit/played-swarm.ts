@@ -163,7 +163,7 @@ function bitfieldFrame({ bytes }: Bitfield): Uint8Array {
 /** Answers everything the peer was asked for. */
 function blocksFor(session: PeerSession): Uint8Array {
   const frames: Uint8Array[] = []
-  for (const { gathering, block } of session.outstanding.values()) {
+  for (const { gathering, block } of session.outstanding) {
     const frame = new Uint8Array(PIECE_HEADER_LENGTH + BLOCK_LENGTH)
     writePieceHeader(frame, 0, gathering.piece, block * BLOCK_LENGTH, BLOCK_LENGTH)
     frames.push(frame)

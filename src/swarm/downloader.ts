@@ -12,17 +12,13 @@ import { type Instant, milliseconds, seconds } from '../base/time.ts'
 import type { TokenBucket } from '../base/token-bucket.ts'
 import { type BlockRange, MESSAGE } from '../wire/peer-messages.ts'
 import type { PieceDigests } from './effects.ts'
+import { Endgame } from './endgame.ts'
 import type { Holdings } from './holdings.ts'
 import { Parole } from './parole.ts'
-import type { OutstandingBlock, PeerSession } from './peer-session.ts'
+import type { PeerSession } from './peer-session.ts'
 import { BLOCK, type GatheringPiece } from './piece-tracker.ts'
 import type { Probation } from './probation.ts'
 import type { TorrentCore } from './torrent-core.ts'
-
-/** In the endgame a block is asked of at most this many peers. */
-const ENDGAME_ASKERS_MAX = 3
-/** A peer with fewer requests than this may take over blocks of others in the endgame. */
-const ENDGAME_REQUESTS_MIN = 2
 
 /** Complete pieces waiting for hash and disk; with more, no requests are made until some are written. */
 const CHECKING_BYTES_MAX = 8 * 1024 * 1024
@@ -43,6 +39,7 @@ export class Downloader {
   /** Set before there is any session. */
   probation!: Probation
   readonly #core: TorrentCore
+  readonly #endgame: Endgame
   readonly #holdings: Holdings
   readonly #budget: TokenBucket
   /** Microseconds. */
@@ -50,10 +47,13 @@ export class Downloader {
   /** Pieces whose owner left. Bounded by `unverifiedBytesMax`. */
   readonly #orphans = new Set<GatheringPiece>()
   readonly #blocksPerPiece: number
+  /** The block of the piece that `#next` gave last. */
+  #nextBlock = -1
 
   constructor(core: TorrentCore, holdings: Holdings, budget: TokenBucket, requestTimeoutSeconds: number) {
     this.#core = core
     this.parole = new Parole(core)
+    this.#endgame = new Endgame(core, this.parole)
     this.#holdings = holdings
     this.#requestTimeout = seconds(requestTimeoutSeconds)
     this.#budget = budget
@@ -65,21 +65,24 @@ export class Downloader {
     if (session.peerChoking || !session.amInterested || session.ending !== undefined) return
     if (session.isUntried && session.awaits !== undefined) return
     const depth = Math.min(session.window.depth, session.requestQueueLength, this.#fairShare())
-    const wasIdle = session.outstanding.size === 0
-    if (session.outstanding.size > depth - Math.max(1, depth >> 2)) return
-    while (session.outstanding.size < depth) {
-      if (this.#budget.readyAt(now) !== undefined || this.isAheadOfDisk) {
+    const { outstanding, writer } = session
+    const { geometry } = this.#core
+    const wasIdle = outstanding.size === 0
+    if (outstanding.size > depth - Math.max(1, depth >> 2)) return
+    const { isAheadOfDisk } = this
+    while (outstanding.size < depth) {
+      if (isAheadOfDisk || this.#budget.readyAt(now) !== undefined) {
         this.isStarved = true
         break
       }
-      const next = this.#next(session)
-      if (next === undefined) break
-      const { piece } = next.gathering
-      const length = this.#core.geometry.blockSize(piece, next.block)
-      const isLast = session.isUntried && this.probation.asks(now, session, next.gathering)
+      const gathering = this.#next(session)
+      if (gathering === undefined) break
+      const block = this.#nextBlock
+      const length = geometry.blockSize(gathering.piece, block)
+      const isLast = session.isUntried && this.probation.asks(now, session, gathering)
       this.#budget.take(now, length)
-      session.outstanding.set(this.#key(piece, next.block), next)
-      session.writer.block(MESSAGE.request, piece, next.block * this.#core.geometry.blockLength, length)
+      outstanding.add(gathering, block)
+      writer.block(MESSAGE.request, gathering.piece, block * geometry.blockLength, length)
       if (isLast) break
     }
     if (wasIdle) session.lastBlockAt = now
@@ -87,25 +90,29 @@ export class Downloader {
 
   /** Gives the arriving block its place, if it was asked for and nobody brought or is bringing it. */
   blockStarts(session: PeerSession, piece: number, begin: number, length: number): void {
-    const wanted = this.#outstanding(session, piece, begin, length)
-    if (wanted === undefined || wanted.gathering.blocks[wanted.block] !== BLOCK.requested) return
-    if (!this.parole.mayBring(session, wanted.gathering)) return
-    wanted.gathering.blocks[wanted.block] = BLOCK.arriving
-    session.arriving = wanted
-    session.reader.target = this.#core.pieces.bufferOf(wanted.gathering)
+    const at = this.#placeOf(session, piece, begin, length)
+    if (at < 0) return
+    const gathering = session.outstanding.gatheringAt(at)
+    const block = session.outstanding.blockAt(at)
+    if (gathering.blocks[block] !== BLOCK.requested || !this.parole.mayBring(session, gathering)) return
+    gathering.blocks[block] = BLOCK.arriving
+    session.arriving = gathering
+    session.arrivingBlock = block
+    session.reader.target = this.#core.pieces.bufferOf(gathering)
     session.reader.targetAt = begin
   }
 
   blockEnds(now: Instant, session: PeerSession, piece: number, begin: number, length: number): void {
-    const wanted = this.#outstanding(session, piece, begin, length)
-    if (wanted === undefined) return
-    const { gathering, block } = wanted
+    const at = this.#placeOf(session, piece, begin, length)
+    if (at < 0) return
+    const gathering = session.outstanding.gatheringAt(at)
+    const block = session.outstanding.blockAt(at)
+    session.outstanding.removeAt(at)
     session.lastBlockAt = now
     session.downloaded.add(now, length)
     this.#core.downloaded.add(now, length)
-    session.outstanding.delete(this.#key(gathering.piece, block))
     session.window.received(now, length)
-    if (session.arriving !== wanted) {
+    if (session.arriving !== gathering || session.arrivingBlock !== block) {
       this.#withdraw(gathering, block, false)
       return
     }
@@ -147,9 +154,10 @@ export class Downloader {
 
   /** The peer choked us (without BEP 6 that drops every request), was snubbed, or is gone. */
   release(session: PeerSession): void {
-    for (const outstanding of session.outstanding.values())
-      this.#withdraw(outstanding.gathering, outstanding.block, session.arriving === outstanding)
-    session.outstanding.clear()
+    const { outstanding, arriving, arrivingBlock } = session
+    for (const { gathering, block } of outstanding)
+      this.#withdraw(gathering, block, arriving === gathering && arrivingBlock === block)
+    outstanding.clear()
     session.arriving = undefined
     session.reader.target = undefined
     this.disown(session)
@@ -169,11 +177,15 @@ export class Downloader {
     this.#orphans.add(gathering)
   }
 
-  /** Frees the memory of orphans that no connected peer can finish now; true when there were any. */
+  /**
+   * Frees the memory of orphans that no connected peer can finish now; true when there were
+   * any. What is on its way still has its place (BEP 6: who chokes us may yet send what we
+   * asked for), until it comes or is overdue.
+   */
   abandonHopeless(): boolean {
     let hasAbandoned = false
     for (const gathering of this.#orphans) {
-      if (this.#canBeFinished(gathering.piece)) continue
+      if (this.#canBeFinished(gathering.piece) || gathering.askers.some((count) => count > 0)) continue
       this.#orphans.delete(gathering)
       this.#core.pieces.abandon(gathering)
       if (this.#core.pieces.isOpen(gathering.piece)) this.#core.picker.open(gathering.piece)
@@ -186,7 +198,7 @@ export class Downloader {
   abandonAll(): void {
     const { geometry, picker, pieces, sessions } = this.#core
     for (const session of sessions.values()) {
-      for (const { gathering, block } of session.outstanding.values()) {
+      for (const { gathering, block } of session.outstanding) {
         const length = geometry.blockSize(gathering.piece, block)
         session.writer.block(MESSAGE.cancel, gathering.piece, block * geometry.blockLength, length)
       }
@@ -202,12 +214,14 @@ export class Downloader {
 
   /** True when the peer had promised to send the block. */
   rejected(session: PeerSession, range: BlockRange): boolean {
-    const refused = this.#outstanding(session, range.piece, range.begin, range.length)
-    if (refused === undefined) return false
-    session.outstanding.delete(this.#key(range.piece, refused.block))
-    this.#withdraw(refused.gathering, refused.block, session.arriving === refused)
-    if (session.gathering.delete(refused.gathering)) this.#orphan(session, refused.gathering)
-    if (session.current === refused.gathering) session.current = undefined
+    const at = this.#placeOf(session, range.piece, range.begin, range.length)
+    if (at < 0) return false
+    const gathering = session.outstanding.gatheringAt(at)
+    const block = session.outstanding.blockAt(at)
+    session.outstanding.removeAt(at)
+    this.#withdraw(gathering, block, false)
+    if (session.gathering.delete(gathering)) this.#orphan(session, gathering)
+    if (session.current === gathering) session.current = undefined
     return true
   }
 
@@ -261,15 +275,14 @@ export class Downloader {
     )
   }
 
-  #next(session: PeerSession): OutstandingBlock | undefined {
-    if (session.current !== undefined) {
-      const block = this.#core.pieces.requestNext(session.current)
-      if (block >= 0) return { gathering: session.current, block }
-    }
+  /** The piece to ask the peer for next, and in `#nextBlock` the block of it, now marked as requested. */
+  #next(session: PeerSession): GatheringPiece | undefined {
+    const { current } = session
+    if (current !== undefined && this.#hasNext(current)) return current
     const gathering = this.#ownedWithFreeBlocks(session) ?? this.#adopt(session) ?? this.#start(session)
     session.current = gathering
-    if (gathering !== undefined) return { gathering, block: this.#core.pieces.requestNext(gathering) }
-    return this.#core.picker.obtainableCount === 0 ? this.#endgame(session) : undefined
+    if (gathering !== undefined && this.#hasNext(gathering)) return gathering
+    return this.#core.picker.obtainableCount === 0 ? this.#join(session) : undefined
   }
 
   /**
@@ -340,46 +353,17 @@ export class Downloader {
     return picker.pick(have)
   }
 
-  #endgame(session: PeerSession): OutstandingBlock | undefined {
-    const { options, pieces } = this.#core
-    const mayJoin = this.parole.mayJoin(session)
-    const isOnOnePiece =
-      options.piecesPerPeerMax === 1 || (session.isUntried && !this.probation.mayBegin(session))
-    for (const gathering of pieces.gathering.values()) {
-      if (!session.have.has(gathering.piece) || !mayJoin(gathering)) continue
-      if (isOnOnePiece && !this.#isOnlyOn(session, gathering)) continue
-      const free = pieces.requestNext(gathering)
-      if (free >= 0) return { gathering, block: free }
-    }
-    return this.#overtake(session, isOnOnePiece, mayJoin)
+  #hasNext(gathering: GatheringPiece): boolean {
+    this.#nextBlock = this.#core.pieces.requestNext(gathering)
+    return this.#nextBlock >= 0
   }
 
-  /**
-   * A block that another peer was asked for and will bring later than this one could: the
-   * last one in the longest queue.
-   * Asking again wastes upload of others, so only a peer that has nearly run dry does it.
-   */
-  #overtake(
-    session: PeerSession,
-    isOnOnePiece: boolean,
-    mayJoin: (gathering: GatheringPiece) => boolean,
-  ): OutstandingBlock | undefined {
-    if (session.outstanding.size >= Math.max(ENDGAME_REQUESTS_MIN, session.window.depth >> 2))
-      return undefined
-    const ownWait = session.window.waitSeconds(session.outstanding.size + 1)
-    for (const other of this.#slowerThan(ownWait)) {
-      for (const behind of [...other.outstanding.values()].reverse()) {
-        const { gathering, block } = behind
-        if (gathering.blocks[block] !== BLOCK.requested || gathering.askers[block]! >= ENDGAME_ASKERS_MAX)
-          continue
-        if (!session.have.has(gathering.piece) || session.outstanding.has(this.#key(gathering.piece, block)))
-          continue
-        if (!mayJoin(gathering) || (isOnOnePiece && !this.#isOnlyOn(session, gathering))) continue
-        this.#core.pieces.requestAgain(gathering, block)
-        return { gathering, block }
-      }
-    }
-    return undefined
+  #join(session: PeerSession): GatheringPiece | undefined {
+    const isOnOnePiece =
+      this.#core.options.piecesPerPeerMax === 1 || (session.isUntried && !this.probation.mayBegin(session))
+    const gathering = this.#endgame.choose(session, isOnOnePiece)
+    this.#nextBlock = this.#endgame.block
+    return gathering
   }
 
   #mayBegin(session: PeerSession): boolean {
@@ -387,14 +371,6 @@ export class Downloader {
     if (!session.isUntried || this.probation.mayBegin(session)) return true
     this.isStarved = true
     return false
-  }
-
-  /** Peers that will take longer for what they owe, the slowest first. */
-  #slowerThan(waitSeconds: number): PeerSession[] {
-    const slower: PeerSession[] = []
-    for (const session of this.#core.sessions.values())
-      if (session.outstanding.size > 0 && session.waitSeconds > waitSeconds) slower.push(session)
-    return slower.sort((a, b) => b.waitSeconds - a.waitSeconds)
   }
 
   /** A block of a piece whose block hashes are known. Who sent a wrong one is asked for no more. */
@@ -419,21 +395,15 @@ export class Downloader {
     return false
   }
 
-  #isOnlyOn(session: PeerSession, gathering: GatheringPiece): boolean {
-    for (const outstanding of session.outstanding.values()) return outstanding.gathering === gathering
-    return true
-  }
-
   #cancelElsewhere(gathering: GatheringPiece, block: number): void {
     const { geometry, sessions } = this.#core
-    const key = this.#key(gathering.piece, block)
-    for (const session of sessions.values()) {
-      const outstanding = session.outstanding.get(key)
-      if (outstanding === undefined) continue
-      session.outstanding.delete(key)
-      gathering.askers[block]!--
-      const length = geometry.blockSize(gathering.piece, block)
-      session.writer.block(MESSAGE.cancel, gathering.piece, block * geometry.blockLength, length)
+    const { askers, piece } = gathering
+    for (const { outstanding, writer } of sessions.values()) {
+      const at = outstanding.indexOf(piece, block)
+      if (at < 0) continue
+      outstanding.removeAt(at)
+      writer.block(MESSAGE.cancel, piece, block * geometry.blockLength, geometry.blockSize(piece, block))
+      if (--askers[block]! === 0) return
     }
   }
 
@@ -463,20 +433,12 @@ export class Downloader {
     if (owner !== undefined) owner.hasFreed = true
   }
 
-  #outstanding(
-    session: PeerSession,
-    piece: number,
-    begin: number,
-    length: number,
-  ): OutstandingBlock | undefined {
+  /** The place of a range among what the peer was asked for; -1 when it was not asked for exactly that. */
+  #placeOf(session: PeerSession, piece: number, begin: number, length: number): number {
     const { geometry } = this.#core
     const block = begin / geometry.blockLength
-    const outstanding = session.outstanding.get(this.#key(piece, block))
-    if (outstanding?.gathering.piece !== piece || outstanding.block !== block) return undefined
-    return length === geometry.blockSize(piece, block) ? outstanding : undefined
-  }
-
-  #key(piece: number, block: number): number {
-    return piece * this.#blocksPerPiece + block
+    // Short junk, many messages a packet, is not worth a search.
+    if (piece >= geometry.pieceCount || length !== geometry.blockSize(piece, block)) return -1
+    return session.outstanding.indexOf(piece, block)
   }
 }

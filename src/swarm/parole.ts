@@ -75,8 +75,10 @@ export class Parole {
   mayJoin(session: PeerSession): (gathering: GatheringPiece) => boolean {
     if (this.#core.blame.isOnParole(session.address)) return tellsBlocks
     const mixed = this.#mixed(session)
-    for (const { gathering } of session.outstanding.values())
+    for (let index = 0; index < session.outstanding.size; index++) {
+      const gathering = session.outstanding.gatheringAt(index)
       if (gathering.owner !== session.id) mixed.add(gathering)
+    }
     return (gathering) => mixed.size < MIXED_PIECES_MAX || mixed.has(gathering) || tellsBlocks(gathering)
   }
 
@@ -89,7 +91,7 @@ export class Parole {
 
   /** The owner of the piece left: not all that it sent is something that others should build on. */
   orphaned(session: PeerSession, gathering: GatheringPiece): void {
-    const count = gathering.contributors.get(session.address) ?? 0
+    const count = gathering.contributors.get(session.address)?.blockCount ?? 0
     if (count > 0 && count <= FORGONE_BLOCKS_MAX && !this.#mixesLessThan(session, MIXED_PIECES_MAX + 1))
       this.#discard(gathering, (sender) => sender === session.address)
     if (this.#core.blame.recordCount > 0) this.#uphold(gathering)

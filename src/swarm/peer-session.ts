@@ -2,8 +2,7 @@
  * One peer, from the end of the handshake to the end of the connection: who chokes whom, what it has, what is
  * requested in each direction, and the protocol's rules about when each message may come. It decides nothing
  * about pieces: it tells its host, the torrent, which does. BEP 3, 6, 10, 21.
- * Invariant: `outstanding` holds exactly the blocks requested from this peer and not yet
- * answered, oldest first.
+ * Invariant: `outstanding` holds exactly the blocks requested from this peer and not yet answered.
  */
 import { Bitfield } from '../base/bitfield.ts'
 import type { CopyBytes } from '../base/bytes.ts'
@@ -20,6 +19,7 @@ import { type BlockRange, MESSAGE, MessageWriter, readBlockRange } from '../wire
 import type { DescriptionHost } from './description.ts'
 import { EarlyMessages } from './early-messages.ts'
 import type { DisconnectReason } from './events.ts'
+import { OutstandingBlocks } from './outstanding-blocks.ts'
 import type { GatheringPiece } from './piece-tracker.ts'
 import { RequestQueue } from './request-queue.ts'
 import { RequestWindow } from './request-window.ts'
@@ -56,12 +56,6 @@ export interface SessionHost {
   hasToSend(session: PeerSession): void
 }
 
-/** A block asked of the peer. */
-export interface OutstandingBlock {
-  readonly gathering: GatheringPiece
-  readonly block: number
-}
-
 const REQUEST_QUEUE_DEFAULT = 250
 
 export class PeerSession implements FrameSink {
@@ -88,14 +82,15 @@ export class PeerSession implements FrameSink {
   readonly early: EarlyMessages | undefined
   /** Requests to be served, in order. Bounded by `requestsQueuedPerPeerMax`. */
   readonly requests = new RequestQueue(LIMITS.requestsQueuedPerPeerMax.value)
-  /** By block number in the torrent. Bounded by `requestsOutstandingPerPeerMax`. */
-  readonly outstanding = new Map<number, OutstandingBlock>()
+  /** What it was asked for, oldest first. Bounded by `requestsOutstandingPerPeerMax`. */
+  readonly outstanding = new OutstandingBlocks()
   /** Pieces this peer owns while they are gathered. Bounded by `unverifiedBytesMax`. */
   readonly gathering = new Set<GatheringPiece>()
   /** The owned piece whose blocks are being requested. */
   current: GatheringPiece | undefined
-  /** The block that is streaming in. */
-  arriving: OutstandingBlock | undefined
+  /** The piece of the block that is streaming in, when that is wanted. */
+  arriving: GatheringPiece | undefined
+  arrivingBlock = -1
   /** An owned piece besides `current` may have free blocks again; false for certain. */
   hasFreed = false
   /** The picker's `openings` when it had nothing to start for this peer; -1 once the peer has more. */

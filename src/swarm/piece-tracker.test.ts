@@ -54,7 +54,10 @@ describe('PieceTracker', () => {
 
   it('forgets the blocks of those who are not believed any more, and only those', () => {
     const peers = ['a', 'b', 'c']
-    const step = fc.record({ kind: fc.constantFrom('bring', 'discard'), peer: fc.constantFrom(...peers) })
+    const step = fc.record({
+      kind: fc.constantFrom('bring', 'bring', 'discard', 'take back'),
+      peer: fc.constantFrom(...peers),
+    })
     fc.assert(
       fc.property(fc.array(step, { maxLength: 40 }), (steps) => {
         const geometry = new Geometry(metainfoOf(content(8 * BLOCK), 8 * BLOCK), BLOCK)
@@ -67,6 +70,9 @@ describe('PieceTracker', () => {
             gathering.askers[block] = 0
             gathering.blocks[block] = STATE.arriving
             pieces.receive(gathering, block, peer)
+          } else if (kind === 'take back') {
+            const block = gathering.senders.indexOf(peer)
+            if (block >= 0) pieces.takeBack(gathering, block)
           } else {
             const count = gathering.senders.filter((sender) => sender === peer).length
             expect(pieces.discard(gathering, (address) => address === peer)).toBe(count)
@@ -78,9 +84,12 @@ describe('PieceTracker', () => {
             received === 8 ? -1 : gathering.firstFree,
           )
           for (const address of peers)
-            expect(gathering.contributors.get(address) ?? 0).toBe(
+            expect(gathering.contributors.get(address)?.blockCount ?? 0).toBe(
               gathering.senders.filter((sender) => sender === address).length,
             )
+          expect([...gathering.contributors.keys()].sort()).toEqual(
+            peers.filter((address) => gathering.senders.includes(address)),
+          )
         }
       }),
     )

@@ -21,6 +21,12 @@ import type { PieceBuffers } from './piece-buffers.ts'
 
 export const BLOCK = { free: 0, requested: 1, arriving: 2, received: 3 } as const
 
+/** What one peer brought of a piece. */
+interface Contribution {
+  readonly address: string
+  blockCount: number
+}
+
 /** A piece between its first request and its verdict. */
 export interface GatheringPiece {
   readonly piece: number
@@ -37,7 +43,11 @@ export interface GatheringPiece {
   /** The peer that may request its free blocks; undefined when that peer left and any may adopt it. */
   owner: number | undefined
   /** Blocks delivered, by the peer's address. Bounded by the blocks of the piece. */
-  readonly contributors: Map<string, number>
+  readonly contributors: Map<string, Contribution>
+  /**
+   * Whose block came last, so that the next one of the same peer needs no search; undefined when not known.
+   */
+  latest: Contribution | undefined
   /** By block: the address it came from; '' while it is not there, and for padding. */
   readonly senders: string[]
   /**
@@ -136,6 +146,7 @@ export class PieceTracker {
       firstFree: 0,
       owner,
       contributors: new Map(),
+      latest: undefined,
       senders: new Array<string>(blockCount).fill(''),
       blockHashes: undefined,
       isOnTrial: false,
@@ -219,7 +230,8 @@ export class PieceTracker {
     gathering.blocks[block] = BLOCK.received
     gathering.receivedCount++
     gathering.senders[block] = address
-    gathering.contributors.set(address, (gathering.contributors.get(address) ?? 0) + 1)
+    if (gathering.latest?.address !== address) gathering.latest = contribution(gathering, address)
+    gathering.latest.blockCount++
     if (gathering.receivedCount < gathering.blocks.length) return false
     this.gathering.delete(gathering.piece)
     this.checking.set(gathering.piece, gathering)
@@ -245,9 +257,8 @@ export class PieceTracker {
   /** A received block is wrong and free again. */
   takeBack(gathering: GatheringPiece, block: number): void {
     const sender = gathering.senders[block]!
-    const count = gathering.contributors.get(sender) ?? 0
-    if (count > 1) gathering.contributors.set(sender, count - 1)
-    else gathering.contributors.delete(sender)
+    const sent = gathering.contributors.get(sender)
+    if (sent !== undefined && --sent.blockCount === 0) this.#forget(gathering, sender)
     gathering.senders[block] = ''
     gathering.blocks[block] = BLOCK.free
     gathering.receivedCount--
@@ -269,11 +280,11 @@ export class PieceTracker {
       if (block < gathering.firstFree) gathering.firstFree = block
       discardedCount++
     }
-    for (const address of distrusted) gathering.contributors.delete(address)
+    for (const address of distrusted) this.#forget(gathering, address)
     return discardedCount
   }
 
-  /** Gathering -> missing. */
+  /** Gathering -> missing. Nobody may still be asked for a block of it: what came would land nowhere. */
   abandon(gathering: GatheringPiece): void {
     if (this.gathering.delete(gathering.piece)) this.#release(gathering)
   }
@@ -305,6 +316,11 @@ export class PieceTracker {
     this.#leftBytes += sign * this.#geometry.contentSize(piece)
   }
 
+  #forget(gathering: GatheringPiece, address: string): void {
+    gathering.contributors.delete(address)
+    gathering.latest = undefined
+  }
+
   #leaveChecking(piece: number): void {
     const gathering = this.checking.get(piece)
     assert(gathering !== undefined, 'the piece is being checked')
@@ -319,14 +335,22 @@ export class PieceTracker {
   }
 }
 
+function contribution({ contributors }: GatheringPiece, address: string): Contribution {
+  const known = contributors.get(address)
+  if (known !== undefined) return known
+  const begun = { address, blockCount: 0 }
+  contributors.set(address, begun)
+  return begun
+}
+
 /** The address that brought most blocks of a piece. */
 export function mainContributor(piece: GatheringPiece): string {
   let best = ''
   let most = 0
-  for (const [address, count] of piece.contributors) {
-    if (count <= most) continue
+  for (const { address, blockCount } of piece.contributors.values()) {
+    if (blockCount <= most) continue
     best = address
-    most = count
+    most = blockCount
   }
   return best
 }

@@ -122,7 +122,7 @@ export class Probation {
     const main = mainContributor(written)
     for (const session of this.#core.sessions.values()) {
       if (!session.isUntried) continue
-      this.proved(session, written.contributors.get(session.address) ?? 0)
+      this.proved(session, written.contributors.get(session.address)?.blockCount ?? 0)
       if (session.address === main) session.isUntried = false
     }
   }

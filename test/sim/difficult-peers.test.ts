@@ -155,6 +155,24 @@ describe('what nobody can finish now', () => {
     expect(world.torrent.core.pieces.have.count).toBe(7)
   })
 
+  it('is kept while a block of it is still on its way', () => {
+    const world = new OneClient(SMALL, { gatheringPiecesMax: 1 })
+    const chokes = world.seed()
+    const frames = world.asked(chokes).map(([piece, block]) => blockFrame(SMALL, piece, block))
+    const late = frames.pop()!
+    world.receive(chokes, concatBytes([...frames, Uint8Array.of(0, 0, 0, 1, MESSAGE.choke)]))
+    const waits = world.peer()
+    world.say(waits, (w) => {
+      w.bitfield(Uint8Array.of(0x40))
+      w.plain(MESSAGE.unchoke)
+    })
+    world.serve(waits, 2)
+    world.receive(chokes, late)
+    expect(world.torrent.core.pieces.have.has(0)).toBe(true)
+    world.serve(waits, 2)
+    expect(world.torrent.core.pieces.have.count).toBe(2)
+  })
+
   it('gives its memory to another torrent', () => {
     const huge = made(5, 1024)
     const world = new OneClient(huge)

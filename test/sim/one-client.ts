@@ -165,7 +165,7 @@ export class OneClient {
 
   /** Blocks asked of the peer and not answered, as [piece, block]. */
   asked(connection: number): [number, number][] {
-    const outstanding = this.session(connection)?.outstanding.values() ?? []
+    const outstanding = this.session(connection)?.outstanding ?? []
     return [...outstanding].map(({ gathering, block }) => [gathering.piece, block])
   }
 

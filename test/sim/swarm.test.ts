@@ -94,7 +94,7 @@ describe.each(SEEDS)('a swarm (seed %i)', (seed) => {
     let worst = 0
     const done = world.runUntil(() => {
       for (const session of leecher.torrent.core.sessions.values())
-        worst = Math.max(worst, new Set([...session.outstanding.values()].map((o) => o.gathering.piece)).size)
+        worst = Math.max(worst, new Set([...session.outstanding].map((o) => o.gathering.piece)).size)
       return leecher.torrent.isComplete
     }, 120)
     expect(done).toBe(true)
@@ -112,7 +112,7 @@ describe.each(SEEDS)('a swarm (seed %i)', (seed) => {
       if (picker.obtainableCount > 0) {
         const askedOf = new Map<number, number>()
         for (const session of sessions.values())
-          for (const { gathering } of session.outstanding.values()) {
+          for (const { gathering } of session.outstanding) {
             expect(askedOf.get(gathering.piece) ?? session.id).toBe(session.id)
             askedOf.set(gathering.piece, session.id)
           }

@@ -84,9 +84,7 @@ export default {
       const session = world.session(peer)
       if (session === undefined) break
       if (session.isUntried && session.awaits !== undefined) {
-        const unknown = [...session.outstanding.values()].filter(
-          ({ gathering }) => gathering === session.awaits,
-        )
+        const unknown = [...session.outstanding].filter(({ gathering }) => gathering === session.awaits)
         assert(unknown.length <= 1, 'one block is asked for before its hash is known')
       }
       const isBlock = bytes[at] === RIGHT || bytes[at] === WRONG
