@@ -64,6 +64,8 @@ interface Slot {
   readonly worker: Worker
   /** Bounded by JOBS_PER_WORKER. */
   readonly jobs: Map<number, { readonly run: Run; readonly job: PlannedJob }>
+  /** It has answered: all that it runs is loaded. */
+  isUp: boolean
 }
 
 export class HashPool {
@@ -131,8 +133,8 @@ export class HashPool {
       signal?.addEventListener('abort', onAbort)
       this.#runs.add(run)
       this.#turns.push(run)
-      if (work.usesOwnThread) restrainOptimizer()
       this.start(work.usesOwnThread)
+      this.#restrain()
       this.#fill()
       if (work.usesOwnThread) this.#help(run)
     })
@@ -165,13 +167,19 @@ export class HashPool {
   }
 
   #startWorker(): Slot {
-    const slot: Slot = { worker: new Worker(WORKER, { execArgv: [] }), jobs: new Map() }
+    const slot: Slot = { worker: new Worker(WORKER, { execArgv: [] }), jobs: new Map(), isUp: false }
     slot.worker.on('message', (message: FromWorker) => this.#onMessage(slot, message))
     slot.worker.on('error', (error) => this.#onLost(slot, error))
     slot.worker.on('exit', () => this.#onLost(slot))
     // After the listeners: adding one counts as waiting again.
     slot.worker.unref()
     return slot
+  }
+
+  /** Not while a thread comes up: it would compile anew what Node.js is made of. */
+  #restrain(): void {
+    if (!this.#slots.every(({ isUp }) => isUp)) return
+    for (const { usesOwnThread } of this.#runs) if (usesOwnThread) return restrainOptimizer()
   }
 
   /** Gives every worker its share, a first job to each before anyone gets a second. */
@@ -254,6 +262,10 @@ export class HashPool {
     if (!this.#slots.includes(slot)) return
     const { run, job } = slot.jobs.get(id)!
     slot.jobs.delete(id)
+    if (!slot.isUp) {
+      slot.isUp = true
+      this.#restrain()
+    }
     this.#onDone(run, job, hashes, fault)
     this.#fill()
     if (slot.jobs.size === 0) {
