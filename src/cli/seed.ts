@@ -5,6 +5,7 @@
 import { existsSync } from 'node:fs'
 import { toHex } from '../base/bytes.ts'
 import { EarlyCheck } from '../nodejs/early-check.ts'
+import { HashPool } from '../nodejs/hash-pool.ts'
 import { withOwnLayers } from '../nodejs/own-layers.ts'
 import type { PeerNode } from '../nodejs/peer-node.ts'
 import { placeNotePath } from '../nodejs/place-notes.ts'
@@ -25,6 +26,8 @@ export async function run(context: CommandContext): Promise<number> {
   const { dir = '.', repair = false } = context.options as SeedOptions
   const role = repair ? 'download' : 'seed'
   const torrents: TorrentPlan[] = []
+  // A large torrent changes V8's flags.
+  await HashPool.shared.up()
   for (const path of expandTorrents(context.args)) {
     const metainfo = await withOwnLayers(readTorrent(path, context.output), dir, context.signal)
     const early = repair || torrents.length > 0 ? undefined : checkIfUnknown(metainfo, dir, context.signal)

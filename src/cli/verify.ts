@@ -10,6 +10,7 @@ import { LIMITS } from '../base/limits.ts'
 import { ContentFolder, type PathComponent } from '../nodejs/content-folder.ts'
 import { locateFiles } from '../nodejs/content-location.ts'
 import { checkFileDigests } from '../nodejs/file-digest-check.ts'
+import { HashPool } from '../nodejs/hash-pool.ts'
 import { checkPieces } from '../nodejs/piece-check.ts'
 import { ShoalError } from '../nodejs/shoal-error.ts'
 import { Geometry } from '../swarm/geometry.ts'
@@ -41,6 +42,8 @@ const SHOWN_FILES_MAX = 20
 export async function run({ args, output, signal }: CommandContext): Promise<number> {
   const [torrent, dir] = args as [string, string]
   requireFolder(torrent, dir)
+  // A large torrent changes V8's flags.
+  await HashPool.shared.up()
   const metainfo = readTorrent(torrent, output)
   const paths = locateFiles(metainfo, new ContentFolder(dir))
   const progress = new HashingProgress(output, 'verifying')

@@ -44,8 +44,10 @@ export interface PieceHashes {
 
 /** To a worker: work, or let go of the file that is kept open between jobs. */
 export type ToWorker = HashJob | 'release'
-/** From a worker. Undefined hashes without a fault: the job was cancelled. */
-export interface FromWorker {
+/** From a worker: it is up and all it needs is loaded, or an answer. */
+export type FromWorker = 'up' | HashAnswer
+/** Undefined hashes without a fault: the job was cancelled. */
+export interface HashAnswer {
   readonly id: number
   readonly hashes?: PieceHashes
   readonly fault?: Fault

@@ -6,13 +6,13 @@
  * noticed late, as on a slow disk; another worker does its part then.
  * Invariants: each worker has at most three jobs (one in hand, two waiting), or 32 of a long run that has the
  * calling thread to itself, whatever the size of the content; workers keep the process alive only while
- * somebody waits for a hash; runs that are active at once take turns.
+ * they come up and while somebody waits for a hash; runs that are active at once take turns.
  */
 import { availableParallelism } from 'node:os'
 import { Worker } from 'node:worker_threads'
 import { LIMITS } from '../base/limits.ts'
 import type { Fault } from '../base/result.ts'
-import type { FromWorker, HashJob, HashSettings, PieceHashes, ToWorker } from './hash-job.ts'
+import type { FromWorker, HashAnswer, HashJob, HashSettings, PieceHashes, ToWorker } from './hash-job.ts'
 import { freeOptimizer, restrainOptimizer } from './optimizer.ts'
 import { PieceHasher } from './piece-hasher.ts'
 import type { PlannedJob } from './piece-plan.ts'
@@ -64,6 +64,7 @@ interface Slot {
   readonly worker: Worker
   /** Bounded by JOBS_PER_WORKER. */
   readonly jobs: Map<number, { readonly run: Run; readonly job: PlannedJob }>
+  isUp: boolean
 }
 
 export class HashPool {
@@ -77,6 +78,8 @@ export class HashPool {
   #nextId = 0
   /** Of the calling thread, while it helps. */
   #hasher: PieceHasher | undefined
+  /** They wait for the threads that come up. */
+  #waiting: (() => void)[] = []
 
   /** @param size threads, by default one for each core */
   constructor(size = Math.min(availableParallelism(), LIMITS.hashWorkersMax.value)) {
@@ -96,6 +99,17 @@ export class HashPool {
   start(usesOwnThread = false): void {
     const count = usesOwnThread ? this.#size - 1 : this.#size
     while (this.#slots.length < count) this.#slots.push(this.#startWorker())
+  }
+
+  /**
+   * Resolves when no thread is coming up any more, be it that one was lost. Before that no flag of V8's may
+   * be changed, or a thread takes 75 ms to come up instead of 40 (`heap-growth.ts`).
+   */
+  up(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#waiting.push(resolve)
+      this.#afterUp()
+    })
   }
 
   /**
@@ -131,8 +145,8 @@ export class HashPool {
       signal?.addEventListener('abort', onAbort)
       this.#runs.add(run)
       this.#turns.push(run)
-      if (work.usesOwnThread) restrainOptimizer()
       this.start(work.usesOwnThread)
+      this.#afterUp()
       this.#fill()
       if (work.usesOwnThread) this.#help(run)
     })
@@ -161,17 +175,23 @@ export class HashPool {
     this.#slots = []
     for (const run of [...this.#runs])
       run.settle(new ShoalError('hash/closed', 'Hashing was stopped before it was done.'))
+    this.#afterUp()
     await Promise.all(slots.map((slot) => slot.worker.terminate()))
   }
 
   #startWorker(): Slot {
-    const slot: Slot = { worker: new Worker(WORKER, { execArgv: [] }), jobs: new Map() }
+    const slot: Slot = { worker: new Worker(WORKER, { execArgv: [] }), jobs: new Map(), isUp: false }
     slot.worker.on('message', (message: FromWorker) => this.#onMessage(slot, message))
     slot.worker.on('error', (error) => this.#onLost(slot, error))
     slot.worker.on('exit', () => this.#onLost(slot))
-    // After the listeners: adding one counts as waiting again.
-    slot.worker.unref()
     return slot
+  }
+
+  /** What is not done while a thread comes up. */
+  #afterUp(): void {
+    if (this.#slots.some(({ isUp }) => !isUp)) return
+    for (const { usesOwnThread } of this.#runs) if (usesOwnThread) restrainOptimizer()
+    for (const resolve of this.#waiting.splice(0)) resolve()
   }
 
   /** Gives every worker its share, a first job to each before anyone gets a second. */
@@ -249,9 +269,17 @@ export class HashPool {
     slot.worker.postMessage(message)
   }
 
-  #onMessage(slot: Slot, { id, hashes, fault }: FromWorker): void {
+  #onMessage(slot: Slot, message: FromWorker): void {
     // What comes while it is being ended must not let the process end first.
     if (!this.#slots.includes(slot)) return
+    if (message === 'up') {
+      slot.isUp = true
+      this.#afterUp()
+      if (slot.jobs.size === 0) slot.worker.unref()
+    } else this.#onAnswer(slot, message)
+  }
+
+  #onAnswer(slot: Slot, { id, hashes, fault }: HashAnswer): void {
     const { run, job } = slot.jobs.get(id)!
     slot.jobs.delete(id)
     this.#onDone(run, job, hashes, fault)
@@ -290,5 +318,6 @@ export class HashPool {
     const lost = this.#slots.length > 0 ? [...slot.jobs.values()].map(({ run }) => run) : [...this.#runs]
     for (const run of lost) run.settle(error)
     slot.jobs.clear()
+    this.#afterUp()
   }
 }

@@ -5,12 +5,16 @@
  */
 import { setFlagsFromString } from 'node:v8'
 
-/** Before hashing that nothing else goes on beside. */
+let isRestrained = false
+
+/** While content is hashed and nothing else goes on beside it; once threads are up (`heap-growth.ts`). */
 export function restrainOptimizer(): void {
-  setFlagsFromString('--no-opt')
+  if (!isRestrained) setFlagsFromString('--no-opt')
+  isRestrained = true
 }
 
 /** It is over. */
 export function freeOptimizer(): void {
-  setFlagsFromString('--opt')
+  if (isRestrained) setFlagsFromString('--opt')
+  isRestrained = false
 }

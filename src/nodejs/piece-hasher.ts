@@ -6,7 +6,7 @@ import { closeSync, fstatSync, readSync } from 'node:fs'
 import { ContentFolder, type PathComponent } from './content-folder.ts'
 import { LOOK_NUMBERS, putLook } from './file-looks.ts'
 import { forgetAll } from './folder-descriptors.ts'
-import type { FromWorker, HashJob, PieceHashes } from './hash-job.ts'
+import type { HashAnswer, HashJob, PieceHashes } from './hash-job.ts'
 import { PieceDigester } from './piece-digester.ts'
 import { ShoalError } from './shoal-error.ts'
 import { isSameFolder, isSameName, PADDING, SLICE, SLICE_NUMBERS } from './slices.ts'
@@ -44,7 +44,7 @@ export class PieceHasher {
   #isLookedAt = true
 
   /** What went wrong comes back as a fault; anything but a ShoalError is a mistake of ours and is thrown. */
-  answer(job: HashJob): FromWorker {
+  answer(job: HashJob): HashAnswer {
     const { id } = job
     try {
       const hashes = this.run(job)

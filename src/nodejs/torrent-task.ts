@@ -65,6 +65,8 @@ export class TorrentTask {
   readonly #content: ContentCheck
   /** Of the files, when all were looked at just now. */
   #stats: (ContentStat | undefined)[] | undefined
+  /** Notes what a seed has; after it was told, for with 20,000 files this takes a while. */
+  #noteCheck: (() => void) | undefined
   /** What goes on with it on disk, while it is in the swarm. */
   readonly care: ContentCare
   #folder: ContentFolder
@@ -142,6 +144,8 @@ export class TorrentTask {
     if (this.#abort.signal.aborted) return
     if (role === 'download' && !isContinued && !this.options.isRepair) this.#warnOfOverwriting(found)
     this.#around.emit(this.id, { event: 'checked', pieces: found.count, total: metainfo.pieceCount })
+    this.#noteCheck?.()
+    this.#noteCheck = undefined
     await this.#join(found)
   }
 
@@ -290,11 +294,8 @@ export class TorrentTask {
 
   async #foundBySeed(): Promise<Bitfield> {
     const { metainfo, usesOwnThread = false, early } = this.options
-    const { seedNotesFolder } = this.#defaults
-    const note =
-      seedNotesFolder === undefined
-        ? undefined
-        : placeNotePath(seedNotesFolder, this.infoHash, this.#folder.root, 'seed')
+    const { seedNotesFolder: notes } = this.#defaults
+    const note = notes && placeNotePath(notes, this.infoHash, this.#folder.root, 'seed')
     const resume = this.#told(
       note === undefined ? undefined : takeResume(note, metainfo.pieceCount, metainfo.files.length),
     )
@@ -305,9 +306,10 @@ export class TorrentTask {
     if (known?.isStopped) this.abort()
     if (this.#abort.signal.aborted) return found
     await this.#content.readChanged(found, looks)
-    if (this.#abort.signal.aborted) return found
-    this.#stats = this.#content.stats(looks)
-    if (note !== undefined) this.#content.rememberSeed(note, found, this.#stats)
+    this.#noteCheck = () => {
+      this.#stats = this.#content.stats(looks)
+      if (note !== undefined) this.#content.rememberSeed(note, found, this.#stats)
+    }
     return found
   }
 
