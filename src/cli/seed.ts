@@ -15,7 +15,7 @@ import type { CommandContext } from './command-context.ts'
 import type { Output } from './output.ts'
 import { seedNotesFolder } from './peer-options.ts'
 import { planOf, runPeer, type TorrentPlan } from './peer-run.ts'
-import { expandTorrents, readTorrent } from './torrent-source.ts'
+import { expandTorrents, readTorrentAfter } from './torrent-source.ts'
 
 interface SeedOptions {
   readonly dir?: string
@@ -26,10 +26,9 @@ export async function run(context: CommandContext): Promise<number> {
   const { dir = '.', repair = false } = context.options as SeedOptions
   const role = repair ? 'download' : 'seed'
   const torrents: TorrentPlan[] = []
-  // A large torrent changes V8's flags.
-  await HashPool.shared.up()
   for (const path of expandTorrents(context.args)) {
-    const metainfo = await withOwnLayers(readTorrent(path, context.output), dir, context.signal)
+    const read = await readTorrentAfter(() => HashPool.shared.up(), path, context.output)
+    const metainfo = await withOwnLayers(read, dir, context.signal)
     const early = repair || torrents.length > 0 ? undefined : checkIfUnknown(metainfo, dir, context.signal)
     torrents.push({ metainfo, dir, role, isRepair: repair, ...(early && { early }) })
   }

@@ -19,7 +19,7 @@ import { absenceText, findAbsentPieces, statOf } from './absent-pieces.ts'
 import type { CommandContext } from './command-context.ts'
 import { HashingProgress } from './hashing-progress.ts'
 import type { Output } from './output.ts'
-import { readTorrent } from './torrent-source.ts'
+import { readTorrentAfter } from './torrent-source.ts'
 import { formatCount } from './units.ts'
 
 interface Damage {
@@ -42,9 +42,7 @@ const SHOWN_FILES_MAX = 20
 export async function run({ args, output, signal }: CommandContext): Promise<number> {
   const [torrent, dir] = args as [string, string]
   requireFolder(torrent, dir)
-  // A large torrent changes V8's flags.
-  await HashPool.shared.up()
-  const metainfo = readTorrent(torrent, output)
+  const metainfo = await readTorrentAfter(() => HashPool.shared.up(), torrent, output)
   const paths = locateFiles(metainfo, new ContentFolder(dir))
   const progress = new HashingProgress(output, 'verifying')
   const onProgress = (bytes: number) => progress.show(bytes, metainfo.contentLength)

@@ -33,6 +33,11 @@ export function keepYoungSpaceSmall(): void {
   setFlagsFromString('--semi-space-growth-factor=1')
 }
 
+/** Reading so much metainfo changes flags. */
+export function changesHeap(metainfoBytes: number): boolean {
+  return metainfoBytes >= SEVERAL_METAINFO_BYTES
+}
+
 /**
  * To be told of what is about to be kept; once it is large the heap grows in small steps. By default V8 waits
  * until it is about two and a half times as large, which saves time while heaps are small. A torrent of
@@ -40,7 +45,7 @@ export function keepYoungSpaceSmall(): void {
  * much: the waste would be more than the rest. A half costs a few percent of time (docs/scale.md).
  */
 export function expectOnHeap({ files = 0, metainfoBytes = 0 }): void {
-  if (files >= SEVERAL_FILES || metainfoBytes >= SEVERAL_METAINFO_BYTES) keepYoungSpaceSmall()
+  if (files >= SEVERAL_FILES || changesHeap(metainfoBytes)) keepYoungSpaceSmall()
   if (isLimited || (files < MANY_FILES && metainfoBytes < LONG_METAINFO_BYTES)) return
   isLimited = true
   setFlagsFromString(`--heap-growing-percent=${GROWTH_PERCENT}`)
