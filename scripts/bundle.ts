@@ -50,7 +50,9 @@ async function bundle(entry: string): Promise<void> {
     // What is loaded on demand in one place may be needed at once in another.
     checks: { ineffectiveDynamicImport: false },
     tsconfig: false,
-    plugins: [{ name: 'builtins', renderChunk: (code) => ({ code: code.replace(BUILTIN, asked), map: null }) }],
+    plugins: [
+      { name: 'builtins', renderChunk: (code) => ({ code: code.replace(BUILTIN, asked), map: null }) },
+    ],
     onLog: failOnWarning,
   })
   await build.write({
@@ -73,7 +75,10 @@ async function bundle(entry: string): Promise<void> {
 function asked(_import: string, whole: string | undefined, names: string | undefined, id: string): string {
   const module = `process.getBuiltinModule("${id}")`
   const some = names && `{${names.replaceAll(' as ', ': ')}}`
-  return `const ${[whole, some].filter(Boolean).map((target) => `${target} = ${module}`).join(', ')};`
+  return `const ${[whole, some]
+    .filter(Boolean)
+    .map((target) => `${target} = ${module}`)
+    .join(', ')};`
 }
 
 function failOnWarning(level: string, { code, message }: { code?: string; message: string }): void {

@@ -5,8 +5,10 @@
  */
 import { PIECE_HEADER_LENGTH } from '../wire/peer-messages.ts'
 
-/** Blocks read and sent in one go; 512 KiB is where larger reads and writes stop gaining. */
-export const FRAME_BLOCKS_MAX = 32
+/**
+ * Blocks read and sent in one go: 256 KiB, which a processor's cache still holds when the socket copies them.
+ */
+export const FRAME_BLOCKS_MAX = 16
 const KEPT_BYTES_MAX = 16 * 1024 * 1024
 
 export class Frame {
