@@ -9,11 +9,8 @@ import { homedir } from 'node:os'
 import { isAbsolute, join } from 'node:path'
 import { keepNewestFiles } from '../nodejs/newest-files.ts'
 
-/**
- * Of each version of Node.js: three programs as large as a tracker with all its packages.
- * Each build leaves some behind.
- */
-const FILES_MAX = 1000
+/** Of each version of Node.js: a tracker with all its packages has 1,100. Each build leaves some behind. */
+const FILES_MAX = 5000
 const OTHERS_CAN_WRITE = 0o022
 
 /** Before anything large is loaded. */
@@ -23,15 +20,22 @@ export function keepCompiledCode(environment: NodeJS.ProcessEnv): void {
   try {
     const home = environment.XDG_CACHE_HOME || join(homedir(), '.cache')
     if (!isAbsolute(home)) return
-    const folder = join(home, 'shoal', 'compiled')
+    const ours = join(home, 'shoal')
+    const folder = join(ours, 'compiled')
     mkdirSync(folder, { recursive: true, mode: 0o700 })
-    const stat = lstatSync(folder)
-    const isOurs = stat.isDirectory() && stat.uid === process.geteuid?.()
-    if (!isOurs || (stat.mode & OTHERS_CAN_WRITE) !== 0) return
+    // Who can write to the upper one can put another in place of the lower.
+    if (!isOursAlone(ours) || !isOursAlone(folder)) return
     const { enableCompileCache } = process.getBuiltinModule('node:module')
     enableCompileCache(folder)
     for (const version of readdirSync(folder)) keepNewestFiles(join(folder, version), FILES_MAX)
   } catch {
     // Without a home, or on a full disk, the program starts a little later.
   }
+}
+
+/** A real folder of this user, which nobody else can write to. */
+function isOursAlone(folder: string): boolean {
+  const stat = lstatSync(folder)
+  const isOurs = stat.isDirectory() && stat.uid === process.geteuid?.()
+  return isOurs && (stat.mode & OTHERS_CAN_WRITE) === 0
 }

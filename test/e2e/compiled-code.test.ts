@@ -75,9 +75,9 @@ test('XDG_CACHE_HOME names another place', () => {
 describe('nothing is taken from, or left in,', () => {
   const works = () => expect(run()).toMatchObject({ status: 0, accepted: [] })
 
-  test('a folder others may write to', () => {
+  test.each(['.', '..'])('a folder others may write to (%s)', (which) => {
     mkdirSync(compiled, { recursive: true })
-    chmodSync(compiled, 0o777)
+    chmodSync(join(compiled, which), 0o777)
     works()
     works()
     expect(kept()).toEqual([])
@@ -101,7 +101,7 @@ describe('nothing is taken from, or left in,', () => {
 test('what earlier builds have left does not grow for ever', () => {
   run()
   const [version] = readdirSync(compiled)
-  for (let i = 0; i < 1100; i++) writeFileSync(join(compiled, version!, `old${i}`), '')
+  for (let i = 0; i < 5100; i++) writeFileSync(join(compiled, version!, `old${i}`), '')
   run()
-  expect(kept().length).toBeLessThanOrEqual(1050)
+  expect(kept().length).toBeLessThanOrEqual(5050)
 })
