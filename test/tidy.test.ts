@@ -116,6 +116,7 @@ describe('files', () => {
   test('every file of src is used by the program, the library, a worker or a test', () => {
     const entryPoints = [
       'src/main.ts',
+      'src/cli/bundle-entry.ts',
       'src/index.ts',
       ...allCode.filter((file) => /-worker\.ts$|^(?!src\/)|\.test\.ts$/.test(file)),
     ]

@@ -1,11 +1,8 @@
 /**
- * How far the JavaScript heap may outgrow what is alive on it.
- *
- * V8's own compiled code for Node.js fits only the flags it was made with: whatever module or
- * thread comes after a change of them is compiled anew, 35 ms for each. So flags change once
- * everything is there, if that can be.
+ * How far the JavaScript heap may outgrow what is alive on it. Flags change once modules and threads are
+ * there, if that can be (`v8-flags.ts`).
  */
-import { setFlagsFromString } from 'node:v8'
+import { changeFlag } from './v8-flags.ts'
 
 /**
  * From so many files on, or so many bytes of metainfo, what is made while a torrent is read lets the space
@@ -19,18 +16,13 @@ const LONG_METAINFO_BYTES = 3 * 1024 * 1024
 
 const GROWTH_PERCENT = 50
 
-let isYoungSpaceSmall = false
-let isLimited = false
-
 /**
  * Of the space for short-lived objects. They are few and small in a peer and a tracker: letting it grow gains
  * little or no time and costs 60 MB, or 130 while connections come and go. To be called when modules and
  * threads are up.
  */
 export function keepYoungSpaceSmall(): void {
-  if (isYoungSpaceSmall) return
-  isYoungSpaceSmall = true
-  setFlagsFromString('--semi-space-growth-factor=1')
+  changeFlag('youngSpaceGrowth', '--semi-space-growth-factor=1')
 }
 
 /** Reading so much metainfo changes flags. */
@@ -46,7 +38,6 @@ export function changesHeap(metainfoBytes: number): boolean {
  */
 export function expectOnHeap({ files = 0, metainfoBytes = 0 }): void {
   if (files >= SEVERAL_FILES || changesHeap(metainfoBytes)) keepYoungSpaceSmall()
-  if (isLimited || (files < MANY_FILES && metainfoBytes < LONG_METAINFO_BYTES)) return
-  isLimited = true
-  setFlagsFromString(`--heap-growing-percent=${GROWTH_PERCENT}`)
+  if (files < MANY_FILES && metainfoBytes < LONG_METAINFO_BYTES) return
+  changeFlag('heapGrowth', `--heap-growing-percent=${GROWTH_PERCENT}`)
 }

@@ -3,18 +3,14 @@
  * without it, and what runs hot there waits for SHA-1 anyway: the last and dearest of its compilers takes 5 %
  * of all processor time then and gives nothing back. A peer that serves gains from it.
  */
-import { setFlagsFromString } from 'node:v8'
+import { changeFlag, resetFlag } from './v8-flags.ts'
 
-let isRestrained = false
-
-/** While content is hashed and nothing else goes on beside it; once threads are up (`heap-growth.ts`). */
+/** While content is hashed and nothing else goes on beside it; once threads are up (`v8-flags.ts`). */
 export function restrainOptimizer(): void {
-  if (!isRestrained) setFlagsFromString('--no-opt')
-  isRestrained = true
+  changeFlag('optimizer', '--no-opt')
 }
 
 /** It is over. */
 export function freeOptimizer(): void {
-  if (isRestrained) setFlagsFromString('--opt')
-  isRestrained = false
+  resetFlag('optimizer')
 }

@@ -3,6 +3,7 @@
  * otherwise there are none, and nothing else changes. Pictures are taken evenly from all there are.
  * Only files that begin like a JPEG, PNG, WebP or AVIF are decoded, in another process (S45).
  */
+import { createRequire } from 'node:module'
 import { join } from 'node:path'
 import { LIMITS } from '../base/limits.ts'
 import type { Metainfo } from '../wire/metainfo.ts'
@@ -46,7 +47,7 @@ export async function makePreviews(
 /** Without loading it here. */
 function hasSharp(): boolean {
   try {
-    import.meta.resolve('sharp')
+    createRequire(import.meta.url).resolve('sharp')
     return true
   } catch {
     return false
