@@ -5,7 +5,6 @@
 import { existsSync } from 'node:fs'
 import { toHex } from '../base/bytes.ts'
 import { EarlyCheck } from '../nodejs/early-check.ts'
-import { HashPool } from '../nodejs/hash-pool.ts'
 import { withOwnLayers } from '../nodejs/own-layers.ts'
 import type { PeerNode } from '../nodejs/peer-node.ts'
 import { placeNotePath } from '../nodejs/place-notes.ts'
@@ -15,7 +14,7 @@ import type { CommandContext } from './command-context.ts'
 import type { Output } from './output.ts'
 import { seedNotesFolder } from './peer-options.ts'
 import { planOf, runPeer, type TorrentPlan } from './peer-run.ts'
-import { expandTorrents, readTorrentAfter } from './torrent-source.ts'
+import { expandTorrents, readTorrent } from './torrent-source.ts'
 
 interface SeedOptions {
   readonly dir?: string
@@ -27,8 +26,7 @@ export async function run(context: CommandContext): Promise<number> {
   const role = repair ? 'download' : 'seed'
   const torrents: TorrentPlan[] = []
   for (const path of expandTorrents(context.args)) {
-    const read = await readTorrentAfter(() => HashPool.shared.up(), path, context.output)
-    const metainfo = await withOwnLayers(read, dir, context.signal)
+    const metainfo = await withOwnLayers(readTorrent(path, context.output), dir, context.signal)
     const early = repair || torrents.length > 0 ? undefined : checkIfUnknown(metainfo, dir, context.signal)
     torrents.push({ metainfo, dir, role, isRepair: repair, ...(early && { early }) })
   }

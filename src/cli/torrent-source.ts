@@ -2,7 +2,7 @@
 import { readdirSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { LIMITS } from '../base/limits.ts'
-import { changesHeap, expectOnHeap } from '../nodejs/heap-growth.ts'
+import { expectOnHeap } from '../nodejs/heap-growth.ts'
 import { download } from '../nodejs/http-download.ts'
 import { nodeCrypto } from '../nodejs/node-crypto.ts'
 import { ShoalError } from '../nodejs/shoal-error.ts'
@@ -16,21 +16,6 @@ import type { Output } from './output.ts'
 export function readTorrent(path: string, output: Output): Metainfo {
   refuseLinks(path)
   return parseTorrent(readInputFile(path), path, output)
-}
-
-/**
- * As `readTorrent`, while threads come up: a large torrent is read after that, since it
- * changes flags of V8's.
- */
-export async function readTorrentAfter(
-  up: () => Promise<void>,
-  path: string,
-  output: Output,
-): Promise<Metainfo> {
-  refuseLinks(path)
-  const bytes = readInputFile(path)
-  if (changesHeap(bytes.length)) await up()
-  return parseTorrent(bytes, path, output)
 }
 
 /** As `readTorrent`, of a `.torrent` on the web. Throws `input/bad-url` and `transfer/stopped` too. */

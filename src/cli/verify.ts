@@ -10,7 +10,6 @@ import { LIMITS } from '../base/limits.ts'
 import { ContentFolder, type PathComponent } from '../nodejs/content-folder.ts'
 import { locateFiles } from '../nodejs/content-location.ts'
 import { checkFileDigests } from '../nodejs/file-digest-check.ts'
-import { HashPool } from '../nodejs/hash-pool.ts'
 import { checkPieces } from '../nodejs/piece-check.ts'
 import { ShoalError } from '../nodejs/shoal-error.ts'
 import { Geometry } from '../swarm/geometry.ts'
@@ -19,7 +18,7 @@ import { absenceText, findAbsentPieces, statOf } from './absent-pieces.ts'
 import type { CommandContext } from './command-context.ts'
 import { HashingProgress } from './hashing-progress.ts'
 import type { Output } from './output.ts'
-import { readTorrentAfter } from './torrent-source.ts'
+import { readTorrent } from './torrent-source.ts'
 import { formatCount } from './units.ts'
 
 interface Damage {
@@ -42,7 +41,7 @@ const SHOWN_FILES_MAX = 20
 export async function run({ args, output, signal }: CommandContext): Promise<number> {
   const [torrent, dir] = args as [string, string]
   requireFolder(torrent, dir)
-  const metainfo = await readTorrentAfter(() => HashPool.shared.up(), torrent, output)
+  const metainfo = readTorrent(torrent, output)
   const paths = locateFiles(metainfo, new ContentFolder(dir))
   const progress = new HashingProgress(output, 'verifying')
   const onProgress = (bytes: number) => progress.show(bytes, metainfo.contentLength)

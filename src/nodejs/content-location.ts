@@ -39,8 +39,9 @@ function exactlyNamed(
   const isNamedSafely = isSameName(rawName, name)
   for (let index = 0; index < files.length; index++) {
     const file = files[index]!
-    if (file.isPad || (isNamedSafely && (isSingleFile || isSame(file.rawPath, file.path)))) continue
-    const path = isSingleFile ? [rawName] : [rawName, ...file.rawPath]
+    const rawPath = file.rawPath ?? file.path
+    if (file.isPad || (isNamedSafely && (isSingleFile || isSame(rawPath, file.path)))) continue
+    const path = isSingleFile ? [rawName] : [rawName, ...rawPath.map((part) => Buffer.from(part))]
     if (isSame(path, safePath(index)) || !path.every(isFileName)) continue
     const key = keyOf(path)
     if (!exactPaths.has(key) && isThere(folder, path)) exactPaths.set(key, { index, path })
@@ -79,6 +80,7 @@ function isReserved(rawName: Uint8Array): boolean {
 }
 
 function isSame(a: ContentPath, b: ContentPath): boolean {
+  if (a === b) return true
   if (a.length !== b.length) return false
   for (let depth = 0; depth < a.length; depth++) if (!isSameName(a[depth]!, b[depth]!)) return false
   return true

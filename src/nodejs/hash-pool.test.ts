@@ -216,26 +216,6 @@ describe('a pool', () => {
     })
   })
 
-  test('nobody waits for threads that were not started, or are not wanted any more', async () => {
-    await pool.up()
-    pool.start()
-    const up = pool.up()
-    await pool.close()
-    await up
-  })
-
-  test('keeps the process alive while threads come up, and not after', async () => {
-    const module = new URL('./hash-pool.ts', import.meta.url).href
-    const script = `import { HashPool } from ${JSON.stringify(module)}
-      const pool = new HashPool(2)
-      pool.start()
-      pool.up().then(() => console.log('up'))`
-    const { stdout } = await promisify(execFile)(process.execPath, ['--input-type=module', '-e', script], {
-      timeout: 20_000,
-    })
-    expect(stdout).toBe('up\n')
-  })
-
   test('keeps the process alive while it works, and not after', async () => {
     writeFileSync(path.join(dir, 'file'), bytes)
     const module = new URL('./content-hashing.ts', import.meta.url).href

@@ -78,8 +78,6 @@ export class HashPool {
   #nextId = 0
   /** Of the calling thread, while it helps. */
   #hasher: PieceHasher | undefined
-  /** They wait for the threads that come up. */
-  #waiting: (() => void)[] = []
 
   /** @param size threads, by default one for each core */
   constructor(size = Math.min(availableParallelism(), LIMITS.hashWorkersMax.value)) {
@@ -99,17 +97,6 @@ export class HashPool {
   start(usesOwnThread = false): void {
     const count = usesOwnThread ? this.#size - 1 : this.#size
     while (this.#slots.length < count) this.#slots.push(this.#startWorker())
-  }
-
-  /**
-   * Resolves when no thread is coming up any more, be it that one was lost. Before that no flag of V8's may
-   * be changed, or a thread takes 75 ms to come up instead of 40 (`heap-growth.ts`).
-   */
-  up(): Promise<void> {
-    return new Promise((resolve) => {
-      this.#waiting.push(resolve)
-      this.#afterUp()
-    })
   }
 
   /**
@@ -175,7 +162,6 @@ export class HashPool {
     this.#slots = []
     for (const run of [...this.#runs])
       run.settle(new ShoalError('hash/closed', 'Hashing was stopped before it was done.'))
-    this.#afterUp()
     await Promise.all(slots.map((slot) => slot.worker.terminate()))
   }
 
@@ -191,7 +177,6 @@ export class HashPool {
   #afterUp(): void {
     if (this.#slots.some(({ isUp }) => !isUp)) return
     for (const { usesOwnThread } of this.#runs) if (usesOwnThread) restrainOptimizer()
-    for (const resolve of this.#waiting.splice(0)) resolve()
   }
 
   /** Gives every worker its share, a first job to each before anyone gets a second. */
@@ -318,6 +303,5 @@ export class HashPool {
     const lost = this.#slots.length > 0 ? [...slot.jobs.values()].map(({ run }) => run) : [...this.#runs]
     for (const run of lost) run.settle(error)
     slot.jobs.clear()
-    this.#afterUp()
   }
 }

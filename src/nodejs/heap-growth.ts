@@ -5,11 +5,10 @@
 import { changeFlag } from './v8-flags.ts'
 
 /**
- * From so many files on, or so many bytes of metainfo, what is made while a torrent is read lets the space
- * for short-lived objects grow by 50 MB, which stay.
+ * From so many files on, what is made of them lets the space for short-lived objects grow
+ * by 50 MB, which stay.
  */
 const SEVERAL_FILES = 10_000
-const SEVERAL_METAINFO_BYTES = 256 * 1024
 /** A large torrent. */
 const MANY_FILES = 50_000
 const LONG_METAINFO_BYTES = 3 * 1024 * 1024
@@ -25,11 +24,6 @@ export function keepYoungSpaceSmall(): void {
   changeFlag('youngSpaceGrowth', '--semi-space-growth-factor=1')
 }
 
-/** Reading so much metainfo changes flags. */
-export function changesHeap(metainfoBytes: number): boolean {
-  return metainfoBytes >= SEVERAL_METAINFO_BYTES
-}
-
 /**
  * To be told of what is about to be kept; once it is large the heap grows in small steps. By default V8 waits
  * until it is about two and a half times as large, which saves time while heaps are small. A torrent of
@@ -37,7 +31,7 @@ export function changesHeap(metainfoBytes: number): boolean {
  * much: the waste would be more than the rest. A half costs a few percent of time (docs/scale.md).
  */
 export function expectOnHeap({ files = 0, metainfoBytes = 0 }): void {
-  if (files >= SEVERAL_FILES || changesHeap(metainfoBytes)) keepYoungSpaceSmall()
+  if (files >= SEVERAL_FILES || metainfoBytes >= LONG_METAINFO_BYTES) keepYoungSpaceSmall()
   if (files < MANY_FILES && metainfoBytes < LONG_METAINFO_BYTES) return
   changeFlag('heapGrowth', `--heap-growing-percent=${GROWTH_PERCENT}`)
 }

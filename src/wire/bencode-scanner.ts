@@ -40,23 +40,12 @@ export interface Tape {
   readonly nexts: Uint32Array
 }
 
-/** What is open: a list, or a dictionary between two keys or between a key and its value. */
-interface Frame {
-  readonly token: number
-  readonly isDict: boolean
-  expectsKey: boolean
-  /** Span of the key before, to see that keys ascend. */
-  lastKey: Uint8Array | undefined
-}
-
 export class BencodeScanner {
   readonly #source: Uint8Array
   readonly #depthMax: number
   readonly #tokensMax: number
   readonly #lenient: boolean
   readonly #keepsTape: boolean
-  /** Bounded by bencodeDepthMax. */
-  readonly #frames: Frame[] = []
   /** Bounded by bencodeTokensMax. */
   #starts = new Uint32Array(64)
   #nexts = new Uint32Array(64)
@@ -72,69 +61,90 @@ export class BencodeScanner {
     this.#lenient = options.lenient === true
   }
 
-  /** Reads one value with all it contains, or says what is wrong with it. */
+  /**
+   * Reads one value with all it contains, or says what is wrong with it.
+   * One loop that calls nothing for most tokens: a `.torrent` of 20,000 files has 180,000 of them, and they
+   * are the first thing that a program does, before V8 has compiled anything well.
+   */
   scan(): Fault | undefined {
+    const source = this.#source
+    const { length } = source
+    /** Tokens of what is open, outermost first. Bounded by bencodeDepthMax. */
+    const open: number[] = []
+    /** Whether each of them is a dictionary, and its key before, to see that keys ascend. */
+    const areDicts: boolean[] = []
+    const lastKeys: (Uint8Array | undefined)[] = []
+    let isDict = false
+    /** Between two members of a dictionary, not between a key and its value. */
+    let isKeyDue = false
+    let { at } = this
     do {
-      const frame = this.#frames.at(-1)
-      if (this.#frames.length >= this.#depthMax)
-        return this.#fault('bencode/too-deep', 'is nested too deeply')
+      const start = at
+      const first = source[start]!
+      this.at = start
+      if (open.length >= this.#depthMax) return this.#fault('bencode/too-deep', 'is nested too deeply')
       if (this.#count >= this.#tokensMax)
         return this.#fault('bencode/too-many-tokens', 'holds too many values')
-      const fault = frame?.isDict === true ? this.#scanMember(frame) : this.#scanValue(frame)
-      if (fault !== undefined) return fault
-    } while (this.#frames.length > 0)
+      if (isDigit(first)) {
+        let size = 0
+        for (; at < length && isDigit(source[at]!); at++) {
+          size = 10 * size + source[at]! - ZERO
+          if (size > length) return this.#fault('bencode/bad-length', 'has a string longer than the data')
+        }
+        if (at >= length) return this.#truncated()
+        if (source[at] !== COLON)
+          return this.#fault('bencode/unexpected-byte', 'has a string length without a colon')
+        if (first === ZERO && at - start > 1 && !this.#lenient)
+          return this.#fault('bencode/bad-length', 'has a string length with a zero in front')
+        if (size > length - at - 1) return this.#truncated()
+        this.#push(start)
+        at += 1 + size
+        if (isDict && isKeyDue && !this.#lenient) {
+          this.at = at
+          const key = source.subarray(at - size, at)
+          const last = lastKeys.at(-1)
+          if (last !== undefined && compareBytes(last, key) >= 0)
+            return this.#fault('bencode/unsorted-keys', 'has keys that are out of order or repeat')
+          lastKeys[lastKeys.length - 1] = key
+        }
+        isKeyDue = !isKeyDue
+      } else if (first === END) {
+        if (open.length === 0) return this.#fault('bencode/unexpected-byte', 'ends before it begins')
+        if (isDict && !isKeyDue) return this.#fault('bencode/missing-value', 'has a key without a value')
+        this.#push(start)
+        at++
+        const token = open.pop()!
+        if (this.#keepsTape) this.#nexts[token] = this.#count
+        areDicts.pop()
+        lastKeys.pop()
+        isDict = areDicts.at(-1) === true
+        isKeyDue = true
+      } else if (start >= length) {
+        return this.#truncated()
+      } else if (isDict && isKeyDue) {
+        return this.#fault('bencode/unexpected-byte', 'has a key that is no string')
+      } else if (first === INTEGER) {
+        const fault = this.#scanInteger()
+        if (fault !== undefined) return fault
+        at = this.at
+        isKeyDue = true
+      } else if (first === DICT || first === LIST) {
+        open.push(this.#count)
+        isDict = first === DICT
+        areDicts.push(isDict)
+        lastKeys.push(undefined)
+        this.#push(start)
+        at++
+        isKeyDue = true
+      } else return this.#fault('bencode/unexpected-byte', 'has an unknown kind of value')
+    } while (open.length > 0)
+    this.at = at
     return undefined
   }
 
   finish(): Tape {
     this.#push(this.at)
     return { source: this.#source, starts: this.#starts, nexts: this.#nexts }
-  }
-
-  #scanMember(frame: Frame): Fault | undefined {
-    const first = this.#source[this.at]
-    if (!frame.expectsKey) {
-      if (first === END) return this.#fault('bencode/missing-value', 'has a key without a value')
-      frame.expectsKey = true
-      return this.#scanValue(frame)
-    }
-    if (first === END) return this.#scanValue(frame)
-    const start = this.at
-    const fault = this.#scanString(true)
-    if (fault !== undefined) return fault
-    frame.expectsKey = false
-    if (this.#lenient) return undefined
-    const key = stringBytes(this.#source, start, this.at)
-    if (frame.lastKey !== undefined && compareBytes(frame.lastKey, key) >= 0)
-      return this.#fault('bencode/unsorted-keys', 'has keys that are out of order or repeat')
-    frame.lastKey = key
-    return undefined
-  }
-
-  #scanValue(frame: Frame | undefined): Fault | undefined {
-    const first = this.#source[this.at]
-    switch (first) {
-      case INTEGER:
-        return this.#scanInteger()
-      case LIST:
-      case DICT:
-        this.#frames.push({
-          token: this.#count,
-          isDict: first === DICT,
-          expectsKey: true,
-          lastKey: undefined,
-        })
-        this.#push(this.at++)
-        return undefined
-      case END:
-        if (frame === undefined) return this.#fault('bencode/unexpected-byte', 'ends before it begins')
-        this.#push(this.at++)
-        if (this.#keepsTape) this.#nexts[frame.token] = this.#count
-        this.#frames.pop()
-        return undefined
-      default:
-        return this.#scanString(false)
-    }
   }
 
   #scanInteger(): Fault | undefined {
@@ -153,34 +163,6 @@ export class BencodeScanner {
       return this.#fault('bencode/bad-integer', 'has an integer with a zero in front')
     this.#push(start)
     this.at = at + 1
-    return undefined
-  }
-
-  #scanString(isKey: boolean): Fault | undefined {
-    const source = this.#source
-    const start = this.at
-    if (start >= source.length) return this.#truncated()
-    if (!isDigit(source[start]!))
-      return this.#fault(
-        'bencode/unexpected-byte',
-        isKey ? 'has a key that is no string' : 'has an unknown kind of value',
-      )
-    let at = start
-    let length = 0
-    while (at < source.length && isDigit(source[at]!)) {
-      length = length * 10 + (source[at]! - ZERO)
-      if (length > source.length)
-        return this.#fault('bencode/bad-length', 'has a string longer than the data')
-      at++
-    }
-    if (at >= source.length) return this.#truncated()
-    if (source[at] !== COLON)
-      return this.#fault('bencode/unexpected-byte', 'has a string length without a colon')
-    if (!this.#lenient && source[start] === ZERO && at - start > 1)
-      return this.#fault('bencode/bad-length', 'has a string length with a zero in front')
-    if (length > source.length - at - 1) return this.#truncated()
-    this.#push(start)
-    this.at = at + 1 + length
     return undefined
   }
 

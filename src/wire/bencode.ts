@@ -49,6 +49,10 @@ export interface BList extends Span {
   readonly kind: 'list'
   readonly items: readonly BNode[]
   readonly length: number
+  /** What `start` and `end` count in. */
+  readonly source: Uint8Array
+  /** The item that begins at this byte. */
+  memberAt(start: number): BNode
   /** The items one by one, for lists that are too long to have all their nodes at once. */
   members(): Generator<BNode>
 }
@@ -185,6 +189,23 @@ class ListNode implements BList {
     let length = 0
     for (let token = this.#token + 1; token < endToken; token = nexts[token]!) length++
     return length
+  }
+
+  get source(): Uint8Array {
+    return this.#tape.source
+  }
+
+  memberAt(start: number): BNode {
+    const { starts, nexts } = this.#tape
+    let first = this.#token + 1
+    let end = nexts[this.#token]!
+    while (end - first > 1) {
+      const middle = (first + end) >>> 1
+      if (starts[middle]! > start) end = middle
+      else first = middle
+    }
+    assert(starts[first] === start, 'an item begins there')
+    return nodeAt(this.#tape, first)
   }
 
   *members(): Generator<BNode> {

@@ -49,6 +49,12 @@ export function safeComponent(name: Uint8Array | string, rules: NameRules = {}):
   return safe === undefined || rules.windows !== true ? safe : windowsText(safe)
 }
 
+/** The same for a name that stays as it is, printable ASCII; undefined for every other. */
+export function plainComponent(name: Uint8Array): string | undefined {
+  const plain = name.length === 0 ? undefined : plainText(name)
+  return plain === undefined || isDots(plain) ? undefined : plain
+}
+
 /** Components without those of which nothing is left; `_` when that is all of them. Never empty. */
 export function safePath(components: readonly (Uint8Array | string)[], rules: NameRules = {}): string[] {
   const path: string[] = []
@@ -159,10 +165,14 @@ function numbered(path: readonly string[], number: number): string[] {
 function safeText(name: Uint8Array | string): string | undefined {
   if (name.length === 0) return REPLACEMENT
   const plain = typeof name === 'string' ? undefined : plainText(name)
-  if (plain !== undefined) return plain === '.' || plain === '..' ? undefined : plain
+  if (plain !== undefined) return isDots(plain) ? undefined : plain
   const text = typeof name === 'string' ? name : (decodeUtf8(name) ?? decodeDamaged(name))
   const safe = text.replace(REMOVED, '').replace(CONTROLS, REPLACEMENT)
   return safe === '' || safe === '.' || safe === '..' ? undefined : shortened(safe)
+}
+
+function isDots(text: string): boolean {
+  return text === '.' || text === '..'
 }
 
 /**

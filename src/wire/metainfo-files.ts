@@ -7,24 +7,24 @@
  */
 import { LIMITS } from '../base/limits.ts'
 import { fail, ok, type Result } from '../base/result.ts'
-import { fromLatin1 } from '../base/text.ts'
 import { type BDict, type BList, type BNode, getBytes, getInteger, getList } from './bencode.ts'
-import { END, ZERO } from './bencode-scanner.ts'
+import { END } from './bencode-scanner.ts'
 import { safeComponent, safePath } from './file-names.ts'
 import { PathReader, stringsOf } from './metainfo-paths.ts'
+import type { PlacedEntry } from './metainfo-placing.ts'
+import { PlainEntryReader } from './plain-entries.ts'
 
-export interface ListedFile {
-  readonly path: readonly string[]
-  readonly rawPath: readonly Uint8Array[]
-  readonly length: number
-  readonly isPad: boolean
-  readonly isExecutable: boolean
-  readonly isHidden: boolean
+/** A file entry as it will be, but for its place (`offset`) and what links and hybrids make of it. */
+export interface ListedFile extends PlacedEntry {
   /** Where a link claims to point: safe components, not yet looked up. */
-  readonly linkTarget: readonly string[] | undefined
-  readonly sha1: Uint8Array | undefined
-  piecesRoot: Uint8Array | null
+  linkTarget?: readonly string[]
 }
+
+/**
+ * Where a file stands that has no place yet. No small integer: V8 would lay out entries for those, and move
+ * every one of them when a place beyond 2^31 comes.
+ */
+export const UNPLACED = Number.NaN
 
 /** 16 TiB; libtorrent counts the blocks of a file in 31 bits, half of it for the inner nodes of the tree. */
 export const FILE_LENGTH_MAX = 2 ** 44 - 2 ** 14
@@ -34,13 +34,7 @@ const PAD_PATH: readonly string[] = ['.pad']
 const NO_NAMES: readonly Uint8Array[] = []
 
 /** BitComet marks its padding by name only. */
-const BITCOMET_PADDING = '_____padding_file_'
-
-/** Of an entry with only a length and a path: before the length, and from there to the first name. */
-const PLAIN_HEAD = fromLatin1('d6:lengthi')
-const PLAIN_MIDDLE = fromLatin1('e4:pathl')
-/** Beyond these it is for the general reader to judge. */
-const PLAIN_DIGITS_MAX = 15
+export const BITCOMET_PADDING = '_____padding_file_'
 
 const LINK = 0x6c
 const EXECUTABLE = 0x78
@@ -60,13 +54,20 @@ export function readFileList(list: BList): Result<ListedFile[]> {
   if (list.length > LIMITS.filesMax.value) return tooManyFiles()
   const files: ListedFile[] = []
   const paths = new PathReader()
-  for (const node of list.members()) {
-    const file =
-      node.kind === 'dict'
-        ? readListEntry(node, paths)
-        : fail('metainfo/bad-file-list', 'a file entry is no dictionary')
+  const plainEntries = new PlainEntryReader(list.source)
+  for (let at = list.start + 1; list.source[at] !== END; ) {
+    const plain = plainEntries.read(at)
+    if (plain !== undefined) {
+      files.push(plain)
+      at = plainEntries.end
+      continue
+    }
+    const node = list.memberAt(at)
+    if (node.kind !== 'dict') return fail('metainfo/bad-file-list', 'a file entry is no dictionary')
+    const file = readListEntry(node, paths)
     if (!file.ok) return file
     files.push(file.value)
+    at = node.end
   }
   return ok(files)
 }
@@ -137,8 +138,6 @@ function readTreeLeaf(
 }
 
 function readListEntry(entry: BDict, paths: PathReader): Result<ListedFile> {
-  const plain = readPlainEntry(entry, paths)
-  if (plain !== undefined) return ok(plain)
   const list = getList(entry, 'path.utf-8') ?? getList(entry, 'path')
   const rawPath = list === undefined ? NO_NAMES : stringsOf(list)
   if (rawPath === undefined) return fail('metainfo/bad-path', 'a path holds something that is no name')
@@ -150,54 +149,6 @@ function readListEntry(entry: BDict, paths: PathReader): Result<ListedFile> {
   const file = listedFile(entry, read.path, read.rawPath)
   const isPad = read.path.some((component) => component.includes(BITCOMET_PADDING))
   return file.ok && isPad ? ok({ ...file.value, path: PAD_PATH, rawPath: NO_NAMES, isPad }) : file
-}
-
-/**
- * Nearly all entries of a long list have a length and a path and nothing else: they are read without a node
- * for each part. Undefined when it is any other entry, also one that is wrong.
- */
-function readPlainEntry({ source, start, end }: BDict, paths: PathReader): ListedFile | undefined {
-  const lengthAt = start + PLAIN_HEAD.length
-  if (!standsAt(source, start, PLAIN_HEAD)) return undefined
-  let at = lengthAt
-  let length = 0
-  for (; isDigit(source[at]!); at++) length = 10 * length + source[at]! - ZERO
-  if (at === lengthAt || at > lengthAt + PLAIN_DIGITS_MAX || !standsAt(source, at, PLAIN_MIDDLE))
-    return undefined
-  if (length > FILE_LENGTH_MAX) return undefined
-  at += PLAIN_MIDDLE.length
-  const rawPath: Uint8Array[] = []
-  while (source[at] !== END) {
-    let nameLength = 0
-    if (!isDigit(source[at]!)) return undefined
-    for (; isDigit(source[at]!); at++) nameLength = 10 * nameLength + source[at]! - ZERO
-    rawPath.push(source.subarray(at + 1, at + 1 + nameLength))
-    at += 1 + nameLength
-    if (at >= end || rawPath.length > LIMITS.pathDepthMax.value) return undefined
-  }
-  if (at + 2 !== end || rawPath.length === 0) return undefined
-  const read = paths.read(rawPath)
-  if (read.path.some((component) => component.includes(BITCOMET_PADDING))) return undefined
-  return {
-    path: read.path,
-    rawPath: read.rawPath,
-    length,
-    isPad: false,
-    isExecutable: false,
-    isHidden: false,
-    linkTarget: undefined,
-    sha1: undefined,
-    piecesRoot: null,
-  }
-}
-
-function standsAt(source: Uint8Array, start: number, text: Uint8Array): boolean {
-  for (let i = 0; i < text.length; i++) if (source[start + i] !== text[i]) return false
-  return true
-}
-
-function isDigit(byte: number): boolean {
-  return byte >= ZERO && byte <= ZERO + 9
 }
 
 function listedFile(
@@ -215,17 +166,20 @@ function listedFile(
   if (rawTarget === undefined)
     return fail('metainfo/bad-path', 'the target of a link holds something that is no name')
   const sha1 = getBytes(entry, 'sha1')
-  return ok({
+  const file: ListedFile = {
     path,
     rawPath,
     length,
+    offset: UNPLACED,
     isPad: hasAttribute(attributes, PAD),
-    isExecutable: hasAttribute(attributes, EXECUTABLE),
-    isHidden: hasAttribute(attributes, HIDDEN),
-    linkTarget: rawTarget.length > 0 ? safePath(rawTarget) : undefined,
-    sha1: sha1?.length === 20 ? sha1 : undefined,
     piecesRoot: null,
-  })
+    pieceLayer: null,
+  }
+  if (rawTarget.length > 0) file.linkTarget = safePath(rawTarget)
+  if (hasAttribute(attributes, EXECUTABLE)) file.isExecutable = true
+  if (hasAttribute(attributes, HIDDEN)) file.isHidden = true
+  if (sha1?.length === 20) file.sha1 = sha1
+  return ok(file)
 }
 
 function hasAttribute(attributes: Uint8Array | undefined, attribute: number): boolean {

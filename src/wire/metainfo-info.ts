@@ -169,13 +169,11 @@ function isNamedAlike(files: readonly ListedFile[], rawName: Uint8Array): boolea
 }
 
 function countPieces(format: Format, files: readonly ListedFile[], pieceLength: number): number {
-  let count = 0
-  let length = 0
-  for (const file of files) {
-    count += Math.ceil(file.length / pieceLength)
-    length += file.length
-  }
-  return format === 'v2' ? count : Math.ceil(length / pieceLength)
+  let pieces = 0
+  let bytes = 0
+  if (format === 'v2') for (const { length } of files) pieces += Math.ceil(length / pieceLength)
+  else for (const { length } of files) bytes += length
+  return pieces + Math.ceil(bytes / pieceLength)
 }
 
 function noteOddities(

@@ -4,6 +4,7 @@
  * Invariant: offsets ascend without overlap; in v2 they are multiples of the piece length.
  */
 import { fail, ok, type Result } from '../base/result.ts'
+import { encodeUtf8 } from '../base/text.ts'
 import { distinctPaths } from './file-names.ts'
 import type { FileEntry } from './metainfo.ts'
 import type { ListedFile } from './metainfo-files.ts'
@@ -35,6 +36,7 @@ export function placeContiguous(files: readonly ListedFile[]): number[] {
 export type PlacedEntry = { -readonly [Key in keyof FileEntry]: FileEntry[Key] }
 
 /**
+ * The same entries with their places, but for those that get another name or are links.
  * Fails with `metainfo/bad-length` or `names/too-many-duplicates`.
  * @param roots of the files, where they are known from another list
  */
@@ -51,22 +53,23 @@ export function placedEntries(
   const entries: PlacedEntry[] = []
   for (let index = 0; index < files.length; index++) {
     const file = files[index]!
-    const entry: PlacedEntry = {
-      path: paths.value[index] ?? file.path,
-      rawPath: file.rawPath,
-      length: file.length,
-      offset: offsets[index]!,
-      isPad: file.isPad,
-      piecesRoot: roots === undefined ? file.piecesRoot : roots[index]!,
-      pieceLayer: null,
-    }
-    if (file.linkTarget !== undefined) entry.symlink = links!.resolve(file.path, file.linkTarget)
-    if (file.isExecutable) entry.isExecutable = true
-    if (file.isHidden) entry.isHidden = true
-    if (file.sha1 !== undefined) entry.sha1 = file.sha1
-    entries.push(entry)
+    file.offset = offsets[index]!
+    if (roots !== undefined) file.piecesRoot = roots[index]!
+    const path = paths.value[index] ?? file.path
+    entries.push(path === file.path ? asLinked(file, links) : asLinked(renamed(file, path), links))
   }
   return ok(entries)
+}
+
+/** What stood there is not the name any more. */
+function renamed(file: ListedFile, path: readonly string[]): ListedFile {
+  return { ...file, path, rawPath: file.rawPath ?? file.path.map(encodeUtf8) }
+}
+
+function asLinked(file: ListedFile, links: LinkResolver | undefined): PlacedEntry {
+  if (file.linkTarget === undefined) return file
+  const { linkTarget, ...entry } = file
+  return { ...entry, symlink: links!.resolve(file.path, linkTarget) }
 }
 
 /**

@@ -195,7 +195,11 @@ test('an entry of a list that has nothing but a length and a path is read like a
         const list = files.map((file) => ({ ...file, ...rest }))
         const info = { files: list, name: 'n', 'piece length': 16_384, pieces }
         const metainfo = parseMetainfo(new Uint8Array(bencode({ info })), nodeCrypto)
-        return metainfo.ok ? metainfo.value.files : metainfo.error
+        if (!metainfo.ok) return metainfo.error
+        return metainfo.value.files.map((file) => ({
+          ...file,
+          rawPath: file.rawPath ?? file.path.map((component) => encodeUtf8(component)),
+        }))
       }
       expect(read({})).toEqual(read({ zz: 1 }))
     }),

@@ -19,8 +19,8 @@ export type Format = 'v1' | 'v2' | 'hybrid'
 export interface FileEntry {
   /** Safe components below the torrent's folder; of a single-file torrent just its name. */
   readonly path: readonly string[]
-  /** The components as they stand in the file; none for padding. */
-  readonly rawPath: readonly Uint8Array[]
+  /** The components as they stand in the file, where they are not `path` in UTF-8; none for padding. */
+  readonly rawPath: readonly Uint8Array[] | undefined
   /** Bytes. */
   readonly length: number
   /**

@@ -31,7 +31,7 @@ export function webSeedFileUrl(
 ): string {
   const base = url.replace(/#.*$/s, '')
   if (isSingleFile) return base.endsWith('/') ? base + encodeName(rawName, name) : base
-  const names = file.path.map((safe, index) => encodeName(file.rawPath[index], safe))
+  const names = file.path.map((safe, index) => encodeName(file.rawPath?.[index], safe))
   const folder = base.endsWith('/') ? base : `${base}/`
   return folder + [encodeName(rawName, name), ...names].join('/')
 }
