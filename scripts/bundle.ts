@@ -38,8 +38,8 @@ const TOGETHER: Readonly<Record<string, readonly string[]>> = {
   // While the rest is read, the thread comes up.
   hashing: ['nodejs/hash-pool'],
   program: ['cli/program', 'cli/settings-resolution', 'cli/config-file', 'cli/command-options'],
-  making: ['cli/create', 'cli/verify'],
-  peer: ['cli/get', 'cli/seed', 'nodejs/peer-node'],
+  making: ['cli/create', 'cli/verify', 'cli/seed'],
+  peer: ['cli/get', 'cli/peer-run', 'nodejs/peer-node'],
 }
 const groups = Object.entries(TOGETHER).map(([name, modules], index) => {
   const paths = new Set(modules.map((module) => join(source, `${module}.ts`)))

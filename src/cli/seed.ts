@@ -13,7 +13,7 @@ import { absenceText, findAbsentPieces } from './absent-pieces.ts'
 import type { CommandContext } from './command-context.ts'
 import type { Output } from './output.ts'
 import { seedNotesFolder } from './peer-options.ts'
-import { planOf, runPeer, type TorrentPlan } from './peer-run.ts'
+import type { TorrentPlan } from './peer-run.ts'
 import { expandTorrents, readTorrent } from './torrent-source.ts'
 
 interface SeedOptions {
@@ -30,6 +30,8 @@ export async function run(context: CommandContext): Promise<number> {
     const early = repair || torrents.length > 0 ? undefined : checkIfUnknown(metainfo, dir, context.signal)
     torrents.push({ metainfo, dir, role, isRepair: repair, ...(early && { early }) })
   }
+  // Loaded while the check goes on.
+  const { planOf, runPeer } = await import('./peer-run.ts')
   await runPeer(context, {
     torrents: torrents.map((torrent) => planOf(torrent, context.output)),
     endsWhenComplete: false,

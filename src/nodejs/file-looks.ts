@@ -10,6 +10,9 @@ import type { ContentStat } from './content-folder.ts'
 
 /** Numbers to a look, as they go from thread to thread: size, blocks, times, inode. */
 export const LOOK_NUMBERS = 5
+const LOOK_WORDS = 2 * LOOK_NUMBERS
+const BLOCKS_WORD = 2
+const INODE_WORD = 8
 /** What `st_blocks` counts, on every platform. */
 const STAT_BLOCK_BYTES = 512
 
@@ -23,48 +26,74 @@ export function putLook(looks: BigInt64Array, index: number, stat: BigIntStats):
   looks[at + 4] = stat.ino
 }
 
+/** Of one file. */
+const UNSEEN = 0
+const SEEN = 1
+const CHANGED = 2
+
+/**
+ * In columns: an object with large integers for each of 20,000 files would take longer than asking for them.
+ */
 export class FileLooks {
-  /** Undefined: not looked at; null: it changed from one look to the next. */
-  readonly #looks: (ContentStat | null | undefined)[]
+  readonly #looks: BigInt64Array
+  readonly #states: Uint8Array
 
   constructor(fileCount: number) {
-    this.#looks = new Array(fileCount)
+    this.#looks = new BigInt64Array(LOOK_NUMBERS * fileCount)
+    this.#states = new Uint8Array(fileCount)
   }
 
-  /** One more look at a file. */
-  add(file: number, looks: BigInt64Array, index: number): void {
-    const at = LOOK_NUMBERS * index
-    const inode = looks[at + 4]!
-    if (inode === 0n) return
-    const size = Number(looks[at])
-    const mtimeNs = looks[at + 2]!
-    const ctimeNs = looks[at + 3]!
-    const last = this.#looks[file]
-    if (last === undefined) {
-      const allocatedBytes = Number(looks[at + 1]) * STAT_BLOCK_BYTES
-      this.#looks[file] = { size, allocatedBytes, mtimeNs, ctimeNs, inode, isFile: true }
-    } else if (
-      last?.size !== size ||
-      last.mtimeNs !== mtimeNs ||
-      last.ctimeNs !== ctimeNs ||
-      last.inode !== inode
-    )
-      this.#looks[file] = null
+  /** More looks, as `putLook` wrote them, at one file after the other. */
+  addAll(looks: BigInt64Array, count: number, fileOf: (index: number) => number): void {
+    const given = wordsOf(looks)
+    const kept = wordsOf(this.#looks)
+    for (let index = 0; index < count; index++) {
+      const from = LOOK_WORDS * index
+      if (given[from + INODE_WORD] === 0 && given[from + INODE_WORD + 1] === 0) continue
+      const file = fileOf(index)
+      const to = LOOK_WORDS * file
+      if (this.#states[file] === UNSEEN) {
+        for (let word = 0; word < LOOK_WORDS; word++) kept[to + word] = given[from + word]!
+        this.#states[file] = SEEN
+      } else {
+        // Space may be given to it at any time.
+        for (let word = 0; word < LOOK_WORDS; word++)
+          if (kept[to + word] !== given[from + word] && word !== BLOCKS_WORD && word !== BLOCKS_WORD + 1)
+            this.#states[file] = CHANGED
+      }
+    }
   }
 
   /** It looked like this before any of it was read. */
-  know(file: number, look: ContentStat): void {
-    this.#looks[file] = look
+  know(file: number, { size, allocatedBytes, mtimeNs, ctimeNs, inode, isFile }: ContentStat): void {
+    if (!isFile) return
+    const blocks = Math.ceil(allocatedBytes / STAT_BLOCK_BYTES)
+    this.#looks.set([BigInt(size), BigInt(blocks), mtimeNs, ctimeNs, inode], LOOK_NUMBERS * file)
+    this.#states[file] = SEEN
   }
 
   /** What it looked like; undefined when that changed. `look` looks at what was not read. */
   of(file: number, look: () => ContentStat | undefined): ContentStat | undefined {
-    const seen = this.#looks[file]
-    return seen === undefined ? look() : (seen ?? undefined)
+    if (this.#states[file] === UNSEEN) return look()
+    if (this.#states[file] === CHANGED) return undefined
+    const at = LOOK_NUMBERS * file
+    return {
+      size: Number(this.#looks[at]),
+      allocatedBytes: Number(this.#looks[at + 1]) * STAT_BLOCK_BYTES,
+      mtimeNs: this.#looks[at + 2]!,
+      ctimeNs: this.#looks[at + 3]!,
+      inode: this.#looks[at + 4]!,
+      isFile: true,
+    }
   }
 
   /** Files that changed while they were read. */
   changed(): number[] {
-    return this.#looks.flatMap((look, file) => (look === null ? [file] : []))
+    return [...this.#states.keys()].filter((file) => this.#states[file] === CHANGED)
   }
+}
+
+/** The same memory; words are compared and copied without making a number of each. */
+function wordsOf(looks: BigInt64Array): Int32Array {
+  return new Int32Array(looks.buffer, looks.byteOffset, 2 * looks.length)
 }

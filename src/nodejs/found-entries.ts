@@ -19,9 +19,6 @@ export class FoundEntries implements ContentEntries {
   readonly #isV2: boolean
   /** Files that have their place. */
   #fileCount = 0
-  /** Of the file before: files of one folder share the bytes of its name. */
-  #names: readonly PathComponent[] = []
-  #rawPath: readonly Uint8Array[] = []
   /** Of each entry, among the placed, and among those found: for padding the next one. */
   readonly #places: number[] = []
   readonly #found: number[] = []
@@ -67,7 +64,7 @@ export class FoundEntries implements ContentEntries {
     const { placed } = this.#placing
     const first = placed.length
     this.#placing.add({
-      path: this.#rawPathOf(file.torrentPath),
+      path: file.torrentPath,
       length: file.length,
       isExecutable: file.isExecutable,
     })
@@ -80,19 +77,4 @@ export class FoundEntries implements ContentEntries {
       this.#found.push(this.#fileCount)
     }
   }
-
-  #rawPathOf(names: readonly PathComponent[]): readonly Uint8Array[] {
-    const path: Uint8Array[] = new Array(names.length)
-    for (let depth = 0; depth < names.length; depth++) {
-      const name = names[depth]!
-      path[depth] = name === this.#names[depth] ? this.#rawPath[depth]! : bytesOf(name)
-    }
-    this.#names = names
-    this.#rawPath = path
-    return path
-  }
-}
-
-function bytesOf(name: PathComponent): Uint8Array {
-  return typeof name === 'string' ? Buffer.from(name) : name
 }

@@ -3,7 +3,7 @@
  * and the events that tell what happens. Invariant: after `stop` has resolved no socket, timer,
  * thread or file of it is left open.
  */
-import { getRandomValues } from 'node:crypto'
+import { randomBytes } from 'node:crypto'
 import { toHex } from '../base/bytes.ts'
 import { Prng } from '../base/prng.ts'
 import { ok, type Result } from '../base/result.ts'
@@ -128,7 +128,7 @@ export class PeerNode {
 
   private constructor(options: PeerNodeOptions, network: TcpNetwork) {
     const peerId = makePeerId(options.version)
-    const [seed] = getRandomValues(new Uint32Array(1))
+    const seed = randomBytes(4).readUInt32LE()
     this.peerId = peerId
     const { countersFolder, ports, seedNotesFolder, tellsStatsTo = 'local' } = options
     if (seedNotesFolder !== undefined) keepNewestFiles(seedNotesFolder, PLACE_NOTES_MAX)
@@ -165,7 +165,7 @@ export class PeerNode {
         idleTimeoutSeconds: options.idleTimeoutSeconds,
         encryption: {
           mode: options.encryption,
-          random: (length) => getRandomValues(new Uint8Array(length)),
+          random: (length) => new Uint8Array(randomBytes(length)),
         },
         uploadDelaySeconds: options.uploadDelaySeconds,
         turns: options.turns,
@@ -408,6 +408,6 @@ function makePeerId(version: string): string {
   const parts = version.split('.').map((part) => Math.min(Number.parseInt(part, 10) || 0, 35))
   const digits = [0, 1, 2, 3].map((place) => (parts[place] ?? 0).toString(36))
   const alphabet = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789'
-  const tail = Array.from(getRandomValues(new Uint8Array(12)), (byte) => alphabet[byte % alphabet.length])
+  const tail = Array.from(randomBytes(12), (byte) => alphabet[byte % alphabet.length])
   return `-SH${digits.join('')}-${tail.join('')}`
 }

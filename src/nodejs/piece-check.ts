@@ -95,9 +95,7 @@ export async function checkPieces(
     jobs: planJobs(entries, pieceLength, ranges),
     onJob: (job, hashes) => {
       judge.judge(job, hashes)
-      if (looks !== undefined)
-        for (let i = 0; i < job.slices.names.length; i++)
-          looks.add(entries.fileOf(job.firstEntry + i), hashes.looks!, i)
+      looks?.addAll(hashes.looks!, job.slices.names.length, (i) => entries.fileOf(job.firstEntry + i))
       bytes += job.contentBytes
       for (let i = 0; i < job.pieceCount; i++) {
         if (hashes.missing[i] !== 1) continue

@@ -39,6 +39,8 @@ export class SliceList {
   readonly #parents: (readonly PathComponent[])[] = []
   readonly #names: PathComponent[] = []
   #numbers = new Float64Array(32 * SLICE_NUMBERS)
+  /** That the last file stands in. */
+  #folder: readonly PathComponent[] = NOWHERE
 
   get length(): number {
     return this.#names.length
@@ -53,19 +55,21 @@ export class SliceList {
     fileLength: number,
     mtimeMs = Number.NaN,
   ): void {
-    const isPadding = path.length === 0
-    const last = this.#parents.at(-1)
-    this.#parents.push(
-      isPadding ? NOWHERE : last !== undefined && isIn(path, last) ? last : path.slice(0, -1),
-    )
-    const at = SLICE_NUMBERS * this.#names.push(isPadding ? '' : path.at(-1)!) - SLICE_NUMBERS
+    const depth = path.length - 1
+    const at = SLICE_NUMBERS * this.#names.length
     if (at === this.#numbers.length) {
       const larger = new Float64Array(2 * at)
       larger.set(this.#numbers)
       this.#numbers = larger
     }
+    this.#names.push(depth < 0 ? '' : path[depth]!)
+    if (depth < 0) this.#parents.push(NOWHERE)
+    else {
+      if (!isIn(path, this.#folder)) this.#folder = path.slice(0, -1)
+      this.#parents.push(this.#folder)
+    }
     const numbers = this.#numbers
-    numbers[at + SLICE.folder] = isPadding ? PADDING : folder
+    numbers[at + SLICE.folder] = depth < 0 ? PADDING : folder
     numbers[at + SLICE.offset] = offset
     numbers[at + SLICE.length] = length
     numbers[at + SLICE.fileLength] = fileLength
@@ -87,7 +91,7 @@ export class SliceList {
 function isIn(path: readonly PathComponent[], parents: readonly PathComponent[]): boolean {
   if (path.length !== parents.length + 1) return false
   for (let depth = 0; depth < parents.length; depth++)
-    if (!isSameName(path[depth]!, parents[depth]!)) return false
+    if (path[depth] !== parents[depth] && !isSameName(path[depth]!, parents[depth]!)) return false
   return true
 }
 

@@ -116,7 +116,7 @@ export class BencodedBytes {
 }
 
 export function encodeBencode(value: BValue): Uint8Array {
-  const writer = new Writer()
+  const writer = new BencodeWriter()
   writer.value(value)
   return writer.finish()
 }
@@ -295,19 +295,23 @@ const SHORT = 32
  */
 const LONG = 1024 * 1024
 
-class Writer {
+/**
+ * For long lists of one shape, part by part; whoever writes parts sees to it that they
+ * are canonical together.
+ */
+export class BencodeWriter {
   #bytes = new Uint8Array(256)
   #length = 0
 
   value(value: BValue): void {
     if (typeof value === 'number' || typeof value === 'bigint') this.#integer(value)
-    else if (typeof value === 'string') this.#string(encodeUtf8(value))
+    else if (typeof value === 'string') this.#text(value)
     else if (value instanceof Uint8Array) this.#string(value)
     else if (value instanceof BencodedBytes) this.#append(value.bytes)
     else if (isList(value)) {
-      this.#ascii('l')
+      this.ascii('l')
       for (const item of value) this.value(item)
-      this.#ascii('e')
+      this.ascii('e')
     } else if (value instanceof Map) this.#dict([...value.keys()], (key) => value.get(key))
     else
       this.#dict(Object.keys(value), (key) => (value as { readonly [key: string]: BValue | undefined })[key])
@@ -319,11 +323,11 @@ class Writer {
 
   #integer(value: number | bigint): void {
     assert(typeof value === 'bigint' || Number.isSafeInteger(value), 'a bencoded number is a whole one')
-    this.#ascii(`i${value === 0 ? 0 : value}e`)
+    this.ascii(`i${value === 0 ? 0 : value}e`)
   }
 
   #string(bytes: Uint8Array): void {
-    this.#ascii(`${bytes.length}:`)
+    this.ascii(`${bytes.length}:`)
     this.#append(bytes)
   }
 
@@ -333,19 +337,25 @@ class Writer {
   #dict(keys: string[], memberOf: (key: string) => BValue | undefined): void {
     // The default order compares UTF-16 units, which in Latin-1 are the bytes.
     if (!isAscending(keys)) keys.sort((a, b) => (a < b ? -1 : 1))
-    this.#ascii('d')
+    this.ascii('d')
     for (const key of keys) {
       const value = memberOf(key)
       if (value === undefined) continue
-      this.#ascii(`${key.length}:`)
-      this.#ascii(key)
+      this.ascii(`${key.length}:`)
+      this.ascii(key)
       this.value(value)
     }
-    this.#ascii('e')
+    this.ascii('e')
+  }
+
+  #text(text: string): void {
+    if (!isAscii(text)) return this.#string(encodeUtf8(text))
+    this.ascii(`${text.length}:`)
+    this.ascii(text)
   }
 
   /** One byte for each character; also for Latin-1. */
-  #ascii(text: string): void {
+  ascii(text: string): void {
     this.#reserve(text.length)
     for (let i = 0; i < text.length; i++) this.#bytes[this.#length++] = text.charCodeAt(i)
   }
@@ -365,6 +375,11 @@ class Writer {
     larger.set(this.#bytes)
     this.#bytes = larger
   }
+}
+
+function isAscii(text: string): boolean {
+  for (let i = 0; i < text.length; i++) if (text.charCodeAt(i) > 0x7f) return false
+  return true
 }
 
 function isAscending(keys: readonly string[]): boolean {

@@ -20,14 +20,15 @@ import {
 const PIECE = 32 * 1024
 
 function places(files: readonly PlacedFile[]): string[] {
-  const decoder = new TextDecoder()
-  return files.map(
-    ({ path, offset, length }) => `${path.map((part) => decoder.decode(part)).join('/')} ${offset} ${length}`,
-  )
+  return files.map(({ path, offset, length }) => `${textOf(path)} ${offset} ${length}`)
 }
 
 function content(...files: [path: string, length: number][]): ContentFile[] {
-  return files.map(([path, length]) => ({ path: path.split('/').map(encodeUtf8), length }))
+  // Text and bytes in turns: both are names.
+  return files.map(([path, length], index) => {
+    const names = path.split('/')
+    return { path: index % 2 === 0 ? names : names.map(encodeUtf8), length }
+  })
 }
 
 /** The info dictionary over the content of a fixture, hashed here. */
@@ -38,7 +39,7 @@ function infoOf(fixture: TorrentFixture, format: Format, change: { private?: boo
     format !== 'v1',
   )
   const bytesOf = (file: PlacedFile) =>
-    file.isPad ? Buffer.alloc(file.length) : fixture.files.get(Buffer.concat(joined(file.path)).toString())!
+    file.isPad ? Buffer.alloc(file.length) : fixture.files.get(textOf(file.path))!
   const stream = Buffer.concat(placed.map(bytesOf))
   const info = buildInfo(
     {
@@ -61,8 +62,8 @@ function infoOf(fixture: TorrentFixture, format: Format, change: { private?: boo
   return info.value
 }
 
-function joined(path: readonly Uint8Array[]): Uint8Array[] {
-  return path.flatMap((part, depth) => (depth === 0 ? [part] : [encodeUtf8('/'), part]))
+function textOf(path: PlacedFile['path']): string {
+  return path.map((part) => Buffer.from(part).toString()).join('/')
 }
 
 function layerOf(bytes: Buffer, pieceLength: number): Uint8Array {

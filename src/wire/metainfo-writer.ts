@@ -11,17 +11,21 @@ import { compareBytes } from '../base/bytes.ts'
 import type { Crypto } from '../base/env.ts'
 import { fail, ok, type Result } from '../base/result.ts'
 import { encodeUtf8, toLatin1 } from '../base/text.ts'
-import { BencodedBytes, type BValue, encodeBencode } from './bencode.ts'
+import { BencodedBytes, BencodeWriter, type BValue, encodeBencode } from './bencode.ts'
 import { MERKLE_HASH_LENGTH, rootOfPieceLayer } from './merkle.ts'
 import type { Format } from './metainfo.ts'
+import { UNPLACED } from './metainfo-files.ts'
 
 /** SHA-1. */
 const PIECE_HASH_LENGTH = 20
 
+/** Bytes as they will stand in the torrent; text stands for its UTF-8. */
+export type RawName = Uint8Array | string
+
 /** A file to be shared, before it is hashed. */
 export interface ContentFile {
-  /** Raw names below the torrent's folder; of a single-file torrent just the name. */
-  readonly path: readonly Uint8Array[]
+  /** Names below the torrent's folder; of a single-file torrent just the name. */
+  readonly path: readonly RawName[]
   /** Bytes. */
   readonly length: number
   readonly isExecutable?: boolean
@@ -98,7 +102,7 @@ export class FilePlacing {
   readonly #pieceLength: number
   readonly #isAligned: boolean
   /** Runs of one length share their path: a hybrid of 300,000 files has as many. Bounded by the files. */
-  readonly #padPaths = new Map<number, readonly Uint8Array[]>()
+  readonly #padPaths = new Map<number, readonly RawName[]>()
   /** Of piece space. */
   #length = 0
 
@@ -120,15 +124,19 @@ export class FilePlacing {
   add({ path, length, isExecutable = false }: ContentFile): void {
     const tail = this.#length % this.#pieceLength
     if (this.#isAligned && tail !== 0 && length > 0) this.#addPadding(this.#pieceLength - tail)
-    this.placed.push({ path, length, isExecutable, offset: this.#length, isPad: false })
-    this.#length += length
+    this.#place({ path, length, isExecutable, offset: UNPLACED, isPad: false })
   }
 
   #addPadding(length: number): void {
     const path = this.#padPaths.get(length) ?? padPath(length)
     this.#padPaths.set(length, path)
-    this.placed.push({ path, length, isExecutable: false, offset: this.#length, isPad: true })
-    this.#length += length
+    this.#place({ path, length, isExecutable: false, offset: UNPLACED, isPad: true })
+  }
+
+  #place(file: { -readonly [Key in keyof PlacedFile]: PlacedFile[Key] }): void {
+    file.offset = this.#length
+    this.placed.push(file)
+    this.#length += file.length
   }
 }
 
@@ -176,7 +184,19 @@ export function buildInfo(description: InfoDescription, crypto: Crypto): Result<
  */
 export function listFiles(files: readonly PlacedFile[]): Result<BencodedBytes> {
   if (hasNameConflict(files)) return nameConflict()
-  return ok(new BencodedBytes(encodeBencode(files.map(listEntry))))
+  const writer = new BencodeWriter()
+  writer.ascii('l')
+  for (const file of files) {
+    const attributes = attributesOf(file)
+    writer.ascii(
+      attributes === undefined ? 'd6:lengthi' : `d4:attr${attributes.length}:${attributes}6:lengthi`,
+    )
+    writer.ascii(`${file.length}e4:pathl`)
+    for (const name of file.path) writer.value(name)
+    writer.ascii('ee')
+  }
+  writer.ascii('e')
+  return ok(new BencodedBytes(writer.finish()))
 }
 
 /** The bytes of the `.torrent` file. A single tracker or web seed is written without a list around it. */
@@ -196,27 +216,29 @@ export function encodeMetainfo(info: InfoDictionary, announcement: Announcement)
   })
 }
 
-function comparePaths(a: readonly Uint8Array[], b: readonly Uint8Array[]): number {
+function comparePaths(a: readonly RawName[], b: readonly RawName[]): number {
   const shared = Math.min(a.length, b.length)
   for (let i = 0; i < shared; i++) {
-    // Files of one folder may share the bytes of its name.
-    const difference = a[i] === b[i] ? 0 : compareBytes(a[i]!, b[i]!)
+    // Files of one folder may share its name.
+    const difference = a[i] === b[i] ? 0 : compareBytes(bytesOf(a[i]!), bytesOf(b[i]!))
     if (difference !== 0) return difference
   }
   return a.length - b.length
 }
 
-function isSameName(name: Uint8Array, other: Uint8Array | undefined): boolean {
-  return other !== undefined && (name === other || compareBytes(name, other) === 0)
+function isSameName(name: RawName, other: RawName | undefined): boolean {
+  if (name === other || other === undefined) return name === other
+  if (typeof name === 'string' && typeof other === 'string') return false
+  return compareBytes(bytesOf(name), bytesOf(other)) === 0
+}
+
+function bytesOf(name: RawName): Uint8Array {
+  return typeof name === 'string' ? encodeUtf8(name) : name
 }
 
 /** Where libtorrent puts padding; part of the infohash. */
-function padPath(length: number): Uint8Array[] {
-  return [encodeUtf8('.pad'), encodeUtf8(String(length))]
-}
-
-function listEntry(file: PlacedFile): BValue {
-  return { attr: attributesOf(file), length: file.length, path: file.path }
+function padPath(length: number): RawName[] {
+  return ['.pad', String(length)]
 }
 
 /** BEP 47; the letters in libtorrent's order. */
@@ -234,7 +256,7 @@ function nameConflict(): ReturnType<typeof fail> {
  * paths are neighbours: whatever stands between a file and one below it is below it too.
  */
 function hasNameConflict(files: readonly PlacedFile[]): boolean {
-  let before: readonly Uint8Array[] | undefined
+  let before: readonly RawName[] | undefined
   for (const { path, isPad } of files) {
     if (isPad) continue
     if (before !== undefined && isSameOrBelow(path, before)) return true
@@ -243,7 +265,7 @@ function hasNameConflict(files: readonly PlacedFile[]): boolean {
   return false
 }
 
-function isSameOrBelow(path: readonly Uint8Array[], other: readonly Uint8Array[]): boolean {
+function isSameOrBelow(path: readonly RawName[], other: readonly RawName[]): boolean {
   // Neighbours mostly differ in the last name.
   for (let depth = other.length - 1; depth >= 0; depth--)
     if (!isSameName(other[depth]!, path[depth])) return false
@@ -264,13 +286,13 @@ function fileTree(files: readonly PlacedFile[], roots: readonly (Uint8Array | nu
     let folder = tree
     const { path } = file
     for (let depth = 0; depth < path.length - 1; depth++) {
-      const key = toLatin1(path[depth]!)
+      const key = toLatin1(bytesOf(path[depth]!))
       const inside = folder.get(key) ?? new Map()
       if (!(inside instanceof Map)) return undefined
       folder.set(key, inside)
       folder = inside
     }
-    const key = toLatin1(path.at(-1)!)
+    const key = toLatin1(bytesOf(path.at(-1)!))
     if (folder.has(key)) return undefined
     const leaf = {
       attr: attributesOf(file),
