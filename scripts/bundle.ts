@@ -105,7 +105,7 @@ function asPart(code: string): string {
   const left = MODULE_ONLY.exec(part.replace(COMMENT_LINE, ''))
   if (left !== null) throw new Error(`this cannot be put into a part of the bundle: ${left[0]}`)
   const ascii = part.replace(NOT_ASCII, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`)
-  return `(function (exports, require, later, url) {${ascii.replace(/(?=\/\/# sourceMappingURL|$)/, '\n})\n')}`
+  return `(function (exports, require, later, url) { 'use strict'; ${ascii.replace(/(?=\/\/# sourceMappingURL|$)/, '\n})\n')}`
 }
 
 function exported(member: string): string {
