@@ -56,7 +56,9 @@ export function placedEntries(
     file.offset = offsets[index]!
     if (roots !== undefined) file.piecesRoot = roots[index]!
     const path = paths.value[index] ?? file.path
-    entries.push(path === file.path ? asLinked(file, links) : asLinked(renamed(file, path), links))
+    const entry = path === file.path ? file : renamed(file, path)
+    const { linkTarget } = file
+    entries.push(linkTarget === undefined ? entry : linked(entry, links!.resolve(file.path, linkTarget)))
   }
   return ok(entries)
 }
@@ -66,10 +68,8 @@ function renamed(file: ListedFile, path: readonly string[]): ListedFile {
   return { ...file, path, rawPath: file.rawPath ?? file.path.map(encodeUtf8) }
 }
 
-function asLinked(file: ListedFile, links: LinkResolver | undefined): PlacedEntry {
-  if (file.linkTarget === undefined) return file
-  const { linkTarget, ...entry } = file
-  return { ...entry, symlink: links!.resolve(file.path, linkTarget) }
+function linked({ linkTarget: _, ...entry }: ListedFile, symlink: readonly string[]): PlacedEntry {
+  return { ...entry, symlink }
 }
 
 /**

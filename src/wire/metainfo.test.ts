@@ -303,6 +303,27 @@ describe('links (S05)', () => {
     expect(torrent(['..', 'd', 'a'])).toEqual(['d', 'a'])
     expect(torrent(['nowhere'])).toEqual(['d', 'l'])
   })
+
+  test('whose name is taken get a number and still point where they say', () => {
+    const torrent = (target: string) =>
+      parse(
+        new Uint8Array(
+          bencode({
+            info: {
+              files: [
+                { length: 1, path: ['d', 'a'] },
+                { attr: 'l', length: 0, path: ['d'], 'symlink path': [target] },
+              ],
+              name: 'n',
+              'piece length': 16_384,
+              pieces: 'a'.repeat(20),
+            },
+          }),
+        ),
+      ).files[1]!
+    for (const target of ['d', 'nowhere'])
+      expect(torrent(target)).toMatchObject({ path: ['d.1'], symlink: ['d'] })
+  })
 })
 
 describe('attributes (BEP 47)', () => {
