@@ -86,10 +86,9 @@ async function bundle(
 
 /**
  * A function that `cli/bundle-entry.ts` calls with what is to have the exports, what gets other parts and
- * packages, the same for later, and where the part lies. ASCII alone, which is read and
- * kept in half the space.
- * Lines stay the same for source maps. What is exported
- * is a constant, so that nobody needs to see it change; no two parts need one another.
+ * packages, the same for later, and where the part lies.
+ * ASCII alone, which is read and kept in half the space. Lines stay the same for source maps. What is
+ * exported is a constant, so that nobody needs to see it change; no two parts need one another.
  */
 function asPart(code: string): string {
   const part = code

@@ -104,15 +104,19 @@ export class CompiledParts {
         flag: 'wx',
       })
       renameSync(unfinished, this.#file)
+      for (const inner of readdirSync(this.#folder))
+        keepNewestFiles(join(this.#folder, inner), inner === OWN_FOLDER ? OWN_FILES_MAX : FILES_MAX)
     } catch {
-      rmSync(unfinished, { force: true })
+      remove(unfinished)
     }
-    this.#trim()
   }
+}
 
-  #trim(): void {
-    for (const inner of readdirSync(this.#folder))
-      keepNewestFiles(join(this.#folder, inner), inner === OWN_FOLDER ? OWN_FILES_MAX : FILES_MAX)
+function remove(file: string): void {
+  try {
+    rmSync(file, { force: true })
+  } catch {
+    // Where nothing can be removed nothing was written.
   }
 }
 

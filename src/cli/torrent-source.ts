@@ -5,7 +5,7 @@ import { LIMITS } from '../base/limits.ts'
 import { expectOnHeap } from '../nodejs/heap-growth.ts'
 import { download } from '../nodejs/http-download.ts'
 import { nodeCrypto } from '../nodejs/node-crypto.ts'
-import { freeOptimizer, restrainOptimizer } from '../nodejs/optimizer.ts'
+import { withoutOptimizer } from '../nodejs/optimizer.ts'
 import { ShoalError } from '../nodejs/shoal-error.ts'
 import { type Magnet, parseMagnet } from '../wire/magnet.ts'
 import { type Metainfo, parseMetainfo } from '../wire/metainfo.ts'
@@ -52,10 +52,7 @@ export async function fetchTorrent(
 
 function parseTorrent(bytes: Buffer, source: string, output: Output): Metainfo {
   expectOnHeap({ metainfoBytes: bytes.length })
-  // It is over before what runs hot in it is compiled once more, and the second core has better to do.
-  restrainOptimizer()
-  const parsed = parseMetainfo(bytes, nodeCrypto)
-  freeOptimizer()
+  const parsed = withoutOptimizer(() => parseMetainfo(bytes, nodeCrypto))
   if (!parsed.ok) {
     const { code, message, hint } = parsed.error
     throw new ShoalError(

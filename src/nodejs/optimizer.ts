@@ -3,7 +3,7 @@
  * without it, and what runs hot there waits for SHA-1 anyway: the last and dearest of its compilers takes 5 %
  * of all processor time then and gives nothing back. A peer that serves gains from it.
  */
-import { changeFlag, resetFlag } from './v8-flags.ts'
+import { changeFlag, isChanged, resetFlag } from './v8-flags.ts'
 
 /** While content is hashed and nothing else goes on beside it; once threads are up (`v8-flags.ts`). */
 export function restrainOptimizer(): void {
@@ -13,4 +13,15 @@ export function restrainOptimizer(): void {
 /** It is over. */
 export function freeOptimizer(): void {
   resetFlag('optimizer')
+}
+
+/** For what is over before code that runs hot in it is compiled once more. */
+export function withoutOptimizer<T>(use: () => T): T {
+  if (isChanged('optimizer')) return use()
+  restrainOptimizer()
+  try {
+    return use()
+  } finally {
+    freeOptimizer()
+  }
 }

@@ -27,6 +27,10 @@ export function resetFlag(flag: Flag): void {
   if (changed.delete(flag)) setFlagsFromString(FIRST[flag])
 }
 
+export function isChanged(flag: Flag): boolean {
+  return changed.has(flag)
+}
+
 export function withFirstFlags(use: () => void): void {
   for (const flag of changed.keys()) setFlagsFromString(FIRST[flag])
   try {
