@@ -15,7 +15,7 @@ import { keepNewestFiles } from '../nodejs/newest-files.ts'
 
 /** Of each version of Node.js: a tracker with all its packages has 1,100. Each build leaves some behind. */
 const FILES_MAX = 5000
-/** Of ours, each of which has up to 1.5 MB: one for each command of each installed program. */
+/** Of ours, each of which has about 1 MB: one for each command of each installed program. */
 const OWN_FILES_MAX = 40
 const OWN_FOLDER = 'parts'
 /** In one file; more than the bundle has. */
