@@ -63,7 +63,7 @@ export class Downloader {
   /** Requests blocks until the peer's window is full. Small gaps are left until they are worth a message. */
   fill(now: Instant, session: PeerSession): void {
     if (session.peerChoking || !session.amInterested || session.ending !== undefined) return
-    if (session.isUntried && session.awaits !== undefined) return
+    if (session.isUntried && this.probation.holds(session)) return
     const depth = Math.min(session.window.depth, session.requestQueueLength, this.#fairShare())
     const { outstanding, writer } = session
     const { geometry } = this.#core

@@ -12,8 +12,8 @@
  * A peer is tried, and treated like all others from then on, with `PROVEN_BLOCKS` right blocks or a right
  * piece that is mostly its own.
  * Invariants: an untried peer has at most one block, asked for or received, of pieces whose block hashes are
- * being asked for; for tried peers nothing is hashed here but blocks of pieces whose block hashes are known
- * anyway.
+ * being asked for, and none but its first on its way in pieces whose are known; for tried peers nothing is
+ * hashed here but blocks of pieces whose block hashes are known anyway.
  */
 
 import { equalBytes } from '../base/bytes.ts'
@@ -72,16 +72,29 @@ export class Probation {
     return atRisk < (this.#isByBlock ? 1 : WHOLE_PIECES_MAX)
   }
 
+  /**
+   * An untried peer may not be asked for another block yet: the hashes for its first are on their
+   * way, or they were there before it.
+   */
+  holds({ awaits, current, outstanding, provenBlocks }: PeerSession): boolean {
+    if (awaits !== undefined) return true
+    return provenBlocks === 0 && outstanding.size > 0 && current?.blockHashes !== undefined
+  }
+
   /** An untried peer is about to be asked for a block. True when that has to be the last for now. */
   asks(now: Instant, session: PeerSession, gathering: GatheringPiece): boolean {
-    if (!this.#isByBlock || gathering.blockHashes !== undefined) return false
+    if (!this.#isByBlock) return false
+    if (gathering.blockHashes !== undefined) return session.provenBlocks === 0
     const { geometry } = this.#core
     const mayRetry = this.#untold.get(gathering)
     if (mayRetry === false || (mayRetry && !this.#fetch.hasHope(gathering.piece))) return false
     const place = geometry.merklePlace(gathering.piece)
     // The hash of the piece is that of its only block.
-    if (place?.leafCount === 1) gathering.blockHashes = geometry.merkleHash(gathering.piece)
-    else if (this.#fetch.begin(now, gathering, session)) {
+    if (place?.leafCount === 1) {
+      gathering.blockHashes = geometry.merkleHash(gathering.piece)
+      return session.provenBlocks === 0
+    }
+    if (this.#fetch.begin(now, gathering, session)) {
       // The first peer of a download has nobody beside it, and the next come a moment later.
       if (mayRetry) this.#untold.set(gathering, false)
       session.awaits = gathering
