@@ -146,7 +146,7 @@ export class Client implements Machine<SwarmInput, SwarmOutput> {
       case 'sent': {
         const { torrent, session } = this.#connections.get(input.connection) ?? {}
         if (torrent === undefined || session === undefined) return
-        this.#schedule.concern(torrent)
+        this.#schedule.busy(torrent)
         return torrent.uploader.sent(now, session, input.frame)
       }
       case 'incoming':
@@ -172,7 +172,8 @@ export class Client implements Machine<SwarmInput, SwarmOutput> {
   #dispatchToTorrent(now: Instant, input: Extract<SwarmInput, { torrent: number }>): void {
     const torrent = this.torrents.get(input.torrent)
     if (torrent === undefined) return
-    this.#schedule.concern(torrent)
+    if (input.kind === 'blocks-read') this.#schedule.busy(torrent)
+    else this.#schedule.concern(torrent)
     switch (input.kind) {
       case 'piece-hashed':
         return torrent.pieceHashed(now, input.piece, input.result)
@@ -309,7 +310,7 @@ export class Client implements Machine<SwarmInput, SwarmOutput> {
     }
     const { session, torrent } = connection
     if (session === undefined || torrent === undefined) return
-    this.#schedule.concern(torrent)
+    this.#schedule.busy(torrent)
     const fault = torrent.received(now, session, rest)
     if (fault !== undefined) {
       torrent.emit({
@@ -376,6 +377,7 @@ export class Client implements Machine<SwarmInput, SwarmOutput> {
     const supportsV2 = (connection.speaksV2 ??= speaksV2(torrent, handshake, isOutgoing))
     connection.session = new PeerSession(id, endpoint, isOutgoing, { ...handshake, supportsV2 }, torrent, now)
     connection.deadline = Infinity as Instant
+    this.#schedule.concern(torrent)
     torrent.attach(now, connection.session, wasHandedOver)
     this.#turns.began(now, torrent, connection.session)
     if (isOutgoing) torrent.dialingCount--
@@ -450,6 +452,7 @@ export class Client implements Machine<SwarmInput, SwarmOutput> {
     const due = announcer.nextTimeout()
     if (due !== undefined && due <= this.#now) announcer.handle(this.#now, { kind: 'tick' })
     if (driveAnnouncements(torrent, this.#around)) this.#dial(this.#now, torrent)
+    torrent.announcesAt = announcer.nextTimeout()
   }
 
   #flush(now: Instant): void {

@@ -1,7 +1,8 @@
 /**
  * When the client machine wants to be woken, and which torrents an input can have given other wishes: an
- * input costs the same however many torrents there are.
- * Invariants: between inputs nothing is concerned, `#times` holds what each torrent's `nextTimeout` gave,
+ * input costs the same however many torrents there are. Bytes that come and go are most inputs, and change
+ * nothing about announces, which are a matter of seconds: those are looked at with the next tick.
+ * Invariants: between inputs nothing is concerned or busy, `#times` holds what each torrent's `nextTimeout` gave,
  * and `starved` exactly the torrents that wait for a budget or for memory. No torrent is due before `#dueAt`,
  * which may be too early: when the first one's time moves on, the others are not searched until it has come.
  */
@@ -20,6 +21,7 @@ export class Schedule {
   /** In the order in which they began to starve. */
   readonly starved = new Set<Torrent>()
   readonly #concerned = new Set<Torrent>()
+  readonly #busy = new Set<Torrent>()
   /** Those that are due at some time. */
   readonly #times = new Map<Torrent, Instant>()
   #tickAt: Instant
@@ -91,22 +93,35 @@ export class Schedule {
     for (const torrent of torrents) this.#concerned.add(torrent)
   }
 
+  /** This input only moves bytes of the torrent. */
+  busy(torrent: Torrent): void {
+    this.#busy.add(torrent)
+  }
+
   /** It is no more. */
   forget(torrent: Torrent): void {
     this.starved.delete(torrent)
     this.#concerned.delete(torrent)
+    this.#busy.delete(torrent)
     this.#times.delete(torrent)
   }
 
-  /** At the end of each input: what the torrents concerned want now, after `visit` has served them. */
+  /**
+   * At the end of each input: what the torrents concerned want now, after `visit` has served them, and those
+   * that were busy.
+   */
   settle(now: Instant, visit: (torrent: Torrent) => void): void {
     for (const torrent of this.#concerned) {
       visit(torrent)
-      if (torrent.isStarved) this.starved.add(torrent)
-      else this.starved.delete(torrent)
-      this.#plan(torrent, torrent.nextTimeout(now))
+      this.#busy.add(torrent)
     }
     this.#concerned.clear()
+    for (const torrent of this.#busy) {
+      if (torrent.isStarved) this.starved.add(torrent)
+      else if (this.starved.size > 0) this.starved.delete(torrent)
+      this.#plan(torrent, torrent.nextTimeout(now))
+    }
+    this.#busy.clear()
   }
 
   #plan(torrent: Torrent, at: Instant | undefined): void {

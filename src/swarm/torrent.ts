@@ -53,6 +53,8 @@ export class Torrent implements SessionHost {
   readonly uploader: Uploader
   readonly webSeeds: WebSeeds
   readonly announcer: Announcements
+  /** When the announcer wants to be called, as of its last visit. */
+  announcesAt: Instant | undefined
   description: DescriptionHost
   readonly #server: DescriptionServer
   /** By which some peers know a hybrid; null for others, and for private torrents, which stay out of it. */
@@ -375,7 +377,7 @@ export class Torrent implements SessionHost {
     const budgets = earliest(this.downloader.nextTimeout(now), this.uploader.nextTimeout(now))
     const news = earliest(this.#news.nextTimeout(), this.#failed.nextTimeout(now))
     const others = earliest(news, this.webSeeds.nextTimeout(now))
-    return earliest(earliest(budgets, others), this.announcer.nextTimeout())
+    return earliest(earliest(budgets, others), this.announcesAt)
   }
 
   emit(event: SwarmEvent): void {
