@@ -92,8 +92,13 @@ export const LIMITS = {
   magnetBytesMax: limit(65_536, 'longest magnet link', 'design: room for every tracker of trackersMax'),
   blockLengthMax: limit(
     16 * 1024,
-    'longest block of a request that is served',
+    'longest block of a request, but for peers that say they take several at once',
     'BEP 3; larger ones are dropped by most clients',
+  ),
+  longMessageBytesMax: limit(
+    128 * 1024,
+    'neighbouring blocks in one message, between peers that both say so',
+    'design; what BEP 3 has others hang up on is more than that',
   ),
   extensionMessageBytesMax: limit(
     1024 * 1024,

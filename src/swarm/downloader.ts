@@ -25,6 +25,12 @@ const CHECKING_BYTES_MAX = 8 * 1024 * 1024
 /** The same for short ones, which cost more than their bytes: small files of v2. */
 const CHECKING_PIECES_MAX = 4096
 
+/**
+ * A peer of which so many are wanted at once brings several in one message within half a second. So long
+ * nobody else may bring them.
+ */
+const LONG_QUEUE_BLOCKS = 32
+
 /** With more unstarted pieces than this there is plenty for everybody. */
 const FAIR_SHARE_PIECES_MAX = 200
 const FAIR_SHARE_MIN = 4
@@ -65,11 +71,17 @@ export class Downloader {
     if (session.peerChoking || !session.amInterested || session.ending !== undefined) return
     if (session.isUntried && this.probation.holds(session)) return
     const depth = Math.min(session.window.depth, session.requestQueueLength, this.#fairShare())
-    const { outstanding, writer } = session
+    const { outstanding } = session
     const { geometry } = this.#core
     const wasIdle = outstanding.size === 0
     if (outstanding.size > depth - Math.max(1, depth >> 2)) return
     const { isAheadOfDisk } = this
+    const together = depth >= LONG_QUEUE_BLOCKS ? session.blocksPerMessage : 1
+    /** What is asked for in the next message: blocks of a piece from one on. */
+    let piece = -1
+    let first = 0
+    let count = 0
+    let bytes = 0
     while (outstanding.size < depth) {
       if (isAheadOfDisk || this.#budget.readyAt(now) !== undefined) {
         this.isStarved = true
@@ -82,43 +94,72 @@ export class Downloader {
       const isLast = session.isUntried && this.probation.asks(now, session, gathering)
       this.#budget.take(now, length)
       outstanding.add(gathering, block)
-      writer.block(MESSAGE.request, gathering.piece, block * geometry.blockLength, length)
+      if (gathering.piece !== piece || block !== first + count || count >= together) {
+        this.#request(session, piece, first, bytes)
+        piece = gathering.piece
+        first = block
+        count = bytes = 0
+      }
+      count++
+      bytes += length
       if (isLast) break
     }
+    this.#request(session, piece, first, bytes)
     if (wasIdle) session.lastBlockAt = now
   }
 
-  /** Gives the arriving block its place, if it was asked for and nobody brought or is bringing it. */
+  /**
+   * Gives the arriving blocks their place, if they were asked for and nobody brought or is bringing one of
+   * them.
+   */
   blockStarts(session: PeerSession, piece: number, begin: number, length: number): void {
-    const at = this.#placeOf(session, piece, begin, length)
+    const count = this.#countOf(piece, begin, length)
+    if (count === 0) return
+    const { outstanding } = session
+    const first = begin / this.#core.geometry.blockLength
+    const at = outstanding.indexOf(piece, first)
     if (at < 0) return
-    const gathering = session.outstanding.gatheringAt(at)
-    const block = session.outstanding.blockAt(at)
-    if (gathering.blocks[block] !== BLOCK.requested || !this.parole.mayBring(session, gathering)) return
-    gathering.blocks[block] = BLOCK.arriving
+    const gathering = outstanding.gatheringAt(at)
+    for (let block = first; block < first + count; block++)
+      if (gathering.blocks[block] !== BLOCK.requested || (count > 1 && outstanding.indexOf(piece, block) < 0))
+        return
+    if (!this.parole.mayBring(session, gathering)) return
+    for (let block = first; block < first + count; block++) gathering.blocks[block] = BLOCK.arriving
     session.arriving = gathering
-    session.arrivingBlock = block
+    session.arrivingBlock = first
+    session.arrivingCount = count
     session.reader.target = this.#core.pieces.bufferOf(gathering)
     session.reader.targetAt = begin
   }
 
   blockEnds(now: Instant, session: PeerSession, piece: number, begin: number, length: number): void {
-    const at = this.#placeOf(session, piece, begin, length)
-    if (at < 0) return
-    const gathering = session.outstanding.gatheringAt(at)
-    const block = session.outstanding.blockAt(at)
-    session.outstanding.removeAt(at)
-    session.lastBlockAt = now
-    session.downloaded.add(now, length)
-    this.#core.downloaded.add(now, length)
-    session.window.received(now, length)
-    if (session.arriving !== gathering || session.arrivingBlock !== block) {
-      this.#withdraw(gathering, block, false)
-      return
+    const count = this.#countOf(piece, begin, length)
+    if (count === 0) return
+    const { arriving, arrivingBlock, outstanding } = session
+    const { geometry } = this.#core
+    const first = begin / geometry.blockLength
+    let bytes = 0
+    let blockCount = 0
+    let isTrusted = true
+    for (let block = first; block < first + count; block++) {
+      const at = outstanding.indexOf(piece, block)
+      if (at < 0) continue
+      const gathering = outstanding.gatheringAt(at)
+      outstanding.removeAt(at)
+      bytes += geometry.blockSize(piece, block)
+      blockCount++
+      const isWanted = arriving === gathering && arrivingBlock === first
+      if (!isWanted || !isTrusted) this.#withdraw(gathering, block, isWanted)
+      else if (gathering.blockHashes !== undefined && !this.#isRight(session, gathering, block))
+        isTrusted = false
+      else this.brought(gathering, block, session.address)
     }
     session.arriving = undefined
-    if (gathering.blockHashes !== undefined && !this.#isRight(session, gathering, block)) return
-    this.brought(gathering, block, session.address)
+    if (bytes === 0) return
+    session.lastBlockAt = now
+    session.downloaded.add(now, bytes)
+    this.#core.downloaded.add(now, bytes)
+    session.window.received(now, bytes, blockCount)
   }
 
   /** The block has arrived whole from this address. */
@@ -154,9 +195,11 @@ export class Downloader {
 
   /** The peer choked us (without BEP 6 that drops every request), was snubbed, or is gone. */
   release(session: PeerSession): void {
-    const { outstanding, arriving, arrivingBlock } = session
-    for (const { gathering, block } of outstanding)
-      this.#withdraw(gathering, block, arriving === gathering && arrivingBlock === block)
+    const { outstanding, arriving, arrivingBlock, arrivingCount } = session
+    for (const { gathering, block } of outstanding) {
+      const isArriving = block >= arrivingBlock && block < arrivingBlock + arrivingCount
+      this.#withdraw(gathering, block, arriving === gathering && isArriving)
+    }
     outstanding.clear()
     session.arriving = undefined
     session.reader.target = undefined
@@ -353,6 +396,11 @@ export class Downloader {
     return picker.pick(have)
   }
 
+  /** Asks for blocks of a piece; for none of them when there are no bytes. */
+  #request({ writer }: PeerSession, piece: number, first: number, bytes: number): void {
+    if (bytes > 0) writer.block(MESSAGE.request, piece, first * this.#core.geometry.blockLength, bytes)
+  }
+
   #hasNext(gathering: GatheringPiece): boolean {
     this.#nextBlock = this.#core.pieces.requestNext(gathering)
     return this.#nextBlock >= 0
@@ -431,6 +479,12 @@ export class Downloader {
     if (gathering.freeCount === 0 || gathering.owner === undefined) return
     const owner = this.#core.sessions.get(gathering.owner)
     if (owner !== undefined) owner.hasFreed = true
+  }
+
+  /** How many whole blocks a range is; 0 when it is anything else. */
+  #countOf(piece: number, begin: number, length: number): number {
+    const { geometry } = this.#core
+    return geometry.isBlocks(piece, begin, length) ? Math.ceil(length / geometry.blockLength) : 0
   }
 
   /** The place of a range among what the peer was asked for; -1 when it was not asked for exactly that. */

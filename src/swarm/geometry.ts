@@ -77,6 +77,14 @@ export class Geometry {
     return begin < size && begin + length <= end
   }
 
+  /** Whether a range is neighbouring whole blocks of one piece, the last as short as the piece has it. */
+  isBlocks(piece: number, begin: number, length: number): boolean {
+    if (piece >= this.pieceCount || length === 0 || begin % this.blockLength !== 0) return false
+    const end = begin + length
+    const size = this.pieceSize(piece)
+    return end === size || (end < size && length % this.blockLength === 0)
+  }
+
   blockCount(piece: number): number {
     return Math.ceil(this.pieceSize(piece) / this.blockLength)
   }

@@ -50,5 +50,6 @@ export function extensionHandshakeOf(
     requestQueueLength: LIMITS.requestsQueuedPerPeerMax.value,
     isUploadOnly: torrent.isComplete || role === 'seed-only',
     metadataSize: metainfo.infoBytes.length === 0 ? undefined : metainfo.infoBytes.length,
+    longMessageBytes: LIMITS.longMessageBytesMax.value,
   })
 }

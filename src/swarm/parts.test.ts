@@ -66,13 +66,13 @@ describe('RequestWindow', () => {
 
   it('opens while blocks come faster and faster', () => {
     const window = new RequestWindow(BLOCK)
-    for (let i = 0; i < 5000; i++) window.received(instant(i * 100), BLOCK)
+    for (let i = 0; i < 5000; i++) window.received(instant(i * 100), BLOCK, 1)
     expect(window.depth).toBe(LIMITS.requestsOutstandingPerPeerMax.value)
   })
 
   it('follows the rate of a slow peer', () => {
     const window = new RequestWindow(BLOCK)
-    for (let i = 0; i < 60; i++) window.received(instant(i * seconds(0.16)), BLOCK)
+    for (let i = 0; i < 60; i++) window.received(instant(i * seconds(0.16)), BLOCK, 1)
     expect(window.depth).toBeGreaterThanOrEqual(4)
     expect(window.depth).toBeLessThan(20)
     expect(window.waitSeconds(10)).toBeGreaterThan(1)
@@ -83,7 +83,7 @@ describe('RequestWindow', () => {
     const window = new RequestWindow(BLOCK)
     window.snub()
     expect([window.depth, window.isSnubbed]).toEqual([1, true])
-    window.received(instant(0), BLOCK)
+    window.received(instant(0), BLOCK, 1)
     expect(window.isSnubbed).toBe(false)
     expect(window.depth).toBeGreaterThan(1)
   })

@@ -36,6 +36,8 @@ export interface SessionHost {
   readonly copy: CopyBytes
   /** Validates the piece range as far as the torrent knows it. */
   isBlock(piece: number, begin: number, length: number): boolean
+  /** The same for several whole blocks. */
+  isBlocks(piece: number, begin: number, length: number): boolean
   peerBitfield(session: PeerSession, before: Bitfield): void
   peerHas(session: PeerSession, piece: number): void
   peerChoked(session: PeerSession): void
@@ -88,9 +90,11 @@ export class PeerSession implements FrameSink {
   readonly gathering = new Set<GatheringPiece>()
   /** The owned piece whose blocks are being requested. */
   current: GatheringPiece | undefined
-  /** The piece of the block that is streaming in, when that is wanted. */
+  /** The piece of the blocks that are streaming in, when they are wanted. */
   arriving: GatheringPiece | undefined
+  /** The first of these blocks, and how many there are in the message. */
   arrivingBlock = -1
+  arrivingCount = 0
   /** An owned piece besides `current` may have free blocks again; false for certain. */
   hasFreed = false
   /** The picker's `openings` when it had nothing to start for this peer; -1 once the peer has more. */
@@ -112,6 +116,8 @@ export class PeerSession implements FrameSink {
   have: Bitfield
   /** What it said about itself over BEP 10. */
   extensions: ExtensionHandshake | undefined
+  /** Neighbouring blocks that may be asked of it, and sent to it, in one message. */
+  blocksPerMessage = 1
   amChoking = true
   amInterested = false
   peerChoking = true
@@ -271,9 +277,12 @@ export class PeerSession implements FrameSink {
 
   onRequest(piece: number, begin: number, length: number): Fault | undefined {
     if (this.early !== undefined) return undefined
-    if (!this.#host.isBlock(piece, begin, length))
+    const { blockLength } = this.#host
+    const isLong = length > blockLength && length <= LIMITS.longMessageBytesMax.value
+    if (isLong ? !this.#host.isBlocks(piece, begin, length) : !this.#host.isBlock(piece, begin, length))
       return broken(`request of ${length} bytes at ${piece}:${begin}`)
-    this.#host.peerRequests(this, piece, begin, length)
+    for (let at = 0; at < length; at += blockLength)
+      this.#host.peerRequests(this, piece, begin + at, Math.min(blockLength, length - at))
     return undefined
   }
 
@@ -336,7 +345,9 @@ export class PeerSession implements FrameSink {
     if (!handshake.ok) return handshake.error
     this.early?.recordHandshake(body)
     this.extensions = handshake.value
-    const { listenPort } = handshake.value
+    const { listenPort, longMessageBytes = 0 } = handshake.value
+    const taken = Math.min(longMessageBytes, LIMITS.longMessageBytesMax.value)
+    this.blocksPerMessage = Math.max(1, Math.floor(taken / this.#host.blockLength))
     if (listenPort !== undefined) this.listensAt ??= { host: this.endpoint.host, port: listenPort }
     this.#host.peerExtensions(this, handshake.value)
     return undefined

@@ -37,13 +37,14 @@ export class RequestWindow {
     return (blockCount * this.#blockLength) / rate
   }
 
-  /** A block arrived. */
-  received(now: Instant, bytes: number): void {
+  /** Blocks arrived. */
+  received(now: Instant, bytes: number, blockCount: number): void {
     if (this.isSnubbed) {
       this.isSnubbed = false
       this.depth = DEPTH_MIN
     }
-    if (this.#isOpening && this.depth < LIMITS.requestsOutstandingPerPeerMax.value) this.depth++
+    if (this.#isOpening)
+      this.depth = Math.min(this.depth + blockCount, LIMITS.requestsOutstandingPerPeerMax.value)
     this.#secondEndsAt ??= (now + seconds(1)) as Instant
     if (now >= this.#secondEndsAt) this.#closeSecond(now)
     this.#bytesThisSecond += bytes

@@ -2,9 +2,10 @@
  * When the client machine wants to be woken, and which torrents an input can have given other wishes: an
  * input costs the same however many torrents there are. Bytes that come and go are most inputs, and change
  * nothing about announces, which are a matter of seconds: those are looked at with the next tick.
- * Invariants: between inputs nothing is concerned or busy, `#times` holds what each torrent's `nextTimeout` gave,
- * and `starved` exactly the torrents that wait for a budget or for memory. No torrent is due before `#dueAt`,
- * which may be too early: when the first one's time moves on, the others are not searched until it has come.
+ * Invariants: between inputs nothing is concerned or busy, `#times` holds what each torrent's
+ * `nextTimeout` gave, and `starved` exactly the torrents that wait for a budget or for memory. No
+ * torrent is due before `#dueAt`, which may be too early: when the first one's time moves on, the
+ * others are not searched until it has come.
  */
 
 import { after, earliest, type Instant, latest, milliseconds } from '../base/time.ts'

@@ -390,6 +390,10 @@ export class Torrent implements SessionHost {
     return this.core.geometry.isBlock(piece, begin, length)
   }
 
+  isBlocks(piece: number, begin: number, length: number): boolean {
+    return this.core.geometry.isBlocks(piece, begin, length)
+  }
+
   peerBitfield(session: PeerSession, before: Bitfield): void {
     this.#holdings.told(session, before)
     this.#endIfPointless(session)

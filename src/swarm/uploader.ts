@@ -1,8 +1,8 @@
 /**
  * Serves what peers request: takes runs of neighbouring blocks off their queues within the upload budget, has
- * them read straight into a frame of `piece` messages, and sends the frame when the read is done. Without a
- * limit every peer is served at once and in order; with one, whoever waits takes turns, and what nobody got
- * yet goes first (`upload-order.ts`). With a delay each block waits (`upload-delay.ts`).
+ * them read straight into a frame of `piece` messages (`upload-frame.ts`), and sends the frame when the read
+ * is done. Without a limit every peer is served at once and in order; with one, whoever waits takes turns,
+ * and what nobody got yet goes first (`upload-order.ts`). With a delay each block waits (`upload-delay.ts`).
  * Invariant: bytes being read or waiting in a peer's socket never exceed
  * `uploadBufferBytesMax` by more than one frame.
  */
@@ -10,11 +10,12 @@ import { readUint32 } from '../base/bytes.ts'
 import { LIMITS } from '../base/limits.ts'
 import type { Instant } from '../base/time.ts'
 import type { TokenBucket } from '../base/token-bucket.ts'
-import { type BlockRange, PIECE_HEADER_LENGTH, writePieceHeader } from '../wire/peer-messages.ts'
+import { type BlockRange, PIECE_HEADER_LENGTH } from '../wire/peer-messages.ts'
 import { FRAME_BLOCKS_MAX, type Frame, type FramePool } from './frame-pool.ts'
 import type { PeerSession } from './peer-session.ts'
 import type { TorrentCore } from './torrent-core.ts'
 import type { UploadDelay } from './upload-delay.ts'
+import { layBlocks } from './upload-frame.ts'
 import { UploadOrder } from './upload-order.ts'
 
 interface Read {
@@ -22,10 +23,13 @@ interface Read {
   readonly frame: Frame
   /** Of the blocks in the frame. */
   readonly piece: number
-  readonly blockCount: number
-  /** Bytes of the frame in use, headers included. */
+  /** Bytes of the frame in use, headers included, and those of the blocks alone. */
   readonly length: number
+  readonly blockBytes: number
 }
+
+/** With so much on its way to a peer, or asked for, it is fast enough for several blocks in one message. */
+const LONG_QUEUE_BYTES = 512 * 1024
 
 export class Uploader {
   /** Requests wait for upload budget, or for the delay. */
@@ -98,7 +102,7 @@ export class Uploader {
     const read = this.#reads.get(id)
     if (read === undefined) return undefined
     this.#reads.delete(id)
-    const { session, frame, piece, length } = read
+    const { session, frame, piece, length, blockBytes } = read
     const isThere = this.#core.sessions.get(session.id) === session
     if (!isThere || !isRead) {
       session.uploadBytesInFlight -= frame.bytes.length
@@ -109,9 +113,8 @@ export class Uploader {
       this.#frames.release(frame)
       return piece
     }
-    const byteCount = length - read.blockCount * PIECE_HEADER_LENGTH
-    session.uploaded.add(now, byteCount)
-    this.#core.uploaded.add(now, byteCount)
+    session.uploaded.add(now, blockBytes)
+    this.#core.uploaded.add(now, blockBytes)
     const { bytes } = frame
     const used = length === bytes.length ? bytes : bytes.subarray(0, length)
     this.#core.emit({ kind: 'send', connection: session.id, bytes: used, frame })
@@ -170,38 +173,36 @@ export class Uploader {
     const countMax = this.#delay.isOn ? 1 : Math.max(1, affordable)
     const { requests } = session
     const run = requests.run(countMax, first)
+    const waiting = requests.size * blockLength + session.uploadBytesInFlight
+    const together = waiting >= LONG_QUEUE_BYTES ? session.blocksPerMessage : 1
     this.#budget.take(now, run.bytes)
     const frame = this.#frames.take(run.count)
     const { piece, begin } = run
-    const { bytes, blocks } = frame
-    const views = blocks.slice(0, run.count)
-    const end = this.#core.geometry.pieceSize(piece) - begin
-    let blockAt = 0
-    for (let index = 0; index < run.count; index++) {
-      const length = requests.lengthAt(first + index)
-      const at = blockAt + (index + 1) * PIECE_HEADER_LENGTH
-      writePieceHeader(bytes, at - PIECE_HEADER_LENGTH, piece, begin + blockAt, length)
-      // A v2 peer may ask for a whole last block; what lies behind the end of the file is zero.
-      const stored = Math.min(length, end - blockAt)
-      if (stored < length) bytes.fill(0, at + stored, at + length)
-      if (blockAt !== index * blockLength || stored !== blockLength)
-        views[index] = bytes.subarray(at, at + stored)
-      blockAt += length
-    }
+    const layout = layBlocks(frame, run, requests, first, this.#core.geometry, together)
     requests.drop(run.count, first)
-    session.uploadBytesInFlight += bytes.length
+    session.uploadBytesInFlight += frame.bytes.length
     const id = ++this.#lastRead
-    const length = run.bytes + run.count * PIECE_HEADER_LENGTH
-    this.#reads.set(id, { session, frame, piece, blockCount: run.count, length })
-    this.#core.emit({ kind: 'read-blocks', torrent: this.#core.id, read: id, piece, begin, views })
+    this.#reads.set(id, { session, frame, piece, length: layout.length, blockBytes: run.bytes })
+    this.#core.emit({
+      kind: 'read-blocks',
+      torrent: this.#core.id,
+      read: id,
+      piece,
+      begin,
+      views: layout.views,
+    })
   }
 
   /** What the frame was for is refused; its headers say what that is. */
   #reject({ session, frame: { bytes }, piece, length }: Read): void {
+    const { blockLength } = this.#core.geometry
     for (let at = 0; at < length; ) {
-      const range = { piece, begin: readUint32(bytes, at + 9), length: readUint32(bytes, at) - 9 }
-      session.reject(range)
-      at += PIECE_HEADER_LENGTH + range.length
+      const begin = readUint32(bytes, at + 9)
+      const messageLength = readUint32(bytes, at) - 9
+      // Each block for itself, as the peer has them in its list.
+      for (let done = 0; done < messageLength; done += blockLength)
+        session.reject({ piece, begin: begin + done, length: Math.min(blockLength, messageLength - done) })
+      at += PIECE_HEADER_LENGTH + messageLength
     }
   }
 }

@@ -19,6 +19,11 @@ export interface ExtensionHandshake {
   readonly isUploadOnly: boolean
   /** Bytes of the info dictionary (BEP 9). */
   readonly metadataSize: number | undefined
+  /**
+   * Bytes of neighbouring blocks that it takes in one `piece` message, and that may be asked of it in one
+   * request. Ours (docs/decisions/0022-long-messages.md); undefined: a block at a time.
+   */
+  readonly longMessageBytes?: number | undefined
 }
 
 const CLIENT_CHARACTERS_MAX = 64
@@ -31,6 +36,7 @@ export function encodeExtensionHandshake(handshake: ExtensionHandshake): Uint8Ar
     p: handshake.listenPort,
     reqq: handshake.requestQueueLength,
     metadata_size: handshake.metadataSize,
+    long_message: handshake.longMessageBytes,
     upload_only: handshake.isUploadOnly ? 1 : undefined,
   }
   return encodeBencode(fields as BValue)
@@ -58,6 +64,7 @@ export function decodeExtensionHandshake(bytes: Uint8Array): Result<ExtensionHan
     requestQueueLength: within(getInteger(dict, 'reqq'), 1, 1_000_000),
     isUploadOnly: (getInteger(dict, 'upload_only') ?? 0) > 0,
     metadataSize: within(getInteger(dict, 'metadata_size'), 1, LIMITS.metainfoBytesMax.value),
+    longMessageBytes: within(getInteger(dict, 'long_message'), 1, 0xffff_ffff),
   })
 }
 

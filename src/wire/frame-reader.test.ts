@@ -157,7 +157,7 @@ describe('FrameReader', () => {
   it.each([
     ['a 4 GiB message (S13)', [0xff, 0xff, 0xff, 0xff, 99], 'wire/message-too-large'],
     ['a 2 GiB block', [0x7f, 0xff, 0xff, 0xff, 7], 'wire/block-too-large'],
-    ['a block of 16 KiB and a byte', [0, 0, 0x40, 0x0a, 7], 'wire/block-too-large'],
+    ['blocks of 128 KiB and a byte', [0, 2, 0, 0x0a, 7], 'wire/block-too-large'],
     ['a have of two bytes', [0, 0, 0, 3, 4], 'wire/bad-length'],
     ['a bitfield of the wrong size', [0, 0, 0, 9, 5], 'wire/bad-length'],
     ['a piece without its header', [0, 0, 0, 5, 7], 'wire/bad-length'],

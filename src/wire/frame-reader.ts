@@ -175,7 +175,7 @@ export class FrameReader {
   #checkLength(type: number, length: number): Fault | undefined {
     if (type === MESSAGE.piece) {
       if (length < 8) return fault('wire/bad-length', type, length)
-      return length - 8 <= LIMITS.blockLengthMax.value
+      return length - 8 <= LIMITS.longMessageBytesMax.value
         ? undefined
         : fault('wire/block-too-large', type, length)
     }
