@@ -44,6 +44,7 @@ import { Turns } from './turns.ts'
 import { UploadDelay } from './upload-delay.ts'
 
 const NEVER = Number.POSITIVE_INFINITY as Instant
+const MOVES_BYTES: ReadonlySet<SwarmInput['kind']> = new Set(['blocks-read', 'piece-hashed', 'piece-written'])
 /** A dial that ended so found nobody. */
 const UNANSWERED = new Set<DisconnectReason>([
   'refused',
@@ -172,7 +173,7 @@ export class Client implements Machine<SwarmInput, SwarmOutput> {
   #dispatchToTorrent(now: Instant, input: Extract<SwarmInput, { torrent: number }>): void {
     const torrent = this.torrents.get(input.torrent)
     if (torrent === undefined) return
-    if (input.kind === 'blocks-read') this.#schedule.busy(torrent)
+    if (MOVES_BYTES.has(input.kind)) this.#schedule.busy(torrent)
     else this.#schedule.concern(torrent)
     switch (input.kind) {
       case 'piece-hashed':
@@ -181,9 +182,10 @@ export class Client implements Machine<SwarmInput, SwarmOutput> {
         return torrent.blocksHashed(now, input.id, input.result)
       case 'piece-written':
         torrent.pieceWritten(now, input.piece, input.fault)
+        if (torrent.isComplete) this.#schedule.concern(torrent)
         // A buffer of the shared pool came back: whoever waited for one may go on.
         for (const other of this.#schedule.starved) {
-          this.#schedule.concern(other)
+          this.#schedule.busy(other)
           if (other.downloader.isStarved) other.fillAll(now)
         }
         return
