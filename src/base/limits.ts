@@ -98,7 +98,7 @@ export const LIMITS = {
   longMessageBytesMax: limit(
     128 * 1024,
     'neighbouring blocks in one message, between peers that both say so',
-    'design; what BEP 3 has others hang up on is more than that',
+    'design: 0.4 s of a peer that is just fast enough (docs/decisions/0022-long-messages.md)',
   ),
   extensionMessageBytesMax: limit(
     1024 * 1024,

@@ -16,6 +16,7 @@ export default {
       requestQueueLength: 500,
       isUploadOnly: true,
       metadataSize: 12_345,
+      longMessageBytes: 131_072,
     }
     return [
       encodeExtensionHandshake(handshake),

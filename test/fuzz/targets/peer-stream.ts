@@ -130,12 +130,17 @@ export default {
         requestQueueLength: 100,
         isUploadOnly: false,
         metadataSize: 100,
+        longMessageBytes: 131_072,
       }),
     )
     const hello = writer.take()
+    writer.block(MESSAGE.request, 0, 0, 2 * BLOCK)
+    writer.block(MESSAGE.cancel, 0, BLOCK, BLOCK)
+    const long = writer.take()
     return [
       concatBytes([Uint8Array.of(0), talk, blockFrame(3, 0, BLOCK)]),
       concatBytes([Uint8Array.of(9), hello, blockFrame(4, BLOCK, 100)]),
+      concatBytes([Uint8Array.of(255), hello, talk, long, blockFrame(3, 0, 2 * BLOCK)]),
       Uint8Array.of(3, 0, 0, 0, 0, 0, 0, 0, 1, 99),
     ]
   },
