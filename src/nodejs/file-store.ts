@@ -12,7 +12,6 @@ import type { Metainfo } from '../wire/metainfo.ts'
 import type { ContentFolder, PathComponent } from './content-folder.ts'
 import { DiskPace } from './disk-pace.ts'
 import { type DescriptorPool, OpenFiles } from './open-files.ts'
-import { putOff } from './put-off.ts'
 import { ShoalError } from './shoal-error.ts'
 import { contentGone, explainedError, storageError } from './storage-error.ts'
 import { Turns } from './turns.ts'
@@ -108,7 +107,7 @@ export class FileStore implements ContentStore {
 
   write(piece: number, bytes: Uint8Array, done: Done): void {
     const segments = this.#options.geometry.segments(piece, 0, bytes.length)
-    if (segments.length === 1 && this.#writesNow(segments[0]!, bytes)) return putOff(0, () => done(undefined))
+    if (segments.length === 1 && this.#writesNow(segments[0]!, bytes)) return later(done)
     const join = new Join(done)
     let at = 0
     for (const segment of segments) {
@@ -124,10 +123,7 @@ export class FileStore implements ContentStore {
     let length = 0
     for (const view of views) length += view.length
     const segments = this.#options.geometry.segments(piece, begin, length)
-    if (segments.length === 1 && this.#readsNow(segments[0]!, views)) {
-      setImmediate(done, undefined)
-      return
-    }
+    if (segments.length === 1 && this.#readsNow(segments[0]!, views)) return later(done)
     const join = new Join(done)
     const cursor = new ViewCursor(views)
     for (const segment of segments) {
@@ -356,6 +352,14 @@ function onTheSpot(
     fault = error
   }
   done(fault, count)
+}
+
+/**
+ * Not within the call: what peers have sent is read to its end first, and then asked for
+ * or answered in one go.
+ */
+function later(done: Done): void {
+  setImmediate(done, undefined)
 }
 
 /** Completes once, with the first fault, when every opened part has settled; always in a later turn. */

@@ -11,7 +11,6 @@ import type { PieceVerifier } from '../ports/piece-verifier.ts'
 import type { PieceDigests } from '../swarm/effects.ts'
 import type { MerklePiece } from '../swarm/geometry.ts'
 import { digestBlocks, digestPiece } from './piece-digests.ts'
-import { putOff } from './put-off.ts'
 import { ThreadLoad } from './thread-load.ts'
 import { ThreadVerifier } from './thread-verifier.ts'
 
@@ -49,12 +48,12 @@ export class LazyVerifier implements PieceVerifier {
     done: (result: Result<PieceDigests>) => void,
   ): void {
     if (this.#isForThread(bytes)) this.#thread.digest(bytes, wantsSha1, merkle, done)
-    else putOff(bytes.length, () => done(ok(digestPiece(bytes, wantsSha1, merkle))))
+    else setImmediate(() => done(ok(digestPiece(bytes, wantsSha1, merkle))))
   }
 
   digestBlocks(bytes: Uint8Array, done: (result: Result<Uint8Array>) => void): void {
     if (this.#isForThread(bytes)) this.#thread.digestBlocks(bytes, done)
-    else putOff(bytes.length, () => done(ok(digestBlocks(bytes))))
+    else setImmediate(() => done(ok(digestBlocks(bytes))))
   }
 
   /** Ends the thread; what it was asked for is never answered. */

@@ -12,7 +12,6 @@ import type { DisconnectReason } from '../swarm/events.ts'
 import type { Frame } from '../swarm/frame-pool.ts'
 import { type Endpoint, formatAddress, parseAddress } from '../wire/endpoint.ts'
 import { listenServer } from './listen.ts'
-import { catchUp } from './put-off.ts'
 
 const READ_BUFFER_LENGTH = 256 * 1024
 /** A peer that lets so much pile up, answers and refusals together, reads nothing while it goes on asking. */
@@ -156,7 +155,6 @@ export class TcpNetwork implements Network {
       callback: (length) => {
         if (this.#sockets.has(connection))
           this.#sink?.received(connection, this.#readBuffer.subarray(0, length))
-        catchUp()
         return true
       },
     }
