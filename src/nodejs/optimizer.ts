@@ -1,28 +1,11 @@
 /**
- * When V8 compiles what runs hot once more, which it does twice, on threads of its own (Maglev, then
- * TurboFan).
+ * V8 compiles what runs hot once more, on threads of its own. While content is hashed both cores are busy
+ * without it, and what runs hot there waits for SHA-1 anyway: the last and dearest of its compilers takes 5 %
+ * of all processor time then and gives nothing back. A peer that serves gains from it.
  */
 import { changeFlag, isChanged, resetFlag } from './v8-flags.ts'
 
-/** Calls of a function before each of the two is asked. V8 itself says 400 and 3000. */
-const CALLS_BEFORE_MAGLEV = 4000
-const CALLS_BEFORE_TURBOFAN = 30_000
-
-/**
- * What a peer does with a piece runs through much code seldom: a download of a gigabyte calls most of it a
- * few thousand times, and spends more on compiling it than it saves. To be called when modules and threads
- * are up (`v8-flags.ts`).
- */
-export function optimizeLate(): void {
-  changeFlag('maglev', `--invocation-count-for-maglev=${CALLS_BEFORE_MAGLEV}`)
-  changeFlag('turbofan', `--invocation-count-for-turbofan=${CALLS_BEFORE_TURBOFAN}`)
-}
-
-/**
- * While content is hashed and nothing else goes on beside it; once threads are up (`v8-flags.ts`). Both cores
- * are busy then, and what runs hot waits for SHA-1 anyway: the last and dearest of the compilers takes 5 % of
- * all processor time and gives nothing back.
- */
+/** While content is hashed and nothing else goes on beside it; once threads are up (`v8-flags.ts`). */
 export function restrainOptimizer(): void {
   changeFlag('optimizer', '--no-opt')
 }

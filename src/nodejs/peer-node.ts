@@ -34,7 +34,6 @@ import { keepNewestFiles } from './newest-files.ts'
 import { nodeClock } from './node-clock.ts'
 import { nodeCrypto } from './node-crypto.ts'
 import type { NodeEvent } from './node-events.ts'
-import { optimizeLate } from './optimizer.ts'
 import { countersFile, PeerCounters } from './peer-counters.ts'
 import { PLACE_NOTES_MAX } from './place-notes.ts'
 import { SHARED_MEMORY } from './shared-memory.ts'
@@ -113,7 +112,7 @@ export class PeerNode {
   readonly #trackers: NodeTrackerTransport
   readonly #trackerCalls: HttpTrackerCalls
   readonly #webSeeds: NodeWebSeedTransport
-  readonly #verifier = new LazyVerifier({ onSettled: settleEngine })
+  readonly #verifier = new LazyVerifier({ onSettled: keepYoungSpaceSmall })
   readonly #local: LocalDiscoveryDriver | undefined
   readonly #listeners = new Set<NodeListener>()
   /** One for each torrent that was added. */
@@ -258,7 +257,7 @@ export class PeerNode {
         )
     this.#tasks.set(id, task)
     await task.start()
-    if (options.role === 'seed') settleEngine()
+    if (options.role === 'seed') keepYoungSpaceSmall()
     this.#rounds.add(task.care)
     this.#joinLocal(task)
     return task
@@ -398,12 +397,6 @@ export class PeerNode {
       this.#emit(event, this.#tasks.get(id))
     }
   }
-}
-
-/** Modules and threads are there: V8 may be told what this program is like. */
-function settleEngine(): void {
-  keepYoungSpaceSmall()
-  optimizeLate()
 }
 
 function isWildcard(host: string | undefined): boolean {

@@ -9,8 +9,6 @@ import { setFlagsFromString } from 'node:v8'
 /** As they are when the program starts. */
 const FIRST = {
   optimizer: '--opt',
-  maglev: '--invocation-count-for-maglev=400',
-  turbofan: '--invocation-count-for-turbofan=3000',
   youngSpaceGrowth: '--semi-space-growth-factor=2',
   heapGrowth: '--heap-growing-percent=0',
 } as const
