@@ -1,7 +1,7 @@
 /**
  * Two builds of Shoal beside one another, both at work at the same time: whatever else the machine does
- * happens to both, and the ratio of their processor times is true to a percent after a minute, where runs in
- * turns need hundreds. Three kinds of work:
+ * happens to both, and the ratio of their processor times is true to a percent after two minutes, where runs
+ * in turns scatter by five. Three kinds of work:
  *
  * - `create` and `check`: a torrent of a library made (v1), and the library's first check.
  * - `swarm`: a seeder and leechers of each build, two swarms that know nothing of one another. Never both
@@ -21,6 +21,7 @@ import { HashPool } from '../src/nodejs/hash-pool.ts'
 import { createMetainfo } from '../src/nodejs/metainfo-creation.ts'
 import { freshFolder, removeFolder } from './kit/clean-up.ts'
 import { bigContent, libraryContent, MIB } from './kit/content.ts'
+import { freePort } from './kit/free-port.ts'
 import { MeasuredProcess } from './kit/measured-process.ts'
 import { positiveNumber } from './kit/options.ts'
 import { Results } from './kit/results.ts'
@@ -28,8 +29,7 @@ import { requireSame } from './kit/same-tree.ts'
 import { noteBuild, SHOAL_ALONE, SHOAL_MAIN } from './kit/shoal-program.ts'
 
 const TIMEOUT_MS = 120_000
-const PORT = 7790
-/** Seeders have announced themselves to nobody by then, and collected what starting left. */
+/** What starting leaves to be done is over by then. */
 const SETTLE_MS = 2000
 
 const { values } = parseArgs({
@@ -115,13 +115,14 @@ async function alone(build: 0 | 1, folder: string, args: readonly string[], done
 async function swarming(): Promise<Measure> {
   const content = bigContent(positiveNumber('mib', values.mib), 1 + 2 * leecherCount)
   const torrent = await torrentOf(content.path)
-  const alike = ['--port', `${PORT}`, '--no-tracker', '--final-check', 'off', ...SHOAL_ALONE]
+  const port = await freePort()
+  const alike = ['--port', `${port}`, '--no-tracker', '--final-check', 'off', ...SHOAL_ALONE]
   return async (build) => {
     const folder = freshFolder('swarm')
     const hostOf = (index: number) => `127.0.${1 + build}.${1 + index}`
     const begin = (index: number, verb: string, dir: string, doneText: string) => {
       mkdirSync(path.join(folder, `${index}`))
-      const others = Array.from({ length: index }, (_, to) => ['--peer', `${hostOf(to)}:${PORT}`]).flat()
+      const others = Array.from({ length: index }, (_, to) => ['--peer', `${hostOf(to)}:${port}`]).flat()
       const args = [verb, torrent, '--dir', dir, '--host', hostOf(index), ...others, ...alike]
       return start(build, path.join(folder, `${index}`), args, doneText)
     }
