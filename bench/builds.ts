@@ -5,7 +5,7 @@
  *
  * - `create` and `check`: a torrent of a library made (v1), and the library's first check.
  * - `swarm`: a seeder and leechers of each build, two swarms that know nothing of one another. Never both
- *   builds in one swarm: who serves less is cheaper, and makes the other dearer. How much the seeder must
+ *   builds in one swarm: one of them may leave serving to the other. How much the seeder must
  *   serve differs from run to run, so that one ratio says little: the error is printed.
  *
  *   npm run bench -- builds --other FOLDER/dist/main.js [--what create,check,swarm] [--reps 12]
@@ -13,14 +13,12 @@
  *
  * Ratios are of this build over the other one. Needs a build.
  */
-import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync } from 'node:fs'
 import path from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
-import { HashPool } from '../src/nodejs/hash-pool.ts'
-import { createMetainfo } from '../src/nodejs/metainfo-creation.ts'
 import { freshFolder, removeFolder } from './kit/clean-up.ts'
-import { bigContent, libraryContent, MIB } from './kit/content.ts'
+import { bigContent, libraryContent, MIB, makeTorrent } from './kit/content.ts'
 import { freePort } from './kit/free-port.ts'
 import { MeasuredProcess } from './kit/measured-process.ts'
 import { positiveNumber } from './kit/options.ts'
@@ -29,6 +27,10 @@ import { requireSame } from './kit/same-tree.ts'
 import { noteBuild, SHOAL_ALONE, SHOAL_MAIN } from './kit/shoal-program.ts'
 
 const TIMEOUT_MS = 120_000
+/** The last lines of a program may come after it has ended. */
+const LAST_LINES_MS = 1000
+/** Nobody is asked: peers are named, or there are none. */
+const NO_TRACKER = 'http://127.0.0.1:1/announce'
 /** What starting leaves to be done is over by then. */
 const SETTLE_MS = 2000
 
@@ -95,9 +97,18 @@ async function creation(): Promise<Measure> {
 }
 
 async function checking(): Promise<Measure> {
-  const { path: source } = libraryContent(positiveNumber('files', values.files), 1)
-  const torrent = await torrentOf(source)
-  const args = ['seed', torrent, '--dir', path.dirname(source), '--host', '127.0.0.1', '--port', '0']
+  const content = libraryContent(positiveNumber('files', values.files), 1)
+  const torrent = await makeTorrent(content, NO_TRACKER, MIB)
+  const args = [
+    'seed',
+    torrent.file,
+    '--dir',
+    path.dirname(content.path),
+    '--host',
+    '127.0.0.1',
+    '--port',
+    '0',
+  ]
   return (build) =>
     alone(build, freshFolder('state'), [...args, '--no-tracker', ...SHOAL_ALONE], '"event":"checked"')
 }
@@ -114,7 +125,7 @@ async function alone(build: 0 | 1, folder: string, args: readonly string[], done
 
 async function swarming(): Promise<Measure> {
   const content = bigContent(positiveNumber('mib', values.mib), 1 + 2 * leecherCount)
-  const torrent = await torrentOf(content.path)
+  const torrent = await makeTorrent(content, NO_TRACKER, MIB / 2)
   const port = await freePort()
   const alike = ['--port', `${port}`, '--no-tracker', '--final-check', 'off', ...SHOAL_ALONE]
   return async (build) => {
@@ -123,7 +134,7 @@ async function swarming(): Promise<Measure> {
     const begin = (index: number, verb: string, dir: string, doneText: string) => {
       mkdirSync(path.join(folder, `${index}`))
       const others = Array.from({ length: index }, (_, to) => ['--peer', `${hostOf(to)}:${port}`]).flat()
-      const args = [verb, torrent, '--dir', dir, '--host', hostOf(index), ...others, ...alike]
+      const args = [verb, torrent.file, '--dir', dir, '--host', hostOf(index), ...others, ...alike]
       return start(build, path.join(folder, `${index}`), args, doneText)
     }
     const seeder = begin(0, 'seed', path.dirname(content.path), '"event":"checked"')
@@ -153,20 +164,18 @@ function start(build: 0 | 1, folder: string, args: readonly string[], doneText: 
     folder,
     environment: { XDG_STATE_HOME: path.join(folder, 'state') },
     onLine: (line) => {
-      if (line.includes(doneText)) done.resolve(child.cpuSeconds)
+      if (!line.includes(doneText)) return
+      const { cpuSeconds } = child
+      if (cpuSeconds > 0) done.resolve(cpuSeconds)
+      else done.reject(new Error(`${child.name}: gone before its processor time was read`))
     },
   })
+  void child.ended.then(() =>
+    setTimeout(() => done.reject(new Error(`${child.name} ended early: ${args.join(' ')}`)), LAST_LINES_MS),
+  )
   const timer = setTimeout(() => done.reject(new Error(`${child.name}: not done in time`)), TIMEOUT_MS)
   const cpuUntilDone = done.promise.finally(() => clearTimeout(timer))
   return Object.assign(child, { cpuUntilDone })
-}
-
-async function torrentOf(source: string): Promise<string> {
-  const { bytes } = await createMetainfo({ paths: [source], format: 'v1', pieceLength: MIB / 2 })
-  await HashPool.shared.close()
-  const file = path.join(freshFolder('torrent'), 'content.torrent')
-  writeFileSync(file, bytes)
-  return file
 }
 
 /** Geometric, with the standard error of its logarithm. */
