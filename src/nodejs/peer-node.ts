@@ -34,6 +34,7 @@ import { keepNewestFiles } from './newest-files.ts'
 import { nodeClock } from './node-clock.ts'
 import { nodeCrypto } from './node-crypto.ts'
 import type { NodeEvent } from './node-events.ts'
+import { leaveOutTurboFan } from './optimizer.ts'
 import { countersFile, PeerCounters } from './peer-counters.ts'
 import { PLACE_NOTES_MAX } from './place-notes.ts'
 import { SHARED_MEMORY } from './shared-memory.ts'
@@ -112,7 +113,7 @@ export class PeerNode {
   readonly #trackers: NodeTrackerTransport
   readonly #trackerCalls: HttpTrackerCalls
   readonly #webSeeds: NodeWebSeedTransport
-  readonly #verifier = new LazyVerifier({ onSettled: keepYoungSpaceSmall })
+  readonly #verifier = new LazyVerifier({ onSettled: setEngineForTransfers })
   readonly #local: LocalDiscoveryDriver | undefined
   readonly #listeners = new Set<NodeListener>()
   /** One for each torrent that was added. */
@@ -257,7 +258,7 @@ export class PeerNode {
         )
     this.#tasks.set(id, task)
     await task.start()
-    if (options.role === 'seed') keepYoungSpaceSmall()
+    if (options.role === 'seed') setEngineForTransfers()
     this.#rounds.add(task.care)
     this.#joinLocal(task)
     return task
@@ -397,6 +398,12 @@ export class PeerNode {
       this.#emit(event, this.#tasks.get(id))
     }
   }
+}
+
+/** Once modules and threads are up. */
+function setEngineForTransfers(): void {
+  keepYoungSpaceSmall()
+  leaveOutTurboFan()
 }
 
 function isWildcard(host: string | undefined): boolean {

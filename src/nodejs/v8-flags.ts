@@ -9,6 +9,7 @@ import { setFlagsFromString } from 'node:v8'
 /** As they are when the program starts. */
 const FIRST = {
   optimizer: '--opt',
+  lastOptimizer: '--turbofan',
   youngSpaceGrowth: '--semi-space-growth-factor=2',
   heapGrowth: '--heap-growing-percent=0',
 } as const
