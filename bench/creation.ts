@@ -70,8 +70,7 @@ const PROGRAMS: readonly Program[] = [
   },
   {
     name: 'bare program',
-    command: (format, content, output) =>
-      format === 'v1' ? bareCreateCommand(content.path, output, PIECE_LENGTH) : undefined,
+    command: (format, content, output) => bareCreateCommand(content.path, output, PIECE_LENGTH, format),
   },
   {
     name: 'bare JavaScript',

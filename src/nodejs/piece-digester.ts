@@ -60,9 +60,9 @@ export class PieceDigester {
     return this.#position
   }
 
-  /** How many bytes may come next, of the `length` that are left of a run of them. */
-  room(length: number): number {
-    const step = length > CHUNK ? STEP : length
+  /** How many bytes may come next, of the `length` that are left of a run of them, which a file has. */
+  room(length: number, fileLength: number): number {
+    const step = fileLength > CHUNK ? Math.min(STEP, length) : length
     return Math.min(step, this.#settings.pieceLength - this.#pieceFill, CHUNK - this.#position)
   }
 
