@@ -91,12 +91,15 @@ export class ContentHashing {
     this.#pool.more(this.#jobs)
   }
 
-  /** There are no more entries. */
-  async finish(pieceCount: number): Promise<ContentHash> {
+  /**
+   * There are no more entries.
+   * @param bytes of files, which where files are padded are fewer than those of the pieces
+   */
+  async finish(pieceCount: number, bytes = pieceCount * this.#pieceLength): Promise<ContentHash> {
     if (!this.#isAllKnown) {
       this.#isAllKnown = true
       this.#knownCount = pieceCount
-      this.#pool.more(this.#jobs, pieceCount * this.#pieceLength)
+      this.#pool.more(this.#jobs, bytes)
     }
     await this.#run
     return {

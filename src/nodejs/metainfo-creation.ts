@@ -9,7 +9,9 @@ import { type Metainfo, parseMetainfo } from '../wire/metainfo.ts'
 import {
   buildInfo,
   type ContentHashes,
+  drawTree,
   encodeMetainfo,
+  type FileTree,
   type InfoDictionary,
   listFiles,
   type PlacedFile,
@@ -131,7 +133,7 @@ async function create(request: CreationRequest, stopped: AbortSignal): Promise<C
     ),
   )
   hashing ??= begin(plan, content)
-  const { placed, pieceCount, fileList, hashes } = await hashing.finish(!content.isSingleFile)
+  const { placed, pieceCount, fileList, fileTree, hashes } = await hashing.finish(content, contentLength)
   const info = unwrap(
     buildInfo(
       {
@@ -142,6 +144,7 @@ async function create(request: CreationRequest, stopped: AbortSignal): Promise<C
         files: placed,
         hashes: writtenHashes(placed, hashes, plan.pieceLength),
         fileList,
+        fileTree,
         ...(request.private === true && { private: true }),
       },
       nodeCrypto,
@@ -196,19 +199,25 @@ class Hashing {
   }
 
   /** No more files come. What of the metainfo needs no hash is written while other threads hash. */
-  async finish(isListed: boolean): Promise<{
+  async finish(
+    { isSingleFile }: FoundContent,
+    contentLength: number,
+  ): Promise<{
     placed: readonly PlacedFile[]
     pieceCount: number
     fileList: BencodedBytes | undefined
+    fileTree: FileTree | undefined
     hashes: ContentHash
   }> {
     this.#entries.take()
     const { placed, pieceCount } = this.#entries
-    const hashing = this.#hashing.finish(pieceCount)
+    const hashing = this.#hashing.finish(pieceCount, contentLength)
     // Whoever waits for it below hears of it.
     hashing.catch(() => {})
-    const fileList = isListed && this.#plan.format !== 'v2' ? unwrap(listFiles(placed)) : undefined
-    return { placed, pieceCount, fileList, hashes: await hashing }
+    const { format } = this.#plan
+    const fileList = isSingleFile || format === 'v2' ? undefined : unwrap(listFiles(placed))
+    const fileTree = format === 'v1' ? undefined : unwrap(drawTree(placed))
+    return { placed, pieceCount, fileList, fileTree, hashes: await hashing }
   }
 }
 

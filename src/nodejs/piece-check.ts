@@ -106,7 +106,8 @@ export async function checkPieces(
       options.onProgress?.(bytes)
     },
     usesOwnThread,
-    bytes: wanted.count * pieceLength,
+    // Without padding, which is most of a v2 torrent of small files.
+    bytes: Math.min(wanted.count * pieceLength, metainfo.contentLength),
   } satisfies HashWork
   try {
     await pool.run(work, signal)

@@ -317,6 +317,11 @@ export class BencodeWriter {
       this.#dict(Object.keys(value), (key) => (value as { readonly [key: string]: BValue | undefined })[key])
   }
 
+  /** Bytes by now. */
+  get length(): number {
+    return this.#length
+  }
+
   finish(): Uint8Array {
     return this.#length < LONG ? this.#bytes.slice(0, this.#length) : this.#bytes.subarray(0, this.#length)
   }

@@ -11,13 +11,14 @@ import { compareBytes } from '../base/bytes.ts'
 import type { Crypto } from '../base/env.ts'
 import { fail, ok, type Result } from '../base/result.ts'
 import { encodeUtf8, toLatin1 } from '../base/text.ts'
-import { BencodedBytes, BencodeWriter, type BValue, encodeBencode } from './bencode.ts'
+import { BencodedBytes, BencodeWriter, encodeBencode } from './bencode.ts'
 import { MERKLE_HASH_LENGTH, rootOfPieceLayer } from './merkle.ts'
 import type { Format } from './metainfo.ts'
 import { UNPLACED } from './metainfo-files.ts'
 
 /** SHA-1. */
 const PIECE_HASH_LENGTH = 20
+const NO_ROOT = new Uint8Array(MERKLE_HASH_LENGTH)
 
 /** Bytes as they will stand in the torrent; text stands for its UTF-8. */
 export type RawName = Uint8Array | string
@@ -59,8 +60,16 @@ export interface InfoDescription {
   readonly files: readonly PlacedFile[]
   readonly hashes: ContentHashes
   readonly private?: boolean
-  /** What `listFiles` made of the files, when that was done already. */
+  /** What `listFiles` and `drawTree` made of the files, when that was done already. */
   readonly fileList?: BencodedBytes | undefined
+  readonly fileTree?: FileTree | undefined
+}
+
+/** The `file tree` of a v2 info dictionary (BEP 52) before the roots of its files are known. */
+export interface FileTree {
+  readonly bytes: Uint8Array
+  /** Where the root of each placed file belongs; 0 for those that have none. */
+  readonly rootPlaces: Uint32Array
 }
 
 export interface InfoDictionary {
@@ -149,8 +158,9 @@ export function buildInfo(description: InfoDescription, crypto: Crypto): Result<
   if (!files.some((file) => file.length > 0))
     return fail('metainfo/no-content', 'there is no byte to share', 'Add a file that is not empty.')
   const roots = format === 'v1' ? [] : files.map((_, index) => rootOf(description, index, crypto))
-  const tree = format === 'v1' ? undefined : fileTree(files, roots)
-  if (format !== 'v1' && tree === undefined) return nameConflict()
+  const drawn =
+    format === 'v1' ? undefined : description.fileTree ? ok(description.fileTree) : drawTree(files)
+  if (drawn?.ok === false) return drawn
   const isListed = format !== 'v2' && !isSingleFile
   const list = !isListed ? undefined : description.fileList ? ok(description.fileList) : listFiles(files)
   if (list?.ok === false) return list
@@ -163,7 +173,7 @@ export function buildInfo(description: InfoDescription, crypto: Crypto): Result<
       (single === undefined
         ? { files: list!.value }
         : { attr: attributesOf(single), length: single.length })),
-    'file tree': tree,
+    'file tree': drawn && withRoots(drawn.value, roots),
     'meta version': format === 'v1' ? undefined : 2,
     name,
     'piece length': pieceLength,
@@ -199,6 +209,43 @@ export function listFiles(files: readonly PlacedFile[]): Result<BencodedBytes> {
   return ok(new BencodedBytes(writer.finish()))
 }
 
+/**
+ * Folders as dictionaries, each file under an empty key (BEP 52), of files as `placeFiles` gave them: in that
+ * order they stand in the tree too. Fails with `metainfo/name-conflict` as `buildInfo` does.
+ */
+export function drawTree(files: readonly PlacedFile[]): Result<FileTree> {
+  if (hasNameConflict(files)) return nameConflict()
+  const writer = new BencodeWriter()
+  const rootPlaces = new Uint32Array(files.length)
+  let before: readonly RawName[] = []
+  let depth = 0
+  writer.ascii('d')
+  for (const [index, file] of files.entries()) {
+    if (file.isPad) continue
+    const { path, length } = file
+    const last = path.length - 1
+    const shared = sharedDepth(path, before, Math.min(depth, last))
+    writer.ascii('e'.repeat(depth - shared))
+    for (depth = shared; depth < last; depth++) {
+      writer.value(path[depth]!)
+      writer.ascii('d')
+    }
+    writer.value(path[last]!)
+    const attributes = attributesOf(file)
+    writer.ascii(attributes === undefined ? 'd0:d' : `d0:d4:attr${attributes.length}:${attributes}`)
+    writer.ascii(`6:lengthi${length}e`)
+    if (length > 0) {
+      writer.ascii('11:pieces root')
+      writer.value(NO_ROOT)
+      rootPlaces[index] = writer.length - NO_ROOT.length
+    }
+    writer.ascii('ee')
+    before = path
+  }
+  writer.ascii('e'.repeat(depth + 1))
+  return ok({ bytes: writer.finish(), rootPlaces })
+}
+
 /** The bytes of the `.torrent` file. A single tracker or web seed is written without a list around it. */
 export function encodeMetainfo(info: InfoDictionary, announcement: Announcement): Uint8Array {
   const { trackers = [], webSeeds = [], comment, createdBy, creationDate } = announcement
@@ -224,6 +271,13 @@ function comparePaths(a: readonly RawName[], b: readonly RawName[]): number {
     if (difference !== 0) return difference
   }
   return a.length - b.length
+}
+
+/** How many of the first `most` names are the same. */
+function sharedDepth(path: readonly RawName[], other: readonly RawName[], most: number): number {
+  let depth = 0
+  while (depth < most && isSameName(path[depth]!, other[depth])) depth++
+  return depth
 }
 
 function isSameName(name: RawName, other: RawName | undefined): boolean {
@@ -272,36 +326,9 @@ function isSameOrBelow(path: readonly RawName[], other: readonly RawName[]): boo
   return true
 }
 
-/** A file is no map, but `{ '': … }`. */
-type Tree = Map<string, Tree | { readonly '': BValue }>
-
-/**
- * Folders as dictionaries, each file under an empty key (BEP 52); undefined when two
- * entries want the same place.
- */
-function fileTree(files: readonly PlacedFile[], roots: readonly (Uint8Array | null)[]): Tree | undefined {
-  const tree: Tree = new Map()
-  for (const [index, file] of files.entries()) {
-    if (file.isPad) continue
-    let folder = tree
-    const { path } = file
-    for (let depth = 0; depth < path.length - 1; depth++) {
-      const key = toLatin1(bytesOf(path[depth]!))
-      const inside = folder.get(key) ?? new Map()
-      if (!(inside instanceof Map)) return undefined
-      folder.set(key, inside)
-      folder = inside
-    }
-    const key = toLatin1(bytesOf(path.at(-1)!))
-    if (folder.has(key)) return undefined
-    const leaf = {
-      attr: attributesOf(file),
-      length: file.length,
-      'pieces root': roots[index] ?? undefined,
-    }
-    folder.set(key, { '': leaf })
-  }
-  return tree
+function withRoots({ bytes, rootPlaces }: FileTree, roots: readonly (Uint8Array | null)[]): BencodedBytes {
+  for (const [index, root] of roots.entries()) if (root !== null) bytes.set(root, rootPlaces[index])
+  return new BencodedBytes(bytes)
 }
 
 function rootOf(description: InfoDescription, index: number, crypto: Crypto): Uint8Array | null {
