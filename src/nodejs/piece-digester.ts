@@ -60,7 +60,11 @@ export class PieceDigester {
     return this.#position
   }
 
-  /** How many bytes may come next, of the `length` that are left of a run of them, which a file has. */
+  /**
+   * How many bytes may come next.
+   * @param length left of a run of them
+   * @param fileLength of the file that the run is of
+   */
   room(length: number, fileLength: number): number {
     const step = fileLength > CHUNK ? Math.min(STEP, length) : length
     return Math.min(step, this.#settings.pieceLength - this.#pieceFill, CHUNK - this.#position)

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { bdecode } from '../../test/kit/bencode.ts'
+import { type BencodedDictionary, bdecode, bencode } from '../../test/kit/bencode.ts'
 import { type TorrentFixture, torrentFixture } from '../../test/kit/torrent-fixture.ts'
 import { toHex } from '../base/bytes.ts'
 import { encodeUtf8, fromLatin1, toLatin1 } from '../base/text.ts'
@@ -304,5 +304,66 @@ describe('around the info dictionary', () => {
     }
     const parsed = parseMetainfo(encodeMetainfo(info, announcement), nodeCrypto)
     expect(parsed.ok && parsed.value).toMatchObject({ ...announcement, infoHashV1: info.infoHashV1 })
+  })
+})
+
+describe('the file tree', () => {
+  type Tree = Map<string, unknown>
+  const name = fc.constantFrom('a', 'a.b', 'ab', 'b', 'é', 'z')
+  const file = fc.record({
+    path: fc.array(name, { minLength: 1, maxLength: 4 }).map((names) => names.join('/')),
+    length: fc.constantFrom(0, 1, PIECE),
+    isExecutable: fc.boolean(),
+  })
+  const files = fc.uniqueArray(file, { minLength: 1, maxLength: 12, selector: ({ path }) => path })
+
+  function built(found: readonly { path: string; length: number; isExecutable: boolean }[]) {
+    const named = content(...found.map(({ path, length }): [string, number] => [path, length]))
+    const marked = named.map((one, index) => ({ ...one, isExecutable: found[index]!.isExecutable }))
+    const placed = placeFiles(marked, PIECE, true)
+    const pieceLayers = placed.map(({ isPad, length }, index) =>
+      isPad || length === 0 ? null : Buffer.alloc(MERKLE_HASH_LENGTH, index + 1),
+    )
+    const about = { format: 'v2', name: encodeUtf8('x'), isSingleFile: false, pieceLength: PIECE } as const
+    const info = buildInfo({ ...about, files: placed, hashes: { pieceLayers } }, nodeCrypto)
+    return { placed, pieceLayers, info }
+  }
+
+  test('has every file in its folder, in the order of raw names, whatever the names', () => {
+    fc.assert(
+      fc.property(files, (found) => {
+        const { placed, pieceLayers, info } = built(found)
+        if (!info.ok) return
+        const tree: Tree = new Map()
+        for (const [index, { path, length, isPad, isExecutable }] of placed.entries()) {
+          if (isPad) continue
+          const keys = path.map((part) => Buffer.from(part).toString('latin1'))
+          let folder = tree
+          for (const key of keys.slice(0, -1)) {
+            if (!folder.has(key)) folder.set(key, new Map())
+            folder = folder.get(key) as Tree
+          }
+          const leaf: Tree = new Map(isExecutable ? [['attr', Buffer.from('x')]] : [])
+          leaf.set('length', length)
+          if (length > 0) leaf.set('pieces root', pieceLayers[index])
+          folder.set(keys.at(-1)!, new Map([['', leaf]]))
+        }
+        const bytes = Buffer.from(info.value.infoBytes)
+        const decoded = bdecode(bytes) as BencodedDictionary
+        expect(decoded.get('file tree')).toEqual(tree)
+        expect(bencode(decoded).equals(bytes)).toBe(true)
+      }),
+    )
+  })
+
+  test('is refused exactly where a file stands twice, is a folder too, or there is no byte', () => {
+    fc.assert(
+      fc.property(files, (found) => {
+        const paths = found.map(({ path }) => path)
+        const isTorn = paths.some((path) => paths.some((other) => other.startsWith(`${path}/`)))
+        const isEmpty = found.every(({ length }) => length === 0)
+        expect(built(found).info.ok).toBe(!isTorn && !isEmpty)
+      }),
+    )
   })
 })

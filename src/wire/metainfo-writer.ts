@@ -173,7 +173,7 @@ export function buildInfo(description: InfoDescription, crypto: Crypto): Result<
       (single === undefined
         ? { files: list!.value }
         : { attr: attributesOf(single), length: single.length })),
-    'file tree': drawn && withRoots(drawn.value, roots),
+    'file tree': drawn && putRoots(drawn.value, roots),
     'meta version': format === 'v1' ? undefined : 2,
     name,
     'piece length': pieceLength,
@@ -326,7 +326,8 @@ function isSameOrBelow(path: readonly RawName[], other: readonly RawName[]): boo
   return true
 }
 
-function withRoots({ bytes, rootPlaces }: FileTree, roots: readonly (Uint8Array | null)[]): BencodedBytes {
+/** In place: a tree is drawn for one torrent. */
+function putRoots({ bytes, rootPlaces }: FileTree, roots: readonly (Uint8Array | null)[]): BencodedBytes {
   for (const [index, root] of roots.entries()) if (root !== null) bytes.set(root, rootPlaces[index])
   return new BencodedBytes(bytes)
 }
