@@ -205,6 +205,7 @@ export async function startNode(
   const { PeerNode } = await import('../nodejs/peer-node.ts')
   const options = {
     ...peerNodeOptions(settings, start.portOffset),
+    ownsProcess: true,
     ...(output.isLogged ? { onWire: (event: WireEvent) => output.log({ ...event }) } : {}),
   }
   return PeerNode.start(options, (event, torrent) => {

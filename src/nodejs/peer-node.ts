@@ -84,6 +84,8 @@ export interface PeerNodeOptions extends TorrentDefaults {
   readonly onWire?: (event: WireEvent) => void
   /** In place of multicast. */
   readonly localNetwork?: LocalNetwork
+  /** The process does nothing else: V8 may be set to what suits transfers, all of its code included. */
+  readonly ownsProcess?: boolean
 }
 
 export interface NodeStatus {
@@ -113,7 +115,8 @@ export class PeerNode {
   readonly #trackers: NodeTrackerTransport
   readonly #trackerCalls: HttpTrackerCalls
   readonly #webSeeds: NodeWebSeedTransport
-  readonly #verifier = new LazyVerifier({ onSettled: setEngineForTransfers })
+  readonly #verifier = new LazyVerifier({ onSettled: () => this.#setEngine() })
+  readonly #ownsProcess: boolean
   readonly #local: LocalDiscoveryDriver | undefined
   readonly #listeners = new Set<NodeListener>()
   /** One for each torrent that was added. */
@@ -139,6 +142,7 @@ export class PeerNode {
       isKept ? countersFile(countersFolder, network.endpoint) : undefined,
     )
     this.#defaults = options
+    this.#ownsProcess = options.ownsProcess === true
     this.#network = network
     const { host, trackerTimeoutMs } = options
     this.#trackers = new NodeTrackerTransport({
@@ -258,10 +262,16 @@ export class PeerNode {
         )
     this.#tasks.set(id, task)
     await task.start()
-    if (options.role === 'seed') setEngineForTransfers()
+    if (options.role === 'seed') this.#setEngine()
     this.#rounds.add(task.care)
     this.#joinLocal(task)
     return task
+  }
+
+  /** Once modules and threads are up. */
+  #setEngine(): void {
+    keepYoungSpaceSmall()
+    if (this.#ownsProcess) leaveOutTurboFan()
   }
 
   #startLocal(options: PeerNodeOptions, prng: Prng): LocalDiscoveryDriver | undefined {
@@ -398,12 +408,6 @@ export class PeerNode {
       this.#emit(event, this.#tasks.get(id))
     }
   }
-}
-
-/** Once modules and threads are up. */
-function setEngineForTransfers(): void {
-  keepYoungSpaceSmall()
-  leaveOutTurboFan()
 }
 
 function isWildcard(host: string | undefined): boolean {
