@@ -21,8 +21,8 @@ const SHA1 = 20
 const SHA256 = 32
 /** Under each leaf of a v2 file's tree (BEP 52). */
 const BLOCK = 16 * 1024
-/** Read and hashed at once where there is a v2 hash: what a processor's cache keeps. */
-const STEP = 256 * 1024
+/** Read and hashed at once where there is a v2 hash. */
+const STEP = 1024 * 1024
 /** The system gives memory as it is written to; what these leave over costs nothing. */
 const FILES_MAX = 1 << 20
 const PATH_BYTES_MAX = 1 << 26
@@ -354,7 +354,7 @@ function hashPieces(shared: Shared): void {
   Atomics.wait(state, NEWS, 0)
   const pieceLength = state[PIECE_LENGTH]!
   const hashOwnPiece = state[FORMAT] === V1 ? undefined : ownPieces(shared)
-  const buffer = Buffer.allocUnsafeSlow(hashOwnPiece === undefined ? pieceLength : 0)
+  const buffer = fileMemory(hashOwnPiece === undefined ? pieceLength : 0)
   let file = 0
   let fd = 0
   let openFile = -1
@@ -420,7 +420,7 @@ function ownPieces({
 }: Shared): (piece: number, file: number, fd: number) => void {
   const { createHash, hash } = process.getBuiltinModule('node:crypto')
   const pieceLength = state[PIECE_LENGTH]!
-  const buffer = Buffer.allocUnsafeSlow(STEP)
+  const buffer = fileMemory(STEP)
   const zeros = Buffer.alloc(STEP)
   const blocks = partsOf(buffer, BLOCK)
   const leaves = Buffer.alloc((SHA256 * pieceLength) / BLOCK)
@@ -478,6 +478,11 @@ function rootMaker(): (hashes: Buffer, layer: number, width: number) => Buffer {
     }
     return nodes.subarray(0, SHA256)
   }
+}
+
+/** Not right behind the begin of a page: see `src/nodejs/file-memory.ts`. */
+function fileMemory(length: number): Buffer {
+  return Buffer.allocUnsafeSlow(64 + length).subarray(64)
 }
 
 function partsOf(bytes: Buffer, length: number): Buffer[] {

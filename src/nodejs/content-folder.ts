@@ -30,6 +30,7 @@ import {
   writeSync,
 } from 'node:fs'
 import path from 'node:path'
+import { fileMemory } from './file-memory.ts'
 import { forgetTree, isNewest, recall, remember } from './folder-descriptors.ts'
 import { ShoalError } from './shoal-error.ts'
 import { errnoOf, explainedError, storageError } from './storage-error.ts'
@@ -229,7 +230,7 @@ export class ContentFolder {
     const source = this.openSync(components, 'read')
     const copy = target.openSync(components, 'create')
     try {
-      const buffer = Buffer.allocUnsafeSlow(COPY_BYTES)
+      const buffer = fileMemory(COPY_BYTES)
       let position = 0
       for (let count = 1; count > 0; position += count) {
         count = readSync(source, buffer, 0, COPY_BYTES, position)

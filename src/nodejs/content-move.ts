@@ -10,6 +10,7 @@ import { promisify } from 'node:util'
 import type { Metainfo } from '../wire/metainfo.ts'
 import { ContentFolder, type PathComponent } from './content-folder.ts'
 import type { ContentPaths } from './content-location.ts'
+import { fileMemory } from './file-memory.ts'
 import { storageError } from './storage-error.ts'
 import { TransferState } from './transfer-state.ts'
 
@@ -103,7 +104,7 @@ async function copyFile(
   let copy: number | undefined
   try {
     copy = to.openSync(path, 'create')
-    const buffer = Buffer.allocUnsafeSlow(COPY_BYTES)
+    const buffer = fileMemory(COPY_BYTES)
     let position = 0
     for (let count = 1; count > 0; position += count) {
       if (signal.aborted) return false

@@ -176,7 +176,9 @@ export class HashPool {
   /** What is not done while a thread comes up. */
   #afterUp(): void {
     if (this.#slots.some(({ isUp }) => !isUp)) return
-    for (const { usesOwnThread } of this.#runs) if (usesOwnThread) restrainOptimizer()
+    // A v2 hash is of 16 KiB: calls are frequent enough that it pays to compile them.
+    for (const { usesOwnThread, settings } of this.#runs)
+      if (usesOwnThread && !settings.v2) restrainOptimizer()
   }
 
   /** Gives every worker its share, a first job to each before anyone gets a second. */

@@ -15,7 +15,7 @@ export function leaveOutTurboFan(): void {
   changeFlag('lastOptimizer', '--no-turbofan')
 }
 
-/** While content is hashed and nothing else goes on beside it; once threads are up (`v8-flags.ts`). */
+/** While pieces are hashed and nothing else goes on beside it; once threads are up (`v8-flags.ts`). */
 export function restrainOptimizer(): void {
   changeFlag('optimizer', '--no-opt')
 }

@@ -81,7 +81,7 @@ export class PieceHasher {
       this.#isLookedAt = looks === undefined
       for (let done = 0, length = 0; done < sliceLength; done += length) {
         if (Atomics.load(cancelled, 0) !== 0) return undefined
-        length = digester.room(sliceLength - done, this.#fileLength)
+        length = digester.room(sliceLength - done)
         if (isPadding) digester.addPadding(length)
         else if (!digester.isMissing && this.#read(offset + done, length)) {
           digester.addContent(length, this.#fileLength)
