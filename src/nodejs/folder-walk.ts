@@ -197,6 +197,7 @@ class Walk {
 
   /** Depth first, each folder's names in order, which is the order of whole paths name by name. */
   async addFolder(absolute: string, prefix: readonly string[]): Promise<void> {
+    this.#signal?.throwIfAborted()
     this.folders.push(absolute)
     const open: OpenFolder[] = []
     const enter = (on: string | Buffer, torrentPath: readonly PathComponent[]): void => {
@@ -217,8 +218,10 @@ class Walk {
         continue
       }
       if (++this.#entryCount % ENTRIES_PER_NEWS === 0) this.#onFiles?.(this)
-      if (this.#entryCount % ENTRIES_PER_TURN === 0) await setImmediate()
-      this.#signal?.throwIfAborted()
+      if (this.#entryCount % ENTRIES_PER_TURN === 0) {
+        await setImmediate()
+        this.#signal?.throwIfAborted()
+      }
       const name = componentOf(latin1)
       const on = join(folder.on, name)
       // As long as it is: a literal with a spread has room for sixteen more, in each of 300,000.
@@ -268,10 +271,11 @@ class Walk {
   }
 
   #reasonToSkip(on: string | Buffer, stat: Stats): SkippedFile['reason'] | undefined {
-    if (stat.isSymbolicLink()) return 'symbolic link'
-    if (stat.isSocket()) return 'socket'
-    if (stat.isFIFO()) return 'pipe'
-    if (!stat.isFile()) return 'device'
+    if (!stat.isFile()) {
+      if (stat.isSymbolicLink()) return 'symbolic link'
+      if (stat.isSocket()) return 'socket'
+      return stat.isFIFO() ? 'pipe' : 'device'
+    }
     if (this.#output !== undefined && stat.ino === this.#output.ino && stat.dev === this.#output.dev)
       return 'output file'
     return isReadable(on, stat) ? undefined : 'unreadable'
@@ -287,7 +291,7 @@ class Walk {
       )
     }
     try {
-      return readdirSync(on, 'latin1').sort(byCharacter)
+      return readdirSync(on, 'latin1').sort()
     } catch (error) {
       return this.#skipUnreadable(error, torrentPath)
     }
@@ -318,10 +322,6 @@ function isReadable(on: string | Buffer, stat: Stats): boolean {
   } catch {
     return false
   }
-}
-
-function byCharacter(a: string, b: string): number {
-  return a < b ? -1 : 1
 }
 
 /** The name as text where it is UTF-8, else its bytes. */

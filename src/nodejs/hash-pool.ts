@@ -15,19 +15,23 @@ import type { Fault } from '../base/result.ts'
 import type { FromWorker, HashAnswer, HashJob, HashSettings, PieceHashes, ToWorker } from './hash-job.ts'
 import { freeOptimizer, restrainOptimizer } from './optimizer.ts'
 import { PieceHasher } from './piece-hasher.ts'
-import type { PlannedJob } from './piece-plan.ts'
+import { JOB_BYTES_MAX, JOB_BYTES_MIN, type PlannedJob } from './piece-plan.ts'
 import { ShoalError } from './shoal-error.ts'
 
 /** The calling thread may be busy for the length of a job of its own before it hands out the next. */
 const JOBS_PER_WORKER = 3
 /** For longer than that when a run has the thread to itself: the program may be loaded meanwhile. */
-const JOBS_AHEAD = 32
+const JOBS_AHEAD = 8
 /** A run with less than this left gives no jobs ahead, so that all threads end at once. */
 const LONG_RUN_BYTES = 512 * 1024 * 1024
+/** One job is so much of what is left of a run, within its limits. */
+const JOB_SHARE = 1 / 16
 /**
- * A job is 2 ms of hashing; one that takes this long waits for a disk, or for other programs, which passes.
+ * A job is a few ms of hashing; one that takes longer than this, and than its bytes do from a disk, waits for
+ * one, or for other programs, which passes.
  */
 const OWN_JOB_MS_MAX = 50
+const DISK_BYTES_PER_MS = 100 * 1024
 const SLOW_OWN_JOBS_MAX = 3
 /** Beside the source it is TypeScript, in the built package JavaScript. */
 const WORKER = new URL(`./hash-worker${import.meta.url.endsWith('.ts') ? '.ts' : '.js'}`, import.meta.url)
@@ -35,7 +39,7 @@ const WORKER = new URL(`./hash-worker${import.meta.url.endsWith('.ts') ? '.ts' :
 export interface HashWork {
   readonly settings: HashSettings
   /** Undefined where the next is not known yet: `more` is called when it is. */
-  readonly jobs: Iterator<PlannedJob | undefined>
+  readonly jobs: Iterator<PlannedJob | undefined, void, number | undefined>
   /** Called in whatever order the jobs are done; what it throws ends the run. */
   readonly onJob: (job: PlannedJob, hashes: PieceHashes) => void
   /** Nothing else needs the calling thread while the run lasts: it hashes as well, a few ms at a time. */
@@ -211,7 +215,8 @@ export class HashPool {
   /** A job of this run to be done now; undefined when there is none left, or none known yet. */
   #next(run: Run): PlannedJob | undefined {
     if (run.isSettled || run.isPlanned) return undefined
-    const next = run.jobs.next()
+    const left = JOB_SHARE * (run.bytesInAll - run.bytesGiven)
+    const next = run.jobs.next(Math.min(Math.max(left, JOB_BYTES_MIN), JOB_BYTES_MAX))
     if (!next.done) {
       run.isWaiting = next.value === undefined
       if (next.value === undefined) return undefined
@@ -243,7 +248,8 @@ export class HashPool {
       }
       const { hashes, fault } = this.#hasher.answer(this.#message(run, job))
       this.#onDone(run, job, hashes, fault)
-      const isSlow = performance.now() - startedAtMs > OWN_JOB_MS_MAX
+      const expectedMs = OWN_JOB_MS_MAX + job.contentBytes / DISK_BYTES_PER_MS
+      const isSlow = performance.now() - startedAtMs > expectedMs
       if (!isSlow || slowJobs + 1 < SLOW_OWN_JOBS_MAX) return this.#help(run, isSlow ? slowJobs + 1 : 0)
       this.#hasher.release()
       if (run.isSettled) return

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { type ContentEntry, planJobs } from './piece-plan.ts'
+import { type ContentEntry, JOB_BYTES_MIN, planJobs } from './piece-plan.ts'
 import { SLICE, SLICE_NUMBERS, type Slices } from './slices.ts'
 
 const lengths = fc.array(fc.integer({ min: 1, max: 9_000_000 }), { minLength: 1, maxLength: 30 })
@@ -81,4 +81,14 @@ test('only the pieces of the ranges are planned', () => {
       )
     }),
   )
+})
+
+test('a job is as long as was asked for, the first one short', () => {
+  const entries = place([100 * JOB_BYTES_MIN], 1_048_576, false)
+  const jobs = planJobs(entries, 1_048_576, [{ start: 0, end: 400 }])
+  const lengths = [9, 16, 3, undefined, 5].map((pieces) => {
+    const job = jobs.next(pieces && pieces * 1_048_576)
+    return job.done ? undefined : job.value.pieceCount
+  })
+  expect(lengths).toEqual([4, 16, 3, 4, 5])
 })

@@ -1,5 +1,5 @@
 /**
- * Cuts content into jobs for the hash pool: runs of whole pieces of a few MiB, as slices of files.
+ * Cuts content into jobs for the hash pool: runs of whole pieces of some MiB, as slices of files.
  * Invariant: every piece of the ranges is in exactly one job, jobs come in piece order, and a job is made
  * only when a worker is about to take it, so planning costs the same memory for any amount of content.
  */
@@ -39,16 +39,19 @@ export interface PlannedJob {
   readonly contentBytes: number
 }
 
-/** About 2 ms of hashing: long beside the 50 microseconds of a message, short for the last job of a run. */
-const JOB_BYTES = 4 * 1024 * 1024
+/** About 2 ms of hashing, so that the last jobs of a run end at once. */
+export const JOB_BYTES_MIN = 4 * 1024 * 1024
+/** A job costs 200 us besides its hashes: less than 2 % of one of this size. */
+export const JOB_BYTES_MAX = 16 * 1024 * 1024
 const JOB_SLICES_MAX = 512
 
-/** Of a job, where no file is cut short by the end of its content. */
+/** Of a job of the least size, where no file is cut short by the end of its content. */
 export function piecesPerJob(pieceLength: number): number {
-  return Math.ceil(JOB_BYTES / pieceLength)
+  return Math.ceil(JOB_BYTES_MIN / pieceLength)
 }
 
 /**
+ * Each job is as long as `next` says, the first one short.
  * @param entries ascending by offset, not overlapping, none of length 0; those of pieces that were not asked
  * for yet may still be missing
  * @param ranges ascending, not overlapping; undefined where the next is not known yet, and then no job is
@@ -57,18 +60,19 @@ export function planJobs(
   entries: ContentEntries,
   pieceLength: number,
   ranges: Iterable<PieceRange>,
-): Generator<PlannedJob>
+): Generator<PlannedJob, void, number | undefined>
 export function planJobs(
   entries: ContentEntries,
   pieceLength: number,
   ranges: Iterable<PieceRange | undefined>,
-): Generator<PlannedJob | undefined>
+): Generator<PlannedJob | undefined, void, number | undefined>
 export function* planJobs(
   entries: ContentEntries,
   pieceLength: number,
   ranges: Iterable<PieceRange | undefined>,
-): Generator<PlannedJob | undefined> {
+): Generator<PlannedJob | undefined, void, number | undefined> {
   let cursor = 0
+  let jobBytes = JOB_BYTES_MIN
   for (const range of ranges) {
     if (range === undefined) {
       yield undefined
@@ -80,7 +84,7 @@ export function* planJobs(
       let bytes = 0
       let contentBytes = 0
       let firstEntry: number | undefined
-      for (; piece < range.end && bytes < JOB_BYTES && slices.length < JOB_SLICES_MAX; piece++) {
+      for (; piece < range.end && bytes < jobBytes && slices.length < JOB_SLICES_MAX; piece++) {
         const start = piece * pieceLength
         const end = start + pieceLength
         let entry = entries.at(cursor)
@@ -95,13 +99,14 @@ export function* planJobs(
           cursor = i
         }
       }
-      yield {
-        firstPiece,
-        pieceCount: piece - firstPiece,
-        slices: slices.finish(),
-        firstEntry: firstEntry ?? cursor,
-        contentBytes,
-      }
+      jobBytes =
+        (yield {
+          firstPiece,
+          pieceCount: piece - firstPiece,
+          slices: slices.finish(),
+          firstEntry: firstEntry ?? cursor,
+          contentBytes,
+        }) ?? JOB_BYTES_MIN
     }
   }
 }

@@ -48,6 +48,7 @@ const METAINFO = ((): Metainfo => {
     files,
     pieceLength: PIECE,
     pieceCount: 6,
+    contentLength: 6 * PIECE,
     pieceHashesV1: Buffer.concat(hashes),
     infoHashV2: null,
   } as unknown as Metainfo
