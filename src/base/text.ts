@@ -54,12 +54,8 @@ export function toLatin1(bytes: Uint8Array): string {
 
 export function fromLatin1(text: string): Uint8Array {
   const bytes = new Uint8Array(text.length)
-  putLatin1(bytes, 0, text)
+  for (let i = 0; i < text.length; i++) bytes[i] = text.charCodeAt(i)
   return bytes
-}
-
-export function putLatin1(bytes: Uint8Array, at: number, text: string): void {
-  for (let i = 0; i < text.length; i++) bytes[at + i] = text.charCodeAt(i)
 }
 
 /** Everything but RFC 3986's unreserved characters becomes `%XX`. */

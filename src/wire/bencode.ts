@@ -10,7 +10,7 @@
 import { assert } from '../base/assert.ts'
 import { compareBytes } from '../base/bytes.ts'
 import { fail, ok, type Result } from '../base/result.ts'
-import { decodeUtf8, encodeUtf8, putLatin1, toLatin1 } from '../base/text.ts'
+import { decodeUtf8, encodeUtf8, toLatin1 } from '../base/text.ts'
 import {
   BencodeScanner,
   COLON,
@@ -289,13 +289,11 @@ function integerValue(source: Uint8Array, start: number, end: number): number | 
   return isNegative && value !== 0 ? -value : value
 }
 
+const SHORT = 32
 /**
  * From here on the buffer grows in smaller steps, and what is written is not copied to be cut to its length.
  */
 const LONG = 1024 * 1024
-
-/** Characters that wait to be written. */
-const TEXT_MAX = 64 * 1024
 
 /**
  * For long lists of one shape, part by part; whoever writes parts sees to it that they
@@ -304,18 +302,16 @@ const TEXT_MAX = 64 * 1024
 export class BencodeWriter {
   #bytes = new Uint8Array(256)
   #length = 0
-  /** What comes next, a character for each byte: most of it is text, and written at once. */
-  #text = ''
 
   value(value: BValue): void {
     if (typeof value === 'number' || typeof value === 'bigint') this.#integer(value)
-    else if (typeof value === 'string') this.#string(value)
-    else if (value instanceof Uint8Array) this.#bytesOf(value)
+    else if (typeof value === 'string') this.#text(value)
+    else if (value instanceof Uint8Array) this.#string(value)
     else if (value instanceof BencodedBytes) this.#append(value.bytes)
     else if (isList(value)) {
-      this.latin1('l')
+      this.ascii('l')
       for (const item of value) this.value(item)
-      this.latin1('e')
+      this.ascii('e')
     } else if (value instanceof Map) this.#dict([...value.keys()], (key) => value.get(key))
     else
       this.#dict(Object.keys(value), (key) => (value as { readonly [key: string]: BValue | undefined })[key])
@@ -323,27 +319,20 @@ export class BencodeWriter {
 
   /** Bytes by now. */
   get length(): number {
-    return this.#length + this.#text.length
+    return this.#length
   }
 
   finish(): Uint8Array {
-    this.#flush()
     return this.#length < LONG ? this.#bytes.slice(0, this.#length) : this.#bytes.subarray(0, this.#length)
-  }
-
-  /** One byte for each character. */
-  latin1(text: string): void {
-    this.#text += text
-    if (this.#text.length > TEXT_MAX) this.#flush()
   }
 
   #integer(value: number | bigint): void {
     assert(typeof value === 'bigint' || Number.isSafeInteger(value), 'a bencoded number is a whole one')
-    this.latin1(`i${value === 0 ? 0 : value}e`)
+    this.ascii(`i${value === 0 ? 0 : value}e`)
   }
 
-  #bytesOf(bytes: Uint8Array): void {
-    this.latin1(`${bytes.length}:`)
+  #string(bytes: Uint8Array): void {
+    this.ascii(`${bytes.length}:`)
     this.#append(bytes)
   }
 
@@ -353,35 +342,35 @@ export class BencodeWriter {
   #dict(keys: string[], memberOf: (key: string) => BValue | undefined): void {
     // The default order compares UTF-16 units, which in Latin-1 are the bytes.
     if (!isAscending(keys)) keys.sort((a, b) => (a < b ? -1 : 1))
-    this.latin1('d')
+    this.ascii('d')
     for (const key of keys) {
       const value = memberOf(key)
       if (value === undefined) continue
-      this.latin1(`${key.length}:${key}`)
+      this.ascii(`${key.length}:`)
+      this.ascii(key)
       this.value(value)
     }
-    this.latin1('e')
+    this.ascii('e')
   }
 
-  #string(text: string): void {
-    if (isAscii(text)) this.latin1(`${text.length}:${text}`)
-    else this.#bytesOf(encodeUtf8(text))
+  #text(text: string): void {
+    if (!isAscii(text)) return this.#string(encodeUtf8(text))
+    this.ascii(`${text.length}:`)
+    this.ascii(text)
+  }
+
+  /** One byte for each character; also for Latin-1. */
+  ascii(text: string): void {
+    this.#reserve(text.length)
+    for (let i = 0; i < text.length; i++) this.#bytes[this.#length++] = text.charCodeAt(i)
   }
 
   #append(bytes: Uint8Array): void {
-    this.#flush()
     this.#reserve(bytes.length)
-    this.#bytes.set(bytes, this.#length)
+    // For a name, `set` costs more than it copies.
+    if (bytes.length < SHORT) for (let i = 0; i < bytes.length; i++) this.#bytes[this.#length + i] = bytes[i]!
+    else this.#bytes.set(bytes, this.#length)
     this.#length += bytes.length
-  }
-
-  #flush(): void {
-    const text = this.#text
-    if (text === '') return
-    this.#text = ''
-    this.#reserve(text.length)
-    putLatin1(this.#bytes, this.#length, text)
-    this.#length += text.length
   }
 
   #reserve(length: number): void {

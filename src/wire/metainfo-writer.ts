@@ -18,7 +18,7 @@ import { UNPLACED } from './metainfo-files.ts'
 
 /** SHA-1. */
 const PIECE_HASH_LENGTH = 20
-const NO_ROOT = '\0'.repeat(MERKLE_HASH_LENGTH)
+const NO_ROOT = new Uint8Array(MERKLE_HASH_LENGTH)
 
 /** Bytes as they will stand in the torrent; text stands for its UTF-8. */
 export type RawName = Uint8Array | string
@@ -195,15 +195,17 @@ export function buildInfo(description: InfoDescription, crypto: Crypto): Result<
 export function listFiles(files: readonly PlacedFile[]): Result<BencodedBytes> {
   if (hasNameConflict(files)) return nameConflict()
   const writer = new BencodeWriter()
-  writer.latin1('l')
+  writer.ascii('l')
   for (const file of files) {
     const attributes = attributesOf(file)
-    const head = attributes === undefined ? 'd' : `d4:attr${attributes.length}:${attributes}`
-    writer.latin1(`${head}6:lengthi${file.length}e4:pathl`)
+    writer.ascii(
+      attributes === undefined ? 'd6:lengthi' : `d4:attr${attributes.length}:${attributes}6:lengthi`,
+    )
+    writer.ascii(`${file.length}e4:pathl`)
     for (const name of file.path) writer.value(name)
-    writer.latin1('ee')
+    writer.ascii('ee')
   }
-  writer.latin1('e')
+  writer.ascii('e')
   return ok(new BencodedBytes(writer.finish()))
 }
 
@@ -217,29 +219,30 @@ export function drawTree(files: readonly PlacedFile[]): Result<FileTree> {
   const rootPlaces = new Uint32Array(files.length)
   let before: readonly RawName[] = []
   let depth = 0
-  writer.latin1('d')
+  writer.ascii('d')
   for (const [index, file] of files.entries()) {
     if (file.isPad) continue
     const { path, length } = file
     const last = path.length - 1
     const shared = sharedDepth(path, before, Math.min(depth, last))
-    writer.latin1('e'.repeat(depth - shared))
+    writer.ascii('e'.repeat(depth - shared))
     for (depth = shared; depth < last; depth++) {
       writer.value(path[depth]!)
-      writer.latin1('d')
+      writer.ascii('d')
     }
     writer.value(path[last]!)
     const attributes = attributesOf(file)
-    writer.latin1(attributes === undefined ? 'd0:d' : `d0:d4:attr${attributes.length}:${attributes}`)
-    writer.latin1(`6:lengthi${length}e`)
+    writer.ascii(attributes === undefined ? 'd0:d' : `d0:d4:attr${attributes.length}:${attributes}`)
+    writer.ascii(`6:lengthi${length}e`)
     if (length > 0) {
-      writer.latin1(`11:pieces root${NO_ROOT.length}:${NO_ROOT}`)
+      writer.ascii('11:pieces root')
+      writer.value(NO_ROOT)
       rootPlaces[index] = writer.length - NO_ROOT.length
     }
-    writer.latin1('ee')
+    writer.ascii('ee')
     before = path
   }
-  writer.latin1('e'.repeat(depth + 1))
+  writer.ascii('e'.repeat(depth + 1))
   return ok({ bytes: writer.finish(), rootPlaces })
 }
 
