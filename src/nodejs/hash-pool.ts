@@ -27,8 +27,8 @@ const LONG_RUN_BYTES = 512 * 1024 * 1024
 /** One job is so much of what is left of a run, within its limits. */
 const JOB_SHARE = 1 / 16
 /**
- * A job is a few ms of hashing; one that takes longer than this, and than its bytes do from a disk, waits for
- * one, or for other programs, which passes.
+ * A job is 3 to 20 ms of hashing; one that takes longer than this, and than its bytes do from a disk, waits
+ * for one, or for other programs, which passes.
  */
 const OWN_JOB_MS_MAX = 50
 const DISK_BYTES_PER_MS = 100 * 1024
@@ -42,7 +42,7 @@ export interface HashWork {
   readonly jobs: Iterator<PlannedJob | undefined, void, number | undefined>
   /** Called in whatever order the jobs are done; what it throws ends the run. */
   readonly onJob: (job: PlannedJob, hashes: PieceHashes) => void
-  /** Nothing else needs the calling thread while the run lasts: it hashes as well, a few ms at a time. */
+  /** Nothing else needs the calling thread while the run lasts: it hashes as well, 3 to 20 ms at a time. */
   readonly usesOwnThread?: boolean | undefined
   /** To be read; with few or none of them left, workers get few jobs at once. Infinity: not known yet. */
   readonly bytes?: number | undefined
