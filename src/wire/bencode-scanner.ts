@@ -31,13 +31,19 @@ export const LIST = 0x6c
 const INTEGER_DIGITS_MAX = 20
 
 /**
- * Values, keys and ends in source order. Value `t` spans the bytes `starts[t]` up to `starts[nexts[t]]`; what
- * it is, its first byte says. One token more stands for the end of the source.
+ * Values, keys and ends in source order. Value `t` begins at the byte `starts[t]`, and what is after it is
+ * `nextToken(tape, t)`; what it is, its first byte says. One token more stands for the end of the source.
  */
 export interface Tape {
   readonly source: Uint8Array
   readonly starts: Uint32Array
+  /** Of lists and dictionaries; 0 for whatever holds nothing. */
   readonly nexts: Uint32Array
+}
+
+/** Where what is after this value begins on the tape. */
+export function nextToken({ nexts }: Tape, token: number): number {
+  return nexts[token]! || token + 1
 }
 
 export class BencodeScanner {
@@ -47,8 +53,9 @@ export class BencodeScanner {
   readonly #lenient: boolean
   readonly #keepsTape: boolean
   /** Bounded by bencodeTokensMax. */
-  #starts = new Uint32Array(64)
-  #nexts = new Uint32Array(64)
+  #room = 64
+  #starts = new Uint32Array(this.#room)
+  #nexts = new Uint32Array(this.#room)
   #count = 0
   at = 0
 
@@ -69,6 +76,11 @@ export class BencodeScanner {
   scan(): Fault | undefined {
     const source = this.#source
     const { length } = source
+    const keepsTape = this.#keepsTape
+    const depthMax = this.#depthMax
+    const tokensMax = this.#tokensMax
+    let starts = this.#starts
+    let count = 0
     /** Tokens of what is open, outermost first. Bounded by bencodeDepthMax. */
     const open: number[] = []
     /** Whether each of them is a dictionary, and its key before, to see that keys ascend. */
@@ -82,13 +94,17 @@ export class BencodeScanner {
       const start = at
       const first = source[start]!
       this.at = start
-      if (open.length >= this.#depthMax) return this.#fault('bencode/too-deep', 'is nested too deeply')
-      if (this.#count >= this.#tokensMax)
-        return this.#fault('bencode/too-many-tokens', 'holds too many values')
-      if (isDigit(first)) {
+      if (open.length >= depthMax) return this.#fault('bencode/too-deep', 'is nested too deeply')
+      if (count >= tokensMax) return this.#fault('bencode/too-many-tokens', 'holds too many values')
+      const token = count++
+      if (keepsTape) {
+        if (token >= this.#room) starts = this.#grow()
+        starts[token] = start
+      }
+      if (first >= ZERO && first <= NINE) {
         let size = 0
-        for (; at < length && isDigit(source[at]!); at++) {
-          size = 10 * size + source[at]! - ZERO
+        for (let byte = first; byte >= ZERO && byte <= NINE; byte = source[++at]!) {
+          size = 10 * size + byte - ZERO
           if (size > length) return this.#fault('bencode/bad-length', 'has a string longer than the data')
         }
         if (at >= length) return this.#truncated()
@@ -97,7 +113,6 @@ export class BencodeScanner {
         if (first === ZERO && at - start > 1 && !this.#lenient)
           return this.#fault('bencode/bad-length', 'has a string length with a zero in front')
         if (size > length - at - 1) return this.#truncated()
-        this.#push(start)
         at += 1 + size
         if (isDict && isKeyDue && !this.#lenient) {
           this.at = at
@@ -111,10 +126,9 @@ export class BencodeScanner {
       } else if (first === END) {
         if (open.length === 0) return this.#fault('bencode/unexpected-byte', 'ends before it begins')
         if (isDict && !isKeyDue) return this.#fault('bencode/missing-value', 'has a key without a value')
-        this.#push(start)
         at++
-        const token = open.pop()!
-        if (this.#keepsTape) this.#nexts[token] = this.#count
+        const container = open.pop()!
+        if (keepsTape) this.#nexts[container] = count
         areDicts.pop()
         lastKeys.pop()
         isDict = areDicts.at(-1) === true
@@ -129,21 +143,22 @@ export class BencodeScanner {
         at = this.at
         isKeyDue = true
       } else if (first === DICT || first === LIST) {
-        open.push(this.#count)
+        open.push(token)
         isDict = first === DICT
         areDicts.push(isDict)
         lastKeys.push(undefined)
-        this.#push(start)
         at++
         isKeyDue = true
       } else return this.#fault('bencode/unexpected-byte', 'has an unknown kind of value')
     } while (open.length > 0)
     this.at = at
+    this.#count = count
     return undefined
   }
 
   finish(): Tape {
-    this.#push(this.at)
+    if (this.#count >= this.#room) this.#grow()
+    this.#starts[this.#count] = this.at
     return { source: this.#source, starts: this.#starts, nexts: this.#nexts }
   }
 
@@ -161,20 +176,15 @@ export class BencodeScanner {
       return this.#fault('bencode/bad-integer', 'has an integer that is none')
     if (!this.#lenient && source[digitsAt] === ZERO && (digitCount > 1 || isNegative))
       return this.#fault('bencode/bad-integer', 'has an integer with a zero in front')
-    this.#push(start)
     this.at = at + 1
     return undefined
   }
 
-  #push(start: number): void {
-    const token = this.#count++
-    if (!this.#keepsTape) return
-    if (token === this.#starts.length) {
-      this.#starts = doubled(this.#starts)
-      this.#nexts = doubled(this.#nexts)
-    }
-    this.#starts[token] = start
-    this.#nexts[token] = token + 1
+  #grow(): Uint32Array<ArrayBuffer> {
+    this.#room *= 2
+    this.#starts = lengthened(this.#starts, this.#room)
+    this.#nexts = lengthened(this.#nexts, this.#room)
+    return this.#starts
   }
 
   #truncated(): Fault {
@@ -195,8 +205,8 @@ function isDigit(byte: number): boolean {
   return byte >= ZERO && byte <= NINE
 }
 
-function doubled(array: Uint32Array): Uint32Array<ArrayBuffer> {
-  const larger = new Uint32Array(array.length * 2)
+function lengthened(array: Uint32Array, length: number): Uint32Array<ArrayBuffer> {
+  const larger = new Uint32Array(length)
   larger.set(array)
   return larger
 }

@@ -19,6 +19,7 @@ import {
   INTEGER,
   LIST,
   MINUS,
+  nextToken,
   stringBytes,
   type Tape,
   ZERO,
@@ -150,7 +151,7 @@ export function getDict(dict: BDict, key: string): BDict | undefined {
 
 function nodeAt(tape: Tape, token: number): BNode {
   const start = tape.starts[token]!
-  const end = tape.starts[tape.nexts[token]!]!
+  const end = tape.starts[nextToken(tape, token)]!
   switch (tape.source[start]) {
     case INTEGER:
       return { kind: 'integer', value: integerValue(tape.source, start + 1, end - 1), start, end }
@@ -184,10 +185,10 @@ class ListNode implements BList {
   }
 
   get length(): number {
-    const { nexts } = this.#tape
-    const endToken = nexts[this.#token]! - 1
+    const tape = this.#tape
+    const endToken = nextToken(tape, this.#token) - 1
     let length = 0
-    for (let token = this.#token + 1; token < endToken; token = nexts[token]!) length++
+    for (let token = this.#token + 1; token < endToken; token = nextToken(tape, token)) length++
     return length
   }
 
@@ -196,9 +197,9 @@ class ListNode implements BList {
   }
 
   memberAt(start: number): BNode {
-    const { starts, nexts } = this.#tape
+    const { starts } = this.#tape
     let first = this.#token + 1
-    let end = nexts[this.#token]!
+    let end = nextToken(this.#tape, this.#token)
     while (end - first > 1) {
       const middle = (first + end) >>> 1
       if (starts[middle]! > start) end = middle
@@ -209,9 +210,10 @@ class ListNode implements BList {
   }
 
   *members(): Generator<BNode> {
-    const { nexts } = this.#tape
-    const endToken = nexts[this.#token]! - 1
-    for (let token = this.#token + 1; token < endToken; token = nexts[token]!) yield nodeAt(this.#tape, token)
+    const tape = this.#tape
+    const endToken = nextToken(tape, this.#token) - 1
+    for (let token = this.#token + 1; token < endToken; token = nextToken(tape, token))
+      yield nodeAt(tape, token)
   }
 }
 
@@ -255,18 +257,20 @@ class DictNode implements BDict {
   }
 
   get(key: string): BNode | undefined {
-    const { source, starts, nexts } = this.#tape
-    const endToken = nexts[this.#token]! - 1
-    for (let token = this.#token + 1; token < endToken; token = nexts[token + 1]!)
-      if (endsWithText(source, starts[token]!, starts[token + 1]!, key)) return nodeAt(this.#tape, token + 1)
+    const tape = this.#tape
+    const { source, starts } = tape
+    const endToken = nextToken(tape, this.#token) - 1
+    for (let token = this.#token + 1; token < endToken; token = nextToken(tape, token + 1))
+      if (endsWithText(source, starts[token]!, starts[token + 1]!, key)) return nodeAt(tape, token + 1)
     return undefined
   }
 
   *members(): Generator<[key: Uint8Array, value: BNode]> {
-    const { source, starts, nexts } = this.#tape
-    const endToken = nexts[this.#token]! - 1
-    for (let token = this.#token + 1; token < endToken; token = nexts[token + 1]!)
-      yield [stringBytes(source, starts[token]!, starts[token + 1]!), nodeAt(this.#tape, token + 1)]
+    const tape = this.#tape
+    const { source, starts } = tape
+    const endToken = nextToken(tape, this.#token) - 1
+    for (let token = this.#token + 1; token < endToken; token = nextToken(tape, token + 1))
+      yield [stringBytes(source, starts[token]!, starts[token + 1]!), nodeAt(tape, token + 1)]
   }
 }
 

@@ -49,9 +49,9 @@ export function safeComponent(name: Uint8Array | string, rules: NameRules = {}):
   return safe === undefined || rules.windows !== true ? safe : windowsText(safe)
 }
 
-/** The same for a name that stays as it is, printable ASCII; undefined for every other. */
-export function plainComponent(name: Uint8Array): string | undefined {
-  const plain = name.length === 0 ? undefined : plainText(name)
+/** The same for a name in these bytes that stays as it is, printable ASCII; undefined for every other. */
+export function plainComponent(source: Uint8Array, start: number, end: number): string | undefined {
+  const plain = start === end ? undefined : plainText(source, start, end)
   return plain === undefined || isDots(plain) ? undefined : plain
 }
 
@@ -164,7 +164,7 @@ function numbered(path: readonly string[], number: number): string[] {
 
 function safeText(name: Uint8Array | string): string | undefined {
   if (name.length === 0) return REPLACEMENT
-  const plain = typeof name === 'string' ? undefined : plainText(name)
+  const plain = typeof name === 'string' ? undefined : plainText(name, 0, name.length)
   if (plain !== undefined) return isDots(plain) ? undefined : plain
   const text = typeof name === 'string' ? name : (decodeUtf8(name) ?? decodeDamaged(name))
   const safe = text.replace(REMOVED, '').replace(CONTROLS, REPLACEMENT)
@@ -179,14 +179,22 @@ function isDots(text: string): boolean {
  * The text when it is printable ASCII without separators, as most names are; hundreds of
  * thousands come through here.
  */
-function plainText(name: Uint8Array): string | undefined {
-  if (name.length > NAME_BYTES_MAX) return undefined
-  for (let i = 0; i < name.length; i++) {
-    const byte = name[i]!
+function plainText(source: Uint8Array, start: number, end: number): string | undefined {
+  const length = end - start
+  if (length > NAME_BYTES_MAX) return undefined
+  // A plain array: V8 takes five times as long to make arguments of an array of bytes.
+  let units = unitsOfLength[length]
+  if (units === undefined) unitsOfLength[length] = units = new Array<number>(length).fill(0)
+  for (let i = 0; i < length; i++) {
+    const byte = source[start + i]!
     if (byte < 0x20 || byte > 0x7e || byte === 0x2f || byte === 0x5c) return undefined
+    units[i] = byte
   }
-  return String.fromCharCode.apply(null, name as unknown as number[])
+  return String.fromCharCode.apply(null, units)
 }
+
+/** Kept for the next name as long; at most one for each length up to NAME_BYTES_MAX. */
+const unitsOfLength: number[][] = []
 
 /** UTF-8 with `_` for each damaged sequence, which is as long as its first byte says. */
 function decodeDamaged(name: Uint8Array): string {
