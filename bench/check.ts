@@ -1,8 +1,8 @@
 /**
  * The first check of a library nothing is known of, from the start of the process until it says that
- * all pieces are right: `shoal seed`, and the least a program on Node.js can do
- * (`kit/bare-program.ts`). mktorrent, from start to exit, reads and hashes the same files. On a warm
- * page cache; the programs take turns inside each repetition.
+ * all pieces are right: `shoal seed`, and the least a program on Node.js can do (`kit/bare-program.ts`), bare
+ * and `guarded`, which follows no link and looks at each file. mktorrent, from start to exit, reads and
+ * hashes the same files. On a warm page cache; the programs take turns inside each repetition.
  *
  *   npm run bench -- check [--files 20000] [--reps 5]
  *
@@ -61,6 +61,7 @@ const programs: Program[] = [
     doneText: `"event":"checked","pieces":${pieceCount},"total":${pieceCount},`,
   },
   { name: 'bare program', command: bareCheckCommand(torrent, folder), doneText: 'checked' },
+  { name: 'guarded', command: bareCheckCommand(torrent, folder, 'guarded'), doneText: 'checked' },
 ]
 if (isMktorrentInstalled())
   programs.push({ name: 'mktorrent', command: mktorrentCommand(content.path, made, PIECE_LENGTH) })

@@ -2,8 +2,8 @@
  * How fast torrents are made: `shoal create` beside mktorrent and libtorrent where they are
  * installed, whole processes from start to exit, on a warm page cache. One big file and a library of
  * many small ones, in every format. `bare program` is the least a program on Node.js can do, from start to
- * exit as the others (`kit/bare-program.ts`); `bare JavaScript` is its hashing alone, without start-up and
- * search (`kit/bare-hashing.ts`).
+ * exit as the others (`kit/bare-program.ts`); `guarded` is the same, but follows no link and looks at each
+ * file; `bare JavaScript` is its hashing alone, without start-up and search (`kit/bare-hashing.ts`).
  * The programs take turns inside each repetition; the ratio is of medians of the same
  * run, which is all that counts.
  *
@@ -71,6 +71,11 @@ const PROGRAMS: readonly Program[] = [
   {
     name: 'bare program',
     command: (format, content, output) => bareCreateCommand(content.path, output, PIECE_LENGTH, format),
+  },
+  {
+    name: 'guarded',
+    command: (format, content, output) =>
+      bareCreateCommand(content.path, output, PIECE_LENGTH, format, 'guarded'),
   },
   {
     name: 'bare JavaScript',

@@ -102,7 +102,7 @@ async function measureChain(): Promise<void> {
 
 async function measureMesh(what: string, mode: readonly string[]): Promise<void> {
   const folder = freshFolder('floor')
-  const program = plainProgram('floor-peer', 'mjs')
+  const program = plainProgram('floor-peer')
   const ports = await Promise.all(Array.from({ length: 1 + leecherCount }, () => freePort()))
   const cpu: number[] = []
   const peers: MeasuredProcess[] = []
@@ -145,7 +145,7 @@ async function measureMesh(what: string, mode: readonly string[]): Promise<void>
 
 async function measureSwarm(what: string): Promise<void> {
   const folder = freshFolder('floor')
-  const program = plainProgram('floor-swarm', 'mjs')
+  const program = plainProgram('floor-swarm')
   const port = await freePort()
   const hosts = Array.from({ length: 1 + leecherCount }, (_, index) => `127.0.0.${2 + index}`)
   const dirOf = (index: number) => (index === 0 ? path.dirname(content.path) : path.join(folder, `${index}`))

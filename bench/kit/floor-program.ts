@@ -10,7 +10,7 @@ export const FLOOR: PeerProgram = {
   version: () => process.version,
   launch: (verb, { torrent, dir, host, port }) => ({
     command: [
-      ...[process.execPath, plainProgram('floor-client', 'mjs'), verb === 'seed' ? 'seed' : 'get'],
+      ...[process.execPath, plainProgram('floor-client'), verb === 'seed' ? 'seed' : 'get'],
       ...[torrent, dir, host, `${port}`],
     ],
     doneText: 'done',

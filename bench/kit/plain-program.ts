@@ -10,13 +10,12 @@ const made = new Map<string, string>()
 
 /**
  * @param source its name without `.ts`, in this folder
- * @param kind `mjs` if it has imports; a script, `cjs`, starts sooner
  * @returns the file to run
  */
-export function plainProgram(source: string, kind: 'mjs' | 'cjs'): string {
+export function plainProgram(source: string): string {
   const known = made.get(source)
   if (known !== undefined) return known
-  const program = path.join(freshFolder(source), `${source}.${kind}`)
+  const program = path.join(freshFolder(source), `${source}.mjs`)
   const text = readFileSync(path.join(import.meta.dirname, `${source}.ts`), 'utf8')
   writeFileSync(program, stripTypeScriptTypes(text))
   made.set(source, program)

@@ -365,16 +365,24 @@ export class BencodeWriter {
 
   /** One byte for each character; also for Latin-1. */
   ascii(text: string): void {
-    this.#reserve(text.length)
-    for (let i = 0; i < text.length; i++) this.#bytes[this.#length++] = text.charCodeAt(i)
+    const { length } = text
+    this.#reserve(length)
+    // V8 makes a call of each store to a field's array at a field's place, until TurboFan has seen it.
+    const bytes = this.#bytes
+    const at = this.#length
+    for (let i = 0; i < length; i++) bytes[at + i] = text.charCodeAt(i)
+    this.#length = at + length
   }
 
   #append(bytes: Uint8Array): void {
     this.#reserve(bytes.length)
     // For a name, `set` costs more than it copies.
-    if (bytes.length < SHORT) for (let i = 0; i < bytes.length; i++) this.#bytes[this.#length + i] = bytes[i]!
-    else this.#bytes.set(bytes, this.#length)
-    this.#length += bytes.length
+    const { length } = bytes
+    const target = this.#bytes
+    const at = this.#length
+    if (length < SHORT) for (let i = 0; i < length; i++) target[at + i] = bytes[i]!
+    else target.set(bytes, at)
+    this.#length = at + length
   }
 
   #reserve(length: number): void {
