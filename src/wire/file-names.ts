@@ -182,7 +182,7 @@ function isDots(text: string): boolean {
 function plainText(source: Uint8Array, start: number, end: number): string | undefined {
   const length = end - start
   if (length > NAME_BYTES_MAX) return undefined
-  // A plain array: V8 takes five times as long to make arguments of an array of bytes.
+  // A plain array: V8 takes twice as long with a view of the bytes and arguments made of it.
   let units = unitsOfLength[length]
   if (units === undefined) unitsOfLength[length] = units = new Array<number>(length).fill(0)
   for (let i = 0; i < length; i++) {
