@@ -14,7 +14,7 @@ import path from 'node:path'
 import { parseArgs } from 'node:util'
 import { HashPool } from '../src/nodejs/hash-pool.ts'
 import { createMetainfo } from '../src/nodejs/metainfo-creation.ts'
-import { bareCheckCommand } from './kit/bare-commands.ts'
+import { bareCheckCommand, CAN_GUARD } from './kit/bare-commands.ts'
 import { dataFolder, freshFolder, removeFolder } from './kit/clean-up.ts'
 import { libraryContent, MIB } from './kit/content.ts'
 import { MeasuredProcess } from './kit/measured-process.ts'
@@ -61,8 +61,13 @@ const programs: Program[] = [
     doneText: `"event":"checked","pieces":${pieceCount},"total":${pieceCount},`,
   },
   { name: 'bare program', command: bareCheckCommand(torrent, folder), doneText: 'checked' },
-  { name: 'guarded', command: bareCheckCommand(torrent, folder, 'guarded'), doneText: 'checked' },
 ]
+if (CAN_GUARD)
+  programs.push({
+    name: 'guarded',
+    command: bareCheckCommand(torrent, folder, 'guarded'),
+    doneText: 'checked',
+  })
 if (isMktorrentInstalled())
   programs.push({ name: 'mktorrent', command: mktorrentCommand(content.path, made, PIECE_LENGTH) })
 else results.note('missing: mktorrent')

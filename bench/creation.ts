@@ -17,7 +17,7 @@ import { spawnSync } from 'node:child_process'
 import { rmSync } from 'node:fs'
 import path from 'node:path'
 import { parseArgs } from 'node:util'
-import { bareCreateCommand } from './kit/bare-commands.ts'
+import { bareCreateCommand, CAN_GUARD } from './kit/bare-commands.ts'
 import { dataFolder } from './kit/clean-up.ts'
 import { bigContent, type Content, libraryContent } from './kit/content.ts'
 import { PYTHON } from './kit/libtorrent-program.ts'
@@ -99,6 +99,7 @@ const PROGRAMS: readonly Program[] = [
 
 function isInstalled({ name }: Program): boolean {
   if (name === 'mktorrent') return isMktorrentInstalled()
+  if (name === 'guarded') return CAN_GUARD
   if (name === 'libtorrent') return spawnSync(PYTHON, ['-c', 'import libtorrent']).status === 0
   return true
 }

@@ -5,6 +5,9 @@ import path from 'node:path'
 import { rolldown } from 'rolldown'
 import { freshFolder } from './clean-up.ts'
 
+/** Descriptors are paths there. */
+export const CAN_GUARD = process.platform === 'linux'
+
 /** With `guarded` files are opened as a program does that follows no link. */
 type Guard = 'guarded' | undefined
 

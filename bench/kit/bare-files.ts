@@ -19,8 +19,9 @@ export function fileOpener({ state, paths, pathEnds }: Shared): (index: number) 
 
 /**
  * What a program on Linux cannot do without that never follows a link below a folder, whoever puts one there
- * meanwhile, and knows when a file was changed: each folder is opened below the descriptor of the one
- * above it, each file below that of its folder, and looked at (`src/nodejs/content-folder.ts`).
+ * meanwhile: each folder is opened below the descriptor of the one above it, each file below that of its
+ * folder (`src/nodejs/content-folder.ts`). Each file is looked at once, as who notices changes has to do;
+ * here only to refuse what is no file.
  */
 function guardedOpener(): (path: string) => number {
   const { O_RDONLY, O_DIRECTORY, O_NOFOLLOW, O_NONBLOCK } = constants
