@@ -22,6 +22,8 @@ const LOAD_MAX = 0.6
 export interface LazyVerifierOptions {
   /** Called once, when it has become clear whether there will be a thread, and if so when that is up. */
   readonly onSettled?: () => void
+  /** Called once, if ever: from now on the thread hashes. */
+  readonly onAside?: () => void
   /** The share of a processor that this thread uses; undefined for not known yet. */
   readonly load?: () => number | undefined
   /** Program of the thread (for tests). */
@@ -34,11 +36,14 @@ export class LazyVerifier implements PieceVerifier {
   #onSettled: () => void
   #isNeeded = false
 
-  constructor({ onSettled = () => {}, load, program }: LazyVerifierOptions = {}) {
+  constructor({ onSettled = () => {}, onAside, load, program }: LazyVerifierOptions = {}) {
     const own = new ThreadLoad()
     this.#load = load ?? (() => own.measure())
     this.#onSettled = onSettled
-    this.#thread = new ThreadVerifier(() => this.#settled(), program)
+    this.#thread = new ThreadVerifier(() => {
+      this.#settled()
+      onAside?.()
+    }, program)
   }
 
   digest(

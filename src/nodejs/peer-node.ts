@@ -115,7 +115,10 @@ export class PeerNode {
   readonly #trackers: NodeTrackerTransport
   readonly #trackerCalls: HttpTrackerCalls
   readonly #webSeeds: NodeWebSeedTransport
-  readonly #verifier = new LazyVerifier({ onSettled: () => this.#setEngine() })
+  readonly #verifier = new LazyVerifier({
+    onSettled: () => this.#setEngine(),
+    onAside: () => this.#driver.push({ kind: 'hashing-aside' }),
+  })
   readonly #ownsProcess: boolean
   readonly #local: LocalDiscoveryDriver | undefined
   readonly #listeners = new Set<NodeListener>()

@@ -1,7 +1,8 @@
 /**
  * Hashes received pieces on a thread of its own, so that the network thread goes on reading. Pieces lie
  * in shared memory (`shared-memory.ts`), so only their description is passed. The thread has the next jobs
- * before it is done with those in hand; what comes up when it has enough goes over together.
+ * before it is done with those in hand; what comes up when it has enough goes over together. Its answers are
+ * given a few at a time: each is a piece to write, and between them peers are read.
  * Small pieces, and whatever is not in shared memory, are hashed in place: a message
  * costs more than their hash.
  * A thread that cannot be had (too few open files, too little memory), or ends on its own, costs speed only:
@@ -26,6 +27,8 @@ const THREAD_BYTES_MIN = 64 * 1024
  * With so much in hand, a millisecond of work, the thread gets no more; what waits goes over in one message.
  */
 const GIVEN_BYTES_MAX = 2 * 1024 * 1024
+/** Answered in one turn of the loop: a millisecond of writing, in which no peer is read. */
+const ANSWERED_BYTES_PER_TURN = 1024 * 1024
 
 interface Waiting {
   readonly job: VerifyJob
@@ -39,6 +42,8 @@ export class ThreadVerifier implements PieceVerifier {
   /** Bounded by `unverifiedBytesMax`: each job holds a buffer of the pool, or the one of its torrent. */
   readonly #waiting = new Map<number, Waiting>()
   #queue: VerifyJob[] = []
+  /** From the thread, not given yet. As many as `#waiting` at most. */
+  #answers: VerifyResult[] = []
   /** With the thread, not answered yet. */
   #givenBytes = 0
   /** The thread was lost; or all is over. */
@@ -92,6 +97,7 @@ export class ThreadVerifier implements PieceVerifier {
     this.#isWithoutThread = true
     this.#waiting.clear()
     this.#queue = []
+    this.#answers = []
     await this.#worker?.terminate()
   }
 
@@ -123,16 +129,27 @@ export class ThreadVerifier implements PieceVerifier {
       if (this.#isWithoutThread) return
       for (const { id } of results) this.#givenBytes -= this.#waiting.get(id)?.job.bytes.length ?? 0
       this.#post()
-      for (const { id, hashes } of results) {
-        const waiting = this.#waiting.get(id)
-        this.#waiting.delete(id)
-        waiting?.done(hashes)
-      }
-      if (this.#waiting.size === 0 && !this.#isWithoutThread) worker.unref()
+      if (this.#answers.length === 0) setImmediate(() => this.#giveAnswers())
+      this.#answers.push(...results)
     })
     worker.on('error', () => this.#onLost())
     worker.on('exit', () => this.#onLost())
     return worker
+  }
+
+  #giveAnswers(): void {
+    let count = 0
+    for (let bytes = 0; bytes < ANSWERED_BYTES_PER_TURN && count < this.#answers.length; count++) {
+      const { id, hashes } = this.#answers[count]!
+      const waiting = this.#waiting.get(id)
+      this.#waiting.delete(id)
+      if (waiting === undefined) continue
+      bytes += waiting.job.bytes.length
+      waiting.done(hashes)
+    }
+    this.#answers = this.#answers.slice(count)
+    if (this.#answers.length > 0) setImmediate(() => this.#giveAnswers())
+    if (this.#waiting.size === 0 && !this.#isWithoutThread) this.#worker!.unref()
   }
 
   #onLost(): void {

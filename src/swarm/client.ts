@@ -163,6 +163,8 @@ export class Client implements Machine<SwarmInput, SwarmOutput> {
         this.#around.uploadBudget.setRate(now, input.uploadBytesPerSecond)
         this.#around.downloadBudget.setRate(now, input.downloadBytesPerSecond)
         return this.#schedule.concernAll(this.torrents.values())
+      case 'hashing-aside':
+        return this.#around.buffers.hashedAside()
       case 'stop':
         return this.#stop(now)
       default:

@@ -20,11 +20,6 @@ import { BLOCK, type GatheringPiece } from './piece-tracker.ts'
 import type { Probation } from './probation.ts'
 import type { TorrentCore } from './torrent-core.ts'
 
-/** Complete pieces waiting for hash and disk; with more, no requests are made until some are written. */
-const CHECKING_BYTES_MAX = 8 * 1024 * 1024
-/** The same for short ones, which cost more than their bytes: small files of v2. */
-const CHECKING_PIECES_MAX = 4096
-
 /**
  * A peer of which so many are wanted at once brings several in one message within half a second. So long
  * nobody else may bring them.
@@ -75,7 +70,7 @@ export class Downloader {
     const { geometry } = this.#core
     const wasIdle = outstanding.size === 0
     if (outstanding.size > depth - Math.max(1, depth >> 2)) return
-    const { isAheadOfDisk } = this
+    const { isAheadOfDisk } = this.#core.pieces
     const together = depth >= LONG_QUEUE_BLOCKS ? session.blocksPerMessage : 1
     /** What is asked for in the next message: blocks of a piece from one on. */
     let piece = -1
@@ -305,17 +300,6 @@ export class Downloader {
     // Only SHA-1 covers padding, which the sender may have spoiled.
     const isPaddingInDoubt = isRootRight && this.#core.geometry.paddingLength(piece) > 0
     return isPaddingInDoubt ? 'wrong' : 'inconsistent'
-  }
-
-  /**
-   * Asking on would only fill memory with pieces that have fallen out of the caches when their turn comes.
-   */
-  get isAheadOfDisk(): boolean {
-    const { geometry, pieces } = this.#core
-    return (
-      pieces.checkingBytes > Math.max(CHECKING_BYTES_MAX, geometry.pieceLength) ||
-      pieces.checking.size > CHECKING_PIECES_MAX
-    )
   }
 
   /** The piece to ask the peer for next, and in `#nextBlock` the block of it, now marked as requested. */

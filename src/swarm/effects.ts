@@ -59,6 +59,8 @@ export type SwarmInput =
   /** Fetches nothing until `resume`; with `CONTENT_GONE` it serves nothing either. */
   | { readonly kind: 'pause'; readonly torrent: number; readonly fault: Fault }
   | { readonly kind: 'resume'; readonly torrent: number }
+  /** A thread of its own hashes pieces from now on: more of them may wait for it. */
+  | { readonly kind: 'hashing-aside' }
   /** Ends every session, tells the trackers, then outputs `stopped`. */
   | { readonly kind: 'stop' }
   | { readonly kind: 'incoming'; readonly connection: number; readonly address: Endpoint }

@@ -14,6 +14,12 @@ import { type CopyBytes, copyBytes } from '../base/bytes.ts'
 import { LIMITS } from '../base/limits.ts'
 import { type Instant, seconds } from '../base/time.ts'
 
+/**
+ * While pieces are hashed between reading and writing, by the same thread: with more of them waiting, they
+ * have fallen out of the caches when their turn comes.
+ */
+const CHECKING_BYTES_MAX = 8 * 1024 * 1024
+
 /** The kind of memory pieces are gathered in. */
 export interface PieceMemory {
   allocate(length: number): Uint8Array
@@ -42,6 +48,8 @@ interface Waiting {
 
 export class PieceBuffers {
   readonly memory: PieceMemory
+  /** Complete pieces of a torrent that wait for hash and disk; with more, it makes no requests. */
+  checkingBytesMax = CHECKING_BYTES_MAX
   readonly #budget: number
   /** By length. Bounded by the budget. */
   readonly #free = new Map<number, Uint8Array[]>()
@@ -60,6 +68,14 @@ export class PieceBuffers {
 
   get reservedBytes(): number {
     return this.#reservedBytes
+  }
+
+  /**
+   * A thread of its own hashes: it, this one and the peers only work at the same time if each of them has
+   * something waiting. Half of the pool is left for what is gathered.
+   */
+  hashedAside(): void {
+    this.checkingBytesMax = Math.max(CHECKING_BYTES_MAX, this.#budget / 2)
   }
 
   /** Memory that is there: in use or kept. */

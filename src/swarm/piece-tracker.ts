@@ -19,6 +19,9 @@ import { Bitfield } from '../base/bitfield.ts'
 import type { Geometry } from './geometry.ts'
 import type { PieceBuffers } from './piece-buffers.ts'
 
+/** So many short ones that wait cost more than their bytes: small files of v2. */
+const CHECKING_PIECES_MAX = 4096
+
 export const BLOCK = { free: 0, requested: 1, arriving: 2, received: 3 } as const
 
 /** What one peer brought of a piece. */
@@ -103,6 +106,12 @@ export class PieceTracker {
   /** Complete, and waiting for hash and disk. */
   get checkingBytes(): number {
     return this.#checkingBytes
+  }
+
+  /** Nothing is asked for until some of what waits is written. */
+  get isAheadOfDisk(): boolean {
+    const bytesMax = Math.max(this.#buffers.checkingBytesMax, this.#geometry.pieceLength)
+    return this.#checkingBytes > bytesMax || this.checking.size > CHECKING_PIECES_MAX
   }
 
   isMissing(piece: number): boolean {

@@ -178,7 +178,7 @@ export class WebSeeds implements WebRangeHost {
     }
     const { webRanges, downloadBudget, buffers } = this.#around
     if (webRanges.open >= LIMITS.webSeedConnectionsMax.value) return this.#starve()
-    if (downloadBudget.readyAt(now) !== undefined || this.#downloader.isAheadOfDisk) return this.#starve()
+    if (downloadBudget.readyAt(now) !== undefined || this.#core.pieces.isAheadOfDisk) return this.#starve()
     const orphan = this.#downloader.adoptOrphan(WEB_SEED_OWNER, (piece) => seed.pieces.has(piece))
     const run = orphan === undefined ? this.#run(now, seed) : [orphan]
     if (run.length === 0) return false
