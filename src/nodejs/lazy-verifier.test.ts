@@ -60,14 +60,20 @@ describe('pieces are hashed', () => {
 
   it('on the thread once it has none, and here until that is up', async () => {
     let settledCount = 0
+    let asideCount = 0
     const loads = [0.2, 0.9]
-    start({ load: () => loads.shift() ?? 0.1, onSettled: () => settledCount++ })
+    start({
+      load: () => loads.shift() ?? 0.1,
+      onSettled: () => settledCount++,
+      onAside: () => asideCount++,
+    })
     const answers: string[] = []
     while (answers.at(-1) !== 'thread') {
       answers.push(await digest())
       if (answers.length > 2) await new Promise((resolve) => setTimeout(resolve, 5))
     }
     expect(new Set(answers.slice(0, 2))).toEqual(new Set([SHA1]))
+    expect(asideCount).toBe(1)
     for (let i = 0; i < 5; i++) expect(await digest()).toBe('thread')
     expect(settledCount).toBe(1)
   })

@@ -37,6 +37,30 @@ test('more pieces than the thread is given at a time are all hashed', async () =
   for (const { sha1 } of all) expect(hex(sha1)).toBe(SHA1)
 })
 
+test('answers that come together are given a MiB a turn, so that peers are read between them', async () => {
+  const program = `
+    import { parentPort } from 'node:worker_threads'
+    const all = []
+    parentPort.on('message', (jobs) => {
+      all.push(...jobs)
+      if (all.length < 8) return
+      parentPort.postMessage(all.map(({ id }) => ({ id, hashes: { sha1: undefined, merkleRoot: undefined } })))
+    })`
+  verifier = new ThreadVerifier(undefined, new URL(`data:text/javascript,${encodeURIComponent(program)}`))
+  let turn = 0
+  let isOver = false
+  const count = () => {
+    turn++
+    if (!isOver) setImmediate(count)
+  }
+  count()
+  const turns = await Promise.all(Array.from({ length: 8 }, () => digest().then(() => turn)))
+  isOver = true
+  expect(new Set(turns.slice(0, 4)).size).toBe(1)
+  expect(new Set(turns.slice(4)).size).toBe(1)
+  expect(turns[4]).toBeGreaterThan(turns[0]!)
+})
+
 test('when the thread ends after a part of its answers, every piece is answered once', async () => {
   const program = `
     import { parentPort } from 'node:worker_threads'

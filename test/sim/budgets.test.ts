@@ -165,6 +165,41 @@ describe('a disk that is behind', () => {
   })
 })
 
+describe('complete pieces that wait', () => {
+  const MIB = 1024 * 1024
+  const LONG = made(240, 16, 9)
+
+  /** MiB that wait once nothing is asked for any more. */
+  function waitingMib(isHashedAside: boolean): number {
+    const world = new OneClient(LONG, {}, { buffers: new PieceBuffers(48 * MIB) })
+    if (isHashedAside) world.input({ kind: 'hashing-aside' })
+    world.trustsPeers = true
+    world.holdsWrites = true
+    const peer = world.seed()
+    for (let i = 0; i < 1000 && (i === 0 || world.asked(peer).length > 0); i++) {
+      const frames = world.asked(peer).slice(0, 16)
+      world.receive(peer, concatBytes(frames.map(([piece, block]) => blockFrame(LONG, piece, block))))
+    }
+    expect(world.asked(peer)).toEqual([])
+    const { checking, checkingBytes } = world.torrent.core.pieces
+    world.holdsWrites = false
+    for (const piece of [...checking.keys()])
+      world.input({ kind: 'piece-written', torrent: 1, piece, fault: undefined })
+    expect(world.asked(peer)).not.toEqual([])
+    return checkingBytes / MIB
+  }
+
+  it('are few while the same thread hashes, and half of the pool when another does', () => {
+    const here = waitingMib(false)
+    expect(here).toBeGreaterThan(8)
+    const aside = waitingMib(true)
+    expect(aside).toBeGreaterThan(24)
+    // What is on its way by then comes on top, in both cases.
+    expect(here).toBeLessThan(24)
+    expect(aside).toBeLessThanOrEqual(48)
+  })
+})
+
 describe('a piece larger than the pool', () => {
   const LARGE = made(2, 16, 5)
 
