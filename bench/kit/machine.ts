@@ -37,14 +37,17 @@ function git(...args: string[]): string | undefined {
   return status === 0 ? stdout.trim() : undefined
 }
 
-/** Seconds all cores together have been busy since the machine started. */
-export function busySeconds(): number {
-  const [user, nice, system, , , irq, softirq] = readFileSync('/proc/stat', 'utf8')
+/** Seconds of all cores together since the machine started; what a host took away is in neither. */
+export function coreSeconds(): { readonly busy: number; readonly idle: number } {
+  const [user, nice, system, idle, waiting, irq, softirq] = readFileSync('/proc/stat', 'utf8')
     .split('\n', 1)[0]!
     .split(/\s+/)
     .slice(1)
     .map(Number)
-  return (user! + nice! + system! + irq! + softirq!) / TICKS_PER_SECOND
+  return {
+    busy: (user! + nice! + system! + irq! + softirq!) / TICKS_PER_SECOND,
+    idle: (idle! + waiting!) / TICKS_PER_SECOND,
+  }
 }
 
 /** USER_HZ; 100 on every Linux that Node.js runs on. */

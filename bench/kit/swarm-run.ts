@@ -9,7 +9,7 @@ import path from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { freshFolder, removeFolder } from './clean-up.ts'
 import { MIB, type Torrent } from './content.ts'
-import { busySeconds } from './machine.ts'
+import { coreSeconds } from './machine.ts'
 import { MeasuredProcess } from './measured-process.ts'
 import type { PeerProgram } from './peer-program.ts'
 import { requireSame } from './same-tree.ts'
@@ -53,6 +53,8 @@ export interface SwarmFigures {
   readonly firstPieceSeconds: number | undefined
   /** Processors that others on this machine kept busy meanwhile. */
   readonly otherCores: number
+  /** Processors with nothing to do: each program waited for another one. */
+  readonly idleCores: number
 }
 
 /** The least time in which capped seeders and leechers can deliver everything to all leechers. */
@@ -77,6 +79,7 @@ export function namedFigures(figures: SwarmFigures): Record<string, number | und
     'seeder anon MiB': figures.seederPeakAnonymousBytes / MIB,
     'seeder peak RSS MiB': figures.seederPeakResidentBytes / MIB,
     'others, cores': figures.otherCores,
+    'idle, cores': figures.idleCores,
   }
 }
 
@@ -113,7 +116,7 @@ async function download(
   running: Peer[],
 ): Promise<SwarmFigures & { leechers: readonly Peer[] }> {
   const [seedersBefore, oursBefore] = [cpuOf(seeders), ownCpu(tracker)]
-  const busyBefore = busySeconds()
+  const before = coreSeconds()
   const startedAt = performance.now()
   const leechers: Peer[] = []
   for (let i = 0; i < plan.leecherCount; i++) {
@@ -130,7 +133,9 @@ async function download(
   const seederCpu = cpuOf(seeders) - seedersBefore
   const doneAt = Math.max(...leechers.map((leecher) => leecher.doneAt!))
   const wallSeconds = (doneAt - startedAt) / 1000
-  const others = busySeconds() - busyBefore - cpuOf(leechers) - seederCpu - (ownCpu(tracker) - oursBefore)
+  const after = coreSeconds()
+  const elapsedSeconds = (performance.now() - startedAt) / 1000
+  const others = after.busy - before.busy - cpuOf(leechers) - seederCpu - (ownCpu(tracker) - oursBefore)
   for (const { process } of [...seeders, ...leechers]) process.sample()
   const firstPieceAt = leechers.flatMap((leecher) => leecher.firstPieceAt ?? [])
   return {
@@ -145,6 +150,7 @@ async function download(
     seederPeakResidentBytes: Math.max(...seeders.map(({ process }) => process.peakResidentBytes)),
     firstPieceSeconds: firstPieceAt.length > 0 ? (Math.min(...firstPieceAt) - startedAt) / 1000 : undefined,
     otherCores: Math.max(0, others / wallSeconds),
+    idleCores: (after.idle - before.idle) / elapsedSeconds,
   }
 }
 
