@@ -72,10 +72,10 @@ export class PieceBuffers {
 
   /**
    * A thread of its own hashes: it, this one and the peers only work at the same time if each of them has
-   * something waiting. Half of the pool is left for what is gathered.
+   * something waiting. The rest of the pool is for what is gathered.
    */
   hashedAside(): void {
-    this.checkingBytesMax = Math.max(CHECKING_BYTES_MAX, this.#budget / 2)
+    this.checkingBytesMax = Math.max(CHECKING_BYTES_MAX, this.#budget / 4)
   }
 
   /** Memory that is there: in use or kept. */
